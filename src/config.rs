@@ -1,0 +1,188 @@
+//! The configuration, valid by construction.
+//!
+//! Owns the types that the engine works from, and [`parse`], the only way from a file to them.
+//! Called by the daemon at start and on reload, by `buoy check` and by tests. Pure: the text comes
+//! in, a [`Config`] or all [`Problems`](error::Problems) of the text come out.
+
+pub mod error;
+mod file;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Family, Priority, Version, Vrid};
+
+pub use file::parse;
+
+/// A whole file, for one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// In the order of the file. Names, and (interface, VRID, family), are unique.
+    pub routers: Vec<RouterConfig>,
+    /// Who may use the control socket.
+    pub control: ControlConfig,
+}
+
+/// `[control]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ControlConfig {
+    /// The group that may talk to the daemon; the daemon's own group when left out.
+    pub group: Option<String>,
+}
+
+/// `[router.NAME]`: one virtual router with its addresses, one fate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouterConfig {
+    /// The name that people see.
+    pub name: RouterName,
+    /// Where it advertises and where its addresses live.
+    pub interface: InterfaceName,
+    /// Its number on that LAN.
+    pub vrid: Vrid,
+    /// At least one; no address twice; in the order of the file (RFC 9568 §5.2.9).
+    pub addresses: Vec<VirtualAddress>,
+    /// This host's priority; never [`Priority::Release`].
+    pub priority: Priority,
+    /// `Advertisement_Interval`; its unit decides the version.
+    pub interval: AdvertisementInterval,
+    /// `Preempt_Mode`.
+    pub preempt: bool,
+    /// How long a lower Active is suffered before it is preempted. Not in the RFC.
+    pub preempt_delay: Duration,
+    /// What IPv4 adverts of version 3 carry as checksum.
+    pub checksum: ChecksumStyle,
+}
+
+impl RouterConfig {
+    /// Version of its adverts.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.interval.version()
+    }
+
+    /// The addresses of one family, in order.
+    pub fn addresses_of(&self, family: Family) -> impl Iterator<Item = VirtualAddress> {
+        self.addresses
+            .iter()
+            .copied()
+            .filter(move |address| address.family() == family)
+    }
+}
+
+/// One address of a router with its prefix length, as it is put on the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VirtualAddress {
+    ip: IpAddr,
+    prefix_length: u8,
+}
+
+impl VirtualAddress {
+    /// `None` when the prefix is longer than the address, or when the address can live on no
+    /// interface: unspecified, loopback, multicast, broadcast.
+    #[must_use]
+    pub fn new(ip: IpAddr, prefix_length: u8) -> Option<Self> {
+        let (longest, usable) = match ip {
+            IpAddr::V4(ip) => (32, ip != Ipv4Addr::BROADCAST && ip.octets()[0] != 0),
+            IpAddr::V6(ip) => (128, ip != Ipv6Addr::UNSPECIFIED && ip.to_ipv4_mapped().is_none()),
+        };
+        (usable && !ip.is_loopback() && !ip.is_multicast() && (1..=longest).contains(&prefix_length))
+            .then_some(Self { ip, prefix_length })
+    }
+
+    /// The address.
+    #[must_use]
+    pub const fn ip(self) -> IpAddr {
+        self.ip
+    }
+
+    /// Bits of the prefix, 1 to 32 or 128.
+    #[must_use]
+    pub const fn prefix_length(self) -> u8 {
+        self.prefix_length
+    }
+
+    /// Its family.
+    #[must_use]
+    pub const fn family(self) -> Family {
+        match self.ip {
+            IpAddr::V4(_) => Family::Ipv4,
+            IpAddr::V6(_) => Family::Ipv6,
+        }
+    }
+}
+
+impl fmt::Display for VirtualAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.ip, self.prefix_length)
+    }
+}
+
+/// Name of a router: 1 to 64 of letters, digits, `-`, `_` and `.`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RouterName(String);
+
+impl RouterName {
+    /// `None` for a name that a shell, a log line or a table could stumble over.
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        let fine = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        ((1..=64).contains(&name.len()) && name.chars().all(fine) && !name.starts_with('-'))
+            .then(|| Self(name.to_owned()))
+    }
+
+    /// As written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for RouterName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::new(&name).ok_or_else(|| format!("`{}` is no router name", name.escape_debug()))
+    }
+}
+
+impl From<RouterName> for String {
+    fn from(name: RouterName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for RouterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Name of a network interface: 1 to 15 bytes, no `/`, no white space, not `.` or `..`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InterfaceName(String);
+
+impl InterfaceName {
+    /// `None` for what the kernel would refuse as a name.
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        let fine = |b: u8| b.is_ascii_graphic() && b != b'/' && b != b':';
+        ((1..=15).contains(&name.len()) && name.bytes().all(fine) && name != "." && name != "..")
+            .then(|| Self(name.to_owned()))
+    }
+
+    /// As written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for InterfaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}

@@ -1,0 +1,113 @@
+//! The words of the control socket: one JSON object a line, a request and then its response.
+//!
+//! Owns [`Request`], [`Response`] and [`Status`]; [`server`] answers them in the daemon, [`client`]
+//! asks them for the commands. Unknown commands and fields are errors that name what is known.
+//! Outside tools may speak it too; [`SCHEMA`] changes when a field changes its meaning.
+
+pub mod client;
+pub mod server;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::command::{Demoted, Plan, Restored, Selection};
+use crate::engine::status::RouterStatus;
+
+/// Version of the shapes below. Fields may be added under the same number.
+pub const SCHEMA: u32 = 1;
+
+/// What can be asked, one a line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// The state of everything.
+    Status,
+    /// Hand over and stay out of the way.
+    Demote {
+        /// Which routers.
+        routers: Selection,
+        /// Ends by itself after so many milliseconds.
+        for_ms: Option<u64>,
+        /// Do not step in even if nobody else is alive.
+        #[serde(default)]
+        never: bool,
+        /// Answer only when another router holds the addresses.
+        #[serde(default)]
+        wait: bool,
+    },
+    /// End the demotion.
+    Restore {
+        /// Which routers.
+        routers: Selection,
+    },
+    /// Read the file again.
+    Reload {
+        /// Say the plan and change nothing.
+        #[serde(default)]
+        dry_run: bool,
+    },
+}
+
+/// What is answered, one line a request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum Response {
+    /// To [`Request::Status`].
+    Status(Box<Status>),
+    /// To [`Request::Demote`].
+    Demoted(Vec<Demoted>),
+    /// To [`Request::Restore`].
+    Restored(Vec<Restored>),
+    /// To [`Request::Reload`] of a good file.
+    Reloaded {
+        /// What was done, or would be.
+        plan: Plan,
+        /// True when nothing was changed because only the plan was asked for.
+        dry_run: bool,
+    },
+    /// To [`Request::Reload`] of a bad file: nothing was changed.
+    BadConfiguration {
+        /// All problems, as `buoy check` prints them.
+        problems: String,
+    },
+    /// The request was not understood or could not be done; nothing was changed.
+    Error {
+        /// What and why.
+        message: String,
+    },
+}
+
+/// `buoy status --json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Status {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Version of the daemon.
+    pub version: String,
+    /// Process id of the daemon.
+    pub pid: u32,
+    /// The name under which this host looks itself up in the file.
+    pub host: String,
+    /// Wall-clock time of the snapshot, milliseconds since 1970 UTC.
+    pub time_unix_ms: u64,
+    /// How long the daemon has run.
+    pub uptime_ms: u64,
+    /// The file and how its last reading went.
+    pub configuration: ConfigurationStatus,
+    /// In the order of the file.
+    pub routers: Vec<RouterStatus>,
+    /// What was lost inside the daemon because a bounded queue was full.
+    pub queue_drops: u64,
+}
+
+/// The file in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ConfigurationStatus {
+    /// Its path.
+    pub path: String,
+    /// When the configuration in force was read, milliseconds since 1970 UTC.
+    pub loaded_unix_ms: u64,
+    /// The last reload failed: its problems, as `buoy check` prints them. The older configuration is in force.
+    pub error: Option<String>,
+}

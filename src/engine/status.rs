@@ -1,0 +1,158 @@
+//! What observers see: a snapshot of the engine as plain data.
+//!
+//! Owns the shapes that `buoy status --json` prints; [`Engine::status`](super::Engine::status)
+//! fills them. Times are milliseconds before or after the moment of the snapshot, so that the
+//! engine needs no wall clock. Building one cannot fail.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::RouterName;
+use crate::vrrp::{ChecksumStyle, Family, Priority, Role};
+
+/// One router of this host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RouterStatus {
+    /// Its name in the file.
+    pub name: RouterName,
+    /// Its interface.
+    pub interface: String,
+    /// Its VRID.
+    pub vrid: u8,
+    /// 2 or 3.
+    pub version: u8,
+    /// What it is now.
+    pub role: Role,
+    /// For how long, in milliseconds.
+    pub role_for_ms: u64,
+    /// Why it became that, as a sentence.
+    pub cause: String,
+    /// What keeps it in Initialize: `waiting for eth1`, `eth0: no carrier`.
+    pub fault: Option<String>,
+    /// The configured priority.
+    pub priority: Priority,
+    /// The priority that the election uses now.
+    pub effective_priority: Priority,
+    /// Who holds the addresses, as far as this host knows.
+    pub active: Option<ActiveStatus>,
+    /// In Backup: milliseconds until this host takes over, if nothing more is heard.
+    pub takeover_in_ms: Option<u64>,
+    /// The addresses, in the order of the file.
+    pub addresses: Vec<AddressStatus>,
+    /// Set while the router is demoted.
+    pub demoted: Option<DemotionStatus>,
+    /// The old holder keeps answering until the new one has announced itself: which part is open.
+    pub handover: Option<String>,
+    /// Own `Advertisement_Interval`, milliseconds.
+    pub interval_ms: u64,
+    /// `Active_Adver_Interval`: learned from the Active in version 3.
+    pub active_interval_ms: u64,
+    /// `Preempt_Mode`.
+    pub preempt: bool,
+    /// Every other router heard under this VRID, by address.
+    pub neighbours: Vec<NeighbourStatus>,
+    /// What was counted since the daemon started.
+    pub counters: Counters,
+    /// Adverts that were not processed, by reason; only reasons that occurred.
+    pub drops: Vec<DropStatus>,
+}
+
+/// The present holder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ActiveStatus {
+    /// Its primary address; this host's own when `is_self`.
+    pub address: IpAddr,
+    /// Its advertised priority.
+    pub priority: Priority,
+    /// True when this host is the Active.
+    pub is_self: bool,
+}
+
+/// One address of a router.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AddressStatus {
+    /// With its prefix length.
+    pub address: String,
+    /// True while the kernel holds it for this host.
+    pub held: bool,
+    /// What went wrong with it last.
+    pub problem: Option<String>,
+}
+
+/// A demotion by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DemotionStatus {
+    /// Milliseconds left of `--for`; none: until `restore`.
+    pub remaining_ms: Option<u64>,
+    /// `--never`: does not step in even if nobody else is alive.
+    pub never: bool,
+}
+
+/// Another router of the same VRID.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct NeighbourStatus {
+    /// Source of its adverts.
+    pub address: IpAddr,
+    /// Family of the election it takes part in.
+    pub family: Family,
+    /// Priority of its last advert; 0 when it gave up.
+    pub priority: Priority,
+    /// Its `Advertisement_Interval`.
+    pub interval_ms: u64,
+    /// Milliseconds since its last advert.
+    pub heard_ms_ago: u64,
+    /// Adverts accepted from it.
+    pub adverts: u64,
+    /// The checksum it uses; none where there is no choice (version 2, IPv6).
+    pub checksum: Option<ChecksumStyle>,
+    /// What in its adverts differs from this host's configuration: interval, addresses.
+    pub mismatches: Vec<String>,
+}
+
+/// Totals of one router since the daemon started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Counters {
+    /// Adverts sent, priority 0 included.
+    pub adverts_sent: u64,
+    /// Adverts that the kernel refused to send.
+    pub adverts_refused: u64,
+    /// Adverts accepted.
+    pub adverts_received: u64,
+    /// Of those sent, priority 0.
+    pub priority_zero_sent: u64,
+    /// Of those received, priority 0.
+    pub priority_zero_received: u64,
+    /// Times this host became Active.
+    pub became_active: u64,
+    /// Adverts accepted with an interval other than ours (version 3).
+    pub interval_mismatches: u64,
+    /// Adverts accepted with an address list other than ours.
+    pub address_list_mismatches: u64,
+    /// Addresses that somebody else removed and that were put back.
+    pub addresses_put_back: u64,
+    /// Losing adverts heard as Active: somebody else thought it held the addresses.
+    pub conflicts: u64,
+}
+
+/// One reason for which frames were dropped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DropStatus {
+    /// Short and stable: `checksum`, `ttl`, `version`.
+    pub reason: String,
+    /// The last one, as a sentence.
+    pub last: String,
+    /// How many.
+    pub count: u64,
+    /// Source of the last one.
+    pub last_from: IpAddr,
+    /// Milliseconds since the last one.
+    pub last_ms_ago: u64,
+}

@@ -1,0 +1,118 @@
+//! The times of the RFC, and the one place where the units of frames become durations.
+//!
+//! Owns [`Moment`] (the engine's clock as a value), `Skew_Time` and `Active_Down_Interval` of both
+//! versions. Called by the election, the engine and by whoever shows a time. Cannot fail: every
+//! argument is valid by its type.
+
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+use super::{AdvertisementInterval, Centis, Priority, Seconds, Version};
+
+/// A point on the host's monotonic clock, in nanoseconds since some moment before the daemon
+/// started. Only differences mean anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// The clock's zero.
+    pub const ZERO: Self = Self(0);
+    /// Later than any other.
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// From the clock's nanoseconds.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// The clock's nanoseconds.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// Time from `earlier` to here; zero when `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Self;
+
+    /// Stops at [`Moment::MAX`].
+    fn add(self, rhs: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX)),
+        )
+    }
+}
+
+impl Sub<Duration> for Moment {
+    type Output = Self;
+
+    /// Stops at [`Moment::ZERO`].
+    fn sub(self, rhs: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX)),
+        )
+    }
+}
+
+impl AdvertisementInterval {
+    /// The conversion point of units: a frame's number, in its version's unit, as a duration.
+    #[must_use]
+    pub const fn duration(self) -> Duration {
+        match self {
+            Self::Seconds(seconds) => Duration::from_secs(seconds.get() as u64),
+            Self::Centis(centis) => Duration::from_millis(centis.get() as u64 * 10),
+        }
+    }
+
+    /// The way back, for configuration: exactly this duration in the unit of `version`, or `None`
+    /// where the unit or the range of the field does not hold it.
+    #[must_use]
+    pub fn from_duration(version: Version, duration: Duration) -> Option<Self> {
+        match version {
+            Version::V2 => {
+                let seconds = u8::try_from(duration.as_secs()).ok()?;
+                (duration.subsec_nanos() == 0)
+                    .then(|| Seconds::new(seconds))?
+                    .map(Self::Seconds)
+            }
+            Version::V3 => {
+                let nanos = duration.as_nanos();
+                let centis = u16::try_from(nanos / 10_000_000).ok()?;
+                (nanos % 10_000_000 == 0)
+                    .then(|| Centis::new(centis))?
+                    .map(Self::Centis)
+            }
+        }
+    }
+}
+
+/// `Skew_Time` of a router of this priority. Version 3 scales it by `Active_Adver_Interval`
+/// (RFC 9568 §6.1); version 2 does not: (256 - priority) / 256 *seconds* (RFC 3768 §6.1).
+/// In nanoseconds, because whole centiseconds would be 0 at short intervals.
+#[must_use]
+pub fn skew_time(priority: Priority, interval: AdvertisementInterval) -> Duration {
+    let scale = match interval.version() {
+        Version::V3 => interval.duration(),
+        Version::V2 => Duration::from_secs(1),
+    };
+    scale * (256 - u32::from(priority.octet())) / 256
+}
+
+/// `Active_Down_Interval` (RFC 9568 §6.1), version 2's `Master_Down_Interval` (RFC 3768 §6.1):
+/// the silence after which a Backup of this priority takes over.
+#[must_use]
+pub fn active_down_interval(priority: Priority, interval: AdvertisementInterval) -> Duration {
+    3 * interval.duration() + skew_time(priority, interval)
+}
+
+#[cfg(test)]
+mod tests;
