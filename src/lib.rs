@@ -1,6 +1,2 @@
-//! buoy: keeps an IP address afloat on a LAN.
-#![doc = "placeholder"]
-pub mod config;
-pub mod control;
-pub mod engine;
+//! x
 pub mod vrrp;
