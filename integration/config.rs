@@ -1,5 +1,14 @@
 //! The configuration file as people meet it: the example, the printed problems, and noise.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, also in its helpers"
+)]
+
+use std::fmt::Write as _;
+
 use buoyd::config::error::Problems;
 use buoyd::config::{Config, load, parse};
 
@@ -128,8 +137,10 @@ fn a_file_cannot_play_with_the_terminal() {
 
 #[test]
 fn a_file_of_noise_is_not_printed_without_end() {
-    let text =
-        "[router.a]\n".to_owned() + &(0..5000).map(|n| format!("x{n} = 1\n")).collect::<String>();
+    let mut text = "[router.a]\n".to_owned();
+    for number in 0..5000 {
+        writeln!(text, "x{number} = 1").unwrap();
+    }
     let problems = parse(&text, "lb1").unwrap_err();
     assert_eq!(problems.len(), 5003);
     let page = problems.render("x.toml", false);
@@ -138,6 +149,34 @@ fn a_file_of_noise_is_not_printed_without_end() {
         page.ends_with("and 4903 more like these\n\nx.toml: 5003 problems\n"),
         "{page}"
     );
+}
+
+#[test]
+fn a_file_of_a_mebibyte_is_read_in_one_go() {
+    // Each of these would take minutes if its cost were the square of its size.
+    let section = |n: u32| format!("[router.r{n}]\n");
+    let twin =
+        |n: u32| format!("[router.r{n}]\ninterface=\"e\"\nvrid=1\naddresses=[\"10.0.0.1/24\"]\n");
+    let host = |n: u32| format!("h{n}=5,");
+    let many = |count: u32, of: &dyn Fn(u32) -> String| (0..count).map(of).collect::<String>();
+    for text in [
+        many(50_000, &section),
+        many(15_000, &twin),
+        format!("[router.r]\npriority={{{}}}", many(90_000, &host)),
+        format!(
+            "[router.r]\naddresses=[{}]",
+            "\"10.0.0.1/24\",".repeat(70_000)
+        ),
+        format!("{}\nx", many(50_000, &section)),
+        "=\n".repeat(500_000),
+        "x\n".repeat(500_000),
+        "[".repeat(1_000_000),
+        "\"".repeat(1_000_000),
+        "a.".repeat(500_000),
+    ] {
+        let problems = load(text.as_bytes(), "lb1").unwrap_err();
+        assert!(!problems.render("x.toml", false).is_empty());
+    }
 }
 
 /// What holds for every file, however broken.

@@ -296,6 +296,11 @@ impl<'t> Lines<'t> {
         self.starts.partition_point(|start| *start <= offset).max(1)
     }
 
+    /// Offset of the end of the text.
+    pub(super) fn end(&self) -> usize {
+        self.text.len()
+    }
+
     /// How many lines there are; the last may be empty.
     pub(super) fn count(&self) -> usize {
         self.starts.len()

@@ -71,11 +71,7 @@ pub fn parse(text: &str, host: &str) -> Result<Config, Problems> {
     let config = readable
         .table()
         .and_then(|table| read_file(&table, host, &mut findings));
-    let mut all: Vec<_> = findings
-        .into_vec()
-        .into_iter()
-        .filter(|finding| readable.trusts(finding, text))
-        .collect();
+    let mut all = readable.trusted(findings.into_vec());
     all.extend(readable.findings);
     match config {
         Some(config) if all.is_empty() => Ok(config),

@@ -3,6 +3,7 @@
 //! Owns the reading of the key and the search for this host in it. Called by the router's reader.
 //! A table is checked whole, also the entries of other hosts: the file is the same everywhere.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use toml::Spanned;
@@ -86,12 +87,14 @@ fn read_entry(entry: &Entry<'_>, findings: &mut Findings) -> Option<u8> {
 
 /// Two hosts of one priority, of which none can win, and one host under two spellings.
 fn refuse_twins(entries: &[Entry<'_>], findings: &mut Findings) {
-    for (index, entry) in entries.iter().enumerate() {
-        let earlier = entries.get(..index).unwrap_or_default();
-        if let Some(same) = earlier
-            .iter()
-            .find(|other| other.host.eq_ignore_ascii_case(entry.host))
-        {
+    let mut hosts: HashMap<String, &Entry<'_>> = HashMap::new();
+    let mut rivals: HashMap<u8, &Entry<'_>> = HashMap::new();
+    let taken = taken(entries);
+    for entry in entries {
+        let same = *hosts
+            .entry(entry.host.to_ascii_lowercase())
+            .or_insert(entry);
+        if !std::ptr::eq(same, entry) {
             let message = format!(
                 "{} and {} are the same host",
                 quoted(same.host),
@@ -107,13 +110,14 @@ fn refuse_twins(entries: &[Entry<'_>], findings: &mut Findings) {
             continue;
         }
         let Some(octet) = entry.octet else { continue };
-        if let Some(rival) = earlier.iter().find(|other| other.octet == Some(octet)) {
+        let rival = *rivals.entry(octet).or_insert(entry);
+        if !std::ptr::eq(rival, entry) {
             let message = format!(
                 "{} and {} both have priority {octet}: neither can win",
                 quoted(rival.host),
                 quoted(entry.host)
             );
-            let help = match free_priority(entries, octet) {
+            let help = match free_priority(&taken, octet) {
                 Some(free) => {
                     format!("give every host a priority of its own, here {free} for example")
                 }
@@ -149,7 +153,10 @@ fn refuse_missing(entries: &[Entry<'_>], span: Range<usize>, host: &str, finding
     } else {
         format!("{:?}", short(host))
     };
-    let addition = format!("`{key} = {}`", free_priority(entries, 100).unwrap_or(1));
+    let addition = format!(
+        "`{key} = {}`",
+        free_priority(&taken(entries), 100).unwrap_or(1)
+    );
     let near = entries
         .iter()
         .find(|entry| short(entry.host).eq_ignore_ascii_case(short(host)))
@@ -183,9 +190,13 @@ fn refuse_missing(entries: &[Entry<'_>], span: Range<usize>, host: &str, finding
     findings.doubt(Doubt::Section);
 }
 
-/// The nearest priority that no entry has, lower ones first; not the owner's.
-fn free_priority(entries: &[Entry<'_>], near: u8) -> Option<u8> {
-    let free = |octet: &u8| entries.iter().all(|entry| entry.octet != Some(*octet));
+fn taken(entries: &[Entry<'_>]) -> HashSet<u8> {
+    entries.iter().filter_map(|entry| entry.octet).collect()
+}
+
+/// The nearest priority that no host has, lower ones first; not the owner's.
+fn free_priority(taken: &HashSet<u8>, near: u8) -> Option<u8> {
+    let free = |octet: &u8| !taken.contains(octet);
     (1..=near.min(254))
         .rev()
         .find(free)

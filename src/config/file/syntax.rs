@@ -16,6 +16,9 @@ use crate::config::error::{Doubt, Finding, Lines, quoted};
 /// Each round reads the whole text again; a file with more mistakes is no TOML at all.
 const MOST_ROUNDS: usize = 40;
 
+/// A text in which the parser stumbles this often at once is not read again.
+const NOISE: usize = 500;
+
 /// Ends the message about a key that stands there already.
 const TWICE: &str = "is written twice";
 
@@ -68,6 +71,9 @@ pub(super) fn read(text: &str) -> Readable {
             break;
         }
         blanked.push(ruined);
+        if errors.len() > NOISE {
+            break;
+        }
     }
     Readable {
         text: rest,
@@ -82,12 +88,21 @@ impl Readable {
         DeTable::parse(&self.text).ok().map(Spanned::into_inner)
     }
 
-    /// False for a finding that may only be the echo of a syntax error.
-    pub(super) fn trusts(&self, finding: &Finding, text: &str) -> bool {
+    /// The findings that are more than the echo of a syntax error.
+    pub(super) fn trusted(&self, findings: Vec<Finding>) -> Vec<Finding> {
+        if self.blanked.is_empty() {
+            return findings;
+        }
+        let lines = Lines::of(&self.text);
+        let trusted = |finding: &Finding| self.trusts(finding, &lines);
+        findings.into_iter().filter(trusted).collect()
+    }
+
+    fn trusts(&self, finding: &Finding, lines: &Lines<'_>) -> bool {
         let region = match finding.doubt {
             Doubt::Place => finding.span.clone(),
-            Doubt::Section => section_around(text, finding.span.start),
-            Doubt::File => 0..text.len(),
+            Doubt::Section => section_around(lines, finding.span.start),
+            Doubt::File => 0..self.text.len(),
         };
         let meets = |ruined: &Range<usize>| ruined.start <= region.end && region.start < ruined.end;
         !self.blanked.iter().any(meets)
@@ -120,7 +135,7 @@ impl Mistake<'_> {
         }
         let ruined = if self.line_text(line).trim_start().starts_with('[') {
             // Without its header, a section would flow into the one before it.
-            section_around(self.text, self.lines.start_of(line))
+            section_around(self.lines, self.lines.start_of(line))
         } else {
             self.lines.start_of(line)..self.lines.start_of(line + 1)
         };
@@ -341,13 +356,12 @@ fn starts_statement(line: &str) -> bool {
 }
 
 /// From the header above an offset to the next header.
-fn section_around(text: &str, offset: usize) -> Range<usize> {
-    let lines = Lines::of(text);
+fn section_around(lines: &Lines<'_>, offset: usize) -> Range<usize> {
     let opens = |line: &usize| lines.text_of(*line, *line).trim_start().starts_with('[');
     let line = lines.line_at(offset);
     let first = (1..=line).rev().find(opens).unwrap_or(1);
     let next = (line + 1..=lines.count()).find(opens);
-    lines.start_of(first)..next.map_or(text.len(), |line| lines.start_of(line))
+    lines.start_of(first)..next.map_or(lines.end(), |line| lines.start_of(line))
 }
 
 /// The text with a part turned into as many blanks; its lines stay.
