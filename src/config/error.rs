@@ -8,10 +8,13 @@
 use std::fmt;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Level, Origin, Renderer, Snippet};
 
 /// More than these are counted but not printed: nobody reads on, and a file of noise has many.
 const MOST_PRINTED: usize = 100;
+
+/// Bytes of source that are shown with one problem; of more, only the place is given.
+const LONGEST_SHOWN: usize = 16 * 1024;
 
 /// A problem as the loader finds it: places are byte ranges of the text.
 #[derive(Debug, Clone)]
@@ -191,37 +194,61 @@ impl Problem {
     }
 
     fn render(&self, path: &str, lines: &Lines<'_>, renderer: &Renderer) -> String {
-        let (first_line, last_line) = match &self.related {
-            Some(related) => (self.line.min(related.line), self.line.max(related.line)),
-            None => (self.line, self.line),
+        let title = Level::ERROR.primary_title(self.message.as_str());
+        let help = Level::HELP.message(self.help.as_str());
+        let path = visible(path);
+        let both = self.related.as_ref().map(|related| {
+            let first = self.line.min(related.line);
+            (
+                related,
+                first,
+                lines.text_of(first, self.line.max(related.line)),
+            )
+        });
+        let own = lines.text_of(self.line, self.line);
+        let report = match both {
+            Some((related, first, text)) if text.len() <= LONGEST_SHOWN => title.element(
+                self.snippet(&path, first, text, lines).annotation(
+                    AnnotationKind::Context
+                        .span(inside(&related.span, lines.start_of(first), text.len()))
+                        .label(related.label.as_str()),
+                ),
+            ),
+            _ if own.len() <= LONGEST_SHOWN => {
+                title.element(self.snippet(&path, self.line, own, lines))
+            }
+            _ => title.element(
+                Origin::path(path.as_str())
+                    .line(self.line)
+                    .char_column(self.column),
+            ),
         };
-        let from = lines.start_of(first_line);
-        let source = printable(lines.text_of(first_line, last_line));
-        let inside = |span: &Range<usize>| {
-            let start = span.start.saturating_sub(from).min(source.len());
-            start..span.end.saturating_sub(from).clamp(start, source.len())
-        };
-        let mut snippet = Snippet::source(source.as_str())
-            .path(visible(path))
+        renderer.render(&[report.element(help)])
+    }
+
+    fn snippet<'s>(
+        &'s self,
+        path: &str,
+        first_line: usize,
+        text: &str,
+        lines: &Lines<'_>,
+    ) -> Snippet<'s, Annotation<'s>> {
+        let label = Some(self.label.as_str()).filter(|label| !label.is_empty());
+        Snippet::source(printable(text))
+            .path(path.to_owned())
             .line_start(first_line)
             .annotation(
                 AnnotationKind::Primary
-                    .span(inside(&self.span))
-                    .label(Some(self.label.as_str()).filter(|label| !label.is_empty())),
-            );
-        if let Some(related) = &self.related {
-            snippet = snippet.annotation(
-                AnnotationKind::Context
-                    .span(inside(&related.span))
-                    .label(related.label.as_str()),
-            );
-        }
-        let report = [Level::ERROR
-            .primary_title(self.message.as_str())
-            .element(snippet)
-            .element(Level::HELP.message(self.help.as_str()))];
-        renderer.render(&report)
+                    .span(inside(&self.span, lines.start_of(first_line), text.len()))
+                    .label(label),
+            )
     }
+}
+
+/// A range of the file as a range of a piece of it.
+fn inside(span: &Range<usize>, from: usize, length: usize) -> Range<usize> {
+    let start = span.start.saturating_sub(from).min(length);
+    start..span.end.saturating_sub(from).clamp(start, length)
 }
 
 impl fmt::Display for Problem {
@@ -267,10 +294,20 @@ fn printable(text: &str) -> String {
         .collect()
 }
 
+/// Bytes that are counted together.
+const BLOCK: usize = 1024;
+
+/// How many characters begin in a piece of UTF-8.
+fn characters_in(piece: &[u8]) -> usize {
+    piece.iter().filter(|byte| (**byte & 0xc0) != 0x80).count()
+}
+
 /// Where the lines of a text begin.
 pub(super) struct Lines<'t> {
     text: &'t str,
     starts: Vec<usize>,
+    /// Characters before each block, so that a column in a very long line costs one block.
+    characters_before: Vec<usize>,
 }
 
 impl<'t> Lines<'t> {
@@ -278,17 +315,39 @@ impl<'t> Lines<'t> {
         let starts = std::iter::once(0)
             .chain(text.match_indices('\n').map(|(at, _)| at + 1))
             .collect();
-        Self { text, starts }
+        let mut sum = 0;
+        let count_block = |block: &[u8]| {
+            let before = sum;
+            sum += characters_in(block);
+            before
+        };
+        let characters_before = text.as_bytes().chunks(BLOCK).map(count_block).collect();
+        Self {
+            text,
+            starts,
+            characters_before,
+        }
     }
 
     /// Line from 1, column in characters from 1.
     fn position(&self, offset: usize) -> (usize, usize) {
         let line = self.line_at(offset);
         let before = self
-            .text
-            .get(self.start_of(line)..offset)
-            .unwrap_or_default();
-        (line, before.chars().count() + 1)
+            .characters(offset)
+            .saturating_sub(self.characters(self.start_of(line)));
+        (line, before + 1)
+    }
+
+    /// Characters that begin before an offset.
+    fn characters(&self, offset: usize) -> usize {
+        let block = offset / BLOCK;
+        let rest = self.text.as_bytes().get(block * BLOCK..offset);
+        let before = self.characters_before.get(block).copied();
+        match (before, rest) {
+            (Some(before), Some(rest)) => before + characters_in(rest),
+            // The end of a text that fills its last block.
+            (_, _) => characters_in(self.text.as_bytes()),
+        }
     }
 
     /// Number, from 1, of the line that has this offset.

@@ -862,6 +862,26 @@ fn columns_are_characters_with_a_byte_order_mark_and_windows_line_ends() {
 }
 
 #[test]
+fn columns_are_right_in_very_long_lines() {
+    for length in [1, 500, 1020, 1021, 1022, 1023, 1024, 1025, 2048, 5000] {
+        let remark = "é".repeat(length);
+        expect(
+            &format!("# {remark}\n\"{remark}\".x = 1"),
+            &[
+                (1, 1, "no router in this file", ""),
+                (2, 1, "unknown key", ""),
+            ],
+        );
+        let text = format!("{HEAD}\"{remark}\" = 1; x");
+        assert_eq!(
+            bad(&text).iter().next().map(|problem| problem.column),
+            Some(length + 6),
+            "{length}"
+        );
+    }
+}
+
+#[test]
 fn bytes_that_are_no_text_have_a_place() {
     for (bytes, line, column, message) in [
         (
