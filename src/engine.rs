@@ -221,7 +221,7 @@ impl Engine {
             Input::Interface { name, state } => self.interface(name, state.as_ref(), now, outputs),
             Input::Claimed { router, epoch } => {
                 self.with(router, now, outputs, |router, outputs| {
-                    router.claimed(epoch, now, outputs)
+                    router.claimed(epoch, now, outputs);
                 });
             }
             Input::ClaimFailed {
@@ -236,15 +236,15 @@ impl Engine {
             }
             Input::Released { router } => {
                 self.with(router, now, outputs, |router, outputs| {
-                    router.released(now, outputs)
+                    router.released(now, outputs);
                 });
             }
             Input::AddressGone { interface, address } => {
-                self.address_gone(interface, address, now, outputs)
+                self.address_gone(interface, address, now, outputs);
             }
             Input::AdvertRefused { router, error } => {
                 self.with(router, now, outputs, |router, outputs| {
-                    router.advert_refused(error, now, outputs)
+                    router.advert_refused(error, now, outputs);
                 });
             }
             Input::Command(token, command) => self.command(token, command, now, outputs),
@@ -256,7 +256,7 @@ impl Engine {
     pub fn wake(&mut self, now: Moment, outputs: &mut Outputs) {
         while let Some(id) = self.deadlines.pop_due(now) {
             self.with(id, now, outputs, |router, outputs| {
-                router.wake(now, outputs)
+                router.wake(now, outputs);
             });
         }
         if self.next_beat.is_some_and(|beat| beat <= now) {
@@ -403,7 +403,7 @@ impl Engine {
         for id in self.on_interface(name) {
             if self.router(id).is_some_and(|router| router.has(address)) {
                 self.with(id, now, outputs, |router, outputs| {
-                    router.announcement_heard(address, now, outputs)
+                    router.announcement_heard(address, now, outputs);
                 });
             }
         }
@@ -464,7 +464,7 @@ impl Engine {
                 .is_some_and(|router| router.holds() && router.has(address))
             {
                 self.with(id, now, outputs, |router, outputs| {
-                    router.address_gone(address, now, outputs)
+                    router.address_gone(address, now, outputs);
                 });
             }
         }
@@ -486,7 +486,7 @@ impl Engine {
         outputs.events.push(Event::Stopping);
         for id in self.ids() {
             self.with(id, now, outputs, |router, outputs| {
-                router.end(Cause::Stopped, now, outputs)
+                router.end(Cause::Stopped, now, outputs);
             });
         }
     }

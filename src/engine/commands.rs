@@ -140,7 +140,7 @@ impl Engine {
         }
         for id in ids {
             self.with(*id, now, outputs, |router, outputs| {
-                router.demote(demotion, now, outputs)
+                router.demote(demotion, now, outputs);
             });
             if self
                 .router(*id)
@@ -161,7 +161,7 @@ impl Engine {
                 continue;
             };
             self.with(*id, now, outputs, |router, outputs| {
-                router.restore(now, outputs)
+                router.restore(now, outputs);
             });
             let Some(router) = self.router(*id) else {
                 continue;

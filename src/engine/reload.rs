@@ -51,7 +51,7 @@ impl Engine {
                 Step::Keep(id) => id,
                 Step::Change(id, new) => {
                     self.with(id, now, outputs, |router, outputs| {
-                        router.change(new.clone(), now, outputs)
+                        router.change(new.clone(), now, outputs);
                     });
                     id
                 }
@@ -73,7 +73,7 @@ impl Engine {
 
     fn end(&mut self, id: RouterId, now: Moment, outputs: &mut Outputs) {
         self.with(id, now, outputs, |router, outputs| {
-            router.end(Cause::Reloaded, now, outputs)
+            router.end(Cause::Reloaded, now, outputs);
         });
     }
 
