@@ -86,10 +86,16 @@ impl VirtualAddress {
     pub fn new(ip: IpAddr, prefix_length: u8) -> Option<Self> {
         let (longest, usable) = match ip {
             IpAddr::V4(ip) => (32, ip != Ipv4Addr::BROADCAST && ip.octets()[0] != 0),
-            IpAddr::V6(ip) => (128, ip != Ipv6Addr::UNSPECIFIED && ip.to_ipv4_mapped().is_none()),
+            IpAddr::V6(ip) => (
+                128,
+                ip != Ipv6Addr::UNSPECIFIED && ip.to_ipv4_mapped().is_none(),
+            ),
         };
-        (usable && !ip.is_loopback() && !ip.is_multicast() && (1..=longest).contains(&prefix_length))
-            .then_some(Self { ip, prefix_length })
+        (usable
+            && !ip.is_loopback()
+            && !ip.is_multicast()
+            && (1..=longest).contains(&prefix_length))
+        .then_some(Self { ip, prefix_length })
     }
 
     /// The address.

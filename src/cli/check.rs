@@ -3,7 +3,7 @@
 //! Owns reading the file and the words of the result. Nothing is changed. What is wrong with the
 //! file ends the command with exit code 78 and all problems.
 
-use std::fs;
+use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
@@ -20,11 +20,10 @@ use super::terminal;
 /// The file cannot be read, or has problems.
 pub fn check(file: &Path, host: &str) -> Result<String, Failure> {
     let (shown, bytes) = if file == Path::new("-") {
-        let mut bytes = Vec::new();
-        let read = io::stdin().lock().read_to_end(&mut bytes);
-        ("<stdin>".to_owned(), read.map(|_| bytes))
+        ("<stdin>".to_owned(), read(io::stdin().lock()))
     } else {
-        (file.display().to_string(), fs::read(file))
+        let read = File::open(file).and_then(|file| read(file));
+        (file.display().to_string(), read)
     };
     let bytes = bytes.map_err(|error| Failure::Configuration(unreadable(&shown, &error)))?;
     match config::load(&bytes, host) {
@@ -34,6 +33,15 @@ pub fn check(file: &Path, host: &str) -> Result<String, Failure> {
             Err(Failure::Configuration(problems.render(&shown, colour)))
         }
     }
+}
+
+/// A little more than the loader accepts; what is endless is the wrong file.
+const LONGEST_FILE: u64 = 2 * 1024 * 1024;
+
+fn read(from: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(LONGEST_FILE).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The name under which this server looks itself up: the one given, or that of the machine.
@@ -62,8 +70,10 @@ fn unreadable(shown: &str, error: &io::Error) -> String {
     };
     let mut text = format!("buoy: {shown}: {what}; {advice}");
     if error.kind() == ErrorKind::NotFound {
-        text += "\n\na file is as short as this:\n\n  [router.web]\n  interface = \"eth0\"\n  vrid = 51\n  \
-                 addresses = [\"192.0.2.100/24\"]\n  priority = { lb1 = 200, lb2 = 100 }";
+        text += "\n\na file is as short as this:\n";
+        for line in config::minimal_example().lines() {
+            text += &format!("\n    {line}");
+        }
     }
     text
 }

@@ -4,6 +4,7 @@
 //! versions. Called by the election, the engine and by whoever shows a time. Cannot fail: every
 //! argument is valid by its type.
 
+use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
@@ -87,7 +88,8 @@ impl AdvertisementInterval {
             Version::V3 => {
                 let nanos = duration.as_nanos();
                 let centis = u16::try_from(nanos / 10_000_000).ok()?;
-                (nanos % 10_000_000 == 0)
+                nanos
+                    .is_multiple_of(10_000_000)
                     .then(|| Centis::new(centis))?
                     .map(Self::Centis)
             }
@@ -112,6 +114,26 @@ pub fn skew_time(priority: Priority, interval: AdvertisementInterval) -> Duratio
 #[must_use]
 pub fn active_down_interval(priority: Priority, interval: AdvertisementInterval) -> Duration {
     3 * interval.duration() + skew_time(priority, interval)
+}
+
+/// A duration as people read it: `609 ms`, `3.609 s`, `2m 5s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, millis) = (self.0.as_secs(), self.0.subsec_millis());
+        match seconds {
+            0 if self.0 < Duration::from_millis(10) && !self.0.is_zero() => {
+                write!(f, "{}.{} ms", millis, self.0.subsec_micros() % 1000 / 100)
+            }
+            0 => write!(f, "{millis} ms"),
+            1..60 => write!(f, "{seconds}.{millis:03} s"),
+            60..3600 => write!(f, "{}m {}s", seconds / 60, seconds % 60),
+            3600..86_400 => write!(f, "{}h {}m", seconds / 3600, seconds % 3600 / 60),
+            _ => write!(f, "{}d {}h", seconds / 86_400, seconds % 86_400 / 3600),
+        }
+    }
 }
 
 #[cfg(test)]

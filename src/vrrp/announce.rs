@@ -1,0 +1,126 @@
+//! The frames that tell a LAN where an address went.
+//!
+//! Owns gratuitous ARP as bytes (RFC 9568 §6.4.2, §8.1.2), and reading it: another host's
+//! announcement of our addresses ends a handover. Called by the address worker at a claim, by the
+//! daemon for repeats. Building cannot fail; what cannot be read is `None`.
+
+use std::net::Ipv4Addr;
+
+use pnet::packet::Packet;
+use pnet::packet::arp::{ArpHardwareTypes, ArpOperations, ArpPacket, MutableArpPacket};
+use pnet::packet::ethernet::{EtherTypes, EthernetPacket, MutableEthernetPacket};
+use pnet::util::MacAddr;
+
+/// Bytes of an ARP frame over Ethernet, without padding.
+pub const ARP_FRAME: usize =
+    EthernetPacket::minimum_packet_size() + ArpPacket::minimum_packet_size();
+
+/// A hardware address. A type of ours, so that pnet stays behind this module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct HardwareAddress(pub [u8; 6]);
+
+impl std::fmt::Display for HardwareAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        MacAddr::from(self.0).fmt(f)
+    }
+}
+
+/// A gratuitous ARP request: broadcast, sender and target protocol address both the virtual
+/// address, hardware addresses both ours (RFC 9568 §6.4.2 with P74).
+#[must_use]
+pub fn gratuitous_arp(address: Ipv4Addr, hardware: HardwareAddress) -> [u8; ARP_FRAME] {
+    let mut frame = [0; ARP_FRAME];
+    let mac = MacAddr::from(hardware.0);
+    let (ethernet, arp) = frame.split_at_mut(EthernetPacket::minimum_packet_size());
+    if let Some(mut ethernet) = MutableEthernetPacket::new(ethernet) {
+        ethernet.set_destination(MacAddr::broadcast());
+        ethernet.set_source(mac);
+        ethernet.set_ethertype(EtherTypes::Arp);
+    }
+    if let Some(mut arp) = MutableArpPacket::new(arp) {
+        arp.set_hardware_type(ArpHardwareTypes::Ethernet);
+        arp.set_protocol_type(EtherTypes::Ipv4);
+        arp.set_hw_addr_len(6);
+        arp.set_proto_addr_len(4);
+        arp.set_operation(ArpOperations::Request);
+        arp.set_sender_hw_addr(mac);
+        arp.set_sender_proto_addr(address);
+        arp.set_target_hw_addr(mac);
+        arp.set_target_proto_addr(address);
+    }
+    frame
+}
+
+/// Somebody said that this address is at this hardware address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Announcement {
+    /// Which address.
+    pub address: Ipv4Addr,
+    /// Where it is said to be.
+    pub hardware: HardwareAddress,
+}
+
+/// Reads a gratuitous ARP, request or reply; `None` for every other frame.
+#[must_use]
+pub fn read_gratuitous_arp(frame: &[u8]) -> Option<Announcement> {
+    let ethernet = EthernetPacket::new(frame)?;
+    if ethernet.get_ethertype() != EtherTypes::Arp {
+        return None;
+    }
+    let arp = ArpPacket::new(ethernet.payload())?;
+    let gratuitous = arp.get_hardware_type() == ArpHardwareTypes::Ethernet
+        && arp.get_protocol_type() == EtherTypes::Ipv4
+        && arp.get_hw_addr_len() == 6
+        && arp.get_proto_addr_len() == 4
+        && arp.get_sender_proto_addr() == arp.get_target_proto_addr();
+    gratuitous.then(|| Announcement {
+        address: arp.get_sender_proto_addr(),
+        hardware: HardwareAddress(arp.get_sender_hw_addr().into()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAC: HardwareAddress = HardwareAddress([0x02, 0, 0, 0, 0, 7]);
+    const VIP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 100);
+
+    #[test]
+    fn p74_gratuitous_arp_is_broadcast_with_the_address_twice() {
+        let frame = gratuitous_arp(VIP, MAC);
+        assert_eq!(
+            &frame[..14],
+            &[255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0, 7, 8, 6]
+        );
+        assert_eq!(&frame[14..22], &[0, 1, 8, 0, 6, 4, 0, 1]);
+        assert_eq!(&frame[22..32], &[2, 0, 0, 0, 0, 7, 192, 0, 2, 100]);
+        assert_eq!(&frame[32..42], &[2, 0, 0, 0, 0, 7, 192, 0, 2, 100]);
+    }
+
+    #[test]
+    fn an_announcement_is_read_back_and_an_ordinary_request_is_not_one() {
+        let mut frame = gratuitous_arp(VIP, MAC);
+        assert_eq!(
+            read_gratuitous_arp(&frame),
+            Some(Announcement {
+                address: VIP,
+                hardware: MAC
+            })
+        );
+        frame[41] = 101;
+        assert_eq!(read_gratuitous_arp(&frame), None);
+    }
+
+    #[test]
+    fn every_truncated_frame_is_refused() {
+        let frame = gratuitous_arp(VIP, MAC);
+        for length in 0..frame.len() {
+            assert_eq!(
+                read_gratuitous_arp(&frame[..length]),
+                None,
+                "{length} bytes"
+            );
+        }
+    }
+}

@@ -1,0 +1,545 @@
+//! One virtual router in one address family: the state machine of RFC 9568 §6.4 and RFC 3768 §6.4.
+//!
+//! Owns role, timers and the comparison of priorities. Called by a router of the engine, with the
+//! time as an argument; what is to be done comes back as [`Actions`]. [`Election::deadline`] is
+//! when it wants to be called next; calls that come early or twice do nothing. Cannot fail.
+
+mod cause;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::times::{Moment, active_down_interval, skew_time};
+use super::{AdvertisementInterval, Priority, Role, Version};
+
+pub use cause::Cause;
+
+/// What an election is played with. Changing them is [`Election::reconfigure`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parameters {
+    /// The priority in force: configured, or lower while demoted.
+    pub priority: Priority,
+    /// Own `Advertisement_Interval`.
+    pub interval: AdvertisementInterval,
+    /// `Preempt_Mode`.
+    pub preempt: bool,
+    /// How long a lower Active is suffered first. Not in the RFC.
+    pub preempt_delay: Duration,
+    /// Own primary address, the tie-break (RFC 9568 §6.4.3).
+    pub local: IpAddr,
+    /// False: stays Backup whatever happens (`demote --never`). Not in the RFC.
+    pub may_claim: bool,
+}
+
+/// What an accepted advert says to an election.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    /// The sender's primary address.
+    pub source: IpAddr,
+    /// The sender's priority.
+    pub priority: Priority,
+    /// The sender's `Advertisement_Interval`.
+    pub interval: AdvertisementInterval,
+}
+
+/// Everything an event makes an election do, at most one of each kind. The caller obeys in the
+/// order of the fields.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Actions {
+    /// Send one advert now.
+    pub send: Option<Send>,
+    /// The role changed.
+    pub transition: Option<Transition>,
+    /// As Active, tell the LAN again where the addresses are. A transition to Active implies it.
+    pub announce: bool,
+    /// As Active, somebody else's losing advert was heard.
+    pub conflict: bool,
+}
+
+/// Which advert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Send {
+    /// With the priority in force.
+    Advert,
+    /// With priority 0 (RFC 9568 §6.4.3).
+    PriorityZero,
+}
+
+/// A change of role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    /// Before.
+    pub from: Role,
+    /// After; never the same.
+    pub to: Role,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// The state machine.
+#[derive(Debug, Clone)]
+pub struct Election {
+    parameters: Parameters,
+    state: State,
+    /// P59: before this, losing adverts are not answered.
+    answer_from: Moment,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Initialize,
+    Backup(Backup),
+    Active {
+        /// `Adver_Timer`.
+        advert_at: Moment,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Backup {
+    /// `Active_Adver_Interval`.
+    active_interval: AdvertisementInterval,
+    /// `Active_Down_Timer`: when it was started and what for.
+    started: Moment,
+    waiting: Waiting,
+    /// The Active last heard, and when.
+    active: Option<Heard>,
+    heard_at: Moment,
+    /// With a preempt delay: when the lower Active's grace ends.
+    preempt_at: Option<Moment>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    /// For the next advert: `Active_Down_Interval`.
+    Advert,
+    /// For a successor to an Active that sent priority 0: `Skew_Time`.
+    AfterPriorityZero { by: IpAddr },
+    /// For a successor to ourselves: [`handover_limit`].
+    OwnSuccessor,
+}
+
+/// How long an Active that gave up waits for a successor: one and a half intervals, more than the
+/// longest `Skew_Time`.
+#[must_use]
+pub fn handover_limit(interval: AdvertisementInterval) -> Duration {
+    interval.duration() * 3 / 2
+}
+
+/// P59: losing adverts, and priority 0 from others, are answered at most this often; otherwise two
+/// clones answer each other without end (T16).
+#[must_use]
+pub fn answer_window(interval: AdvertisementInterval) -> Duration {
+    (interval.duration() / 10).max(Duration::from_millis(10))
+}
+
+impl Election {
+    /// In Initialize.
+    #[must_use]
+    pub const fn new(parameters: Parameters) -> Self {
+        Self {
+            parameters,
+            state: State::Initialize,
+            answer_from: Moment::ZERO,
+        }
+    }
+
+    /// The present role.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        match self.state {
+            State::Initialize => Role::Initialize,
+            State::Backup(_) => Role::Backup,
+            State::Active { .. } => Role::Active,
+        }
+    }
+
+    /// The parameters in force.
+    #[must_use]
+    pub const fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// `Active_Adver_Interval`; own interval where none was learned.
+    #[must_use]
+    pub const fn active_interval(&self) -> AdvertisementInterval {
+        match self.state {
+            State::Backup(backup) => backup.active_interval,
+            State::Initialize | State::Active { .. } => self.parameters.interval,
+        }
+    }
+
+    /// The Active that this Backup last heard; none once it gave up.
+    #[must_use]
+    pub const fn active(&self) -> Option<Heard> {
+        match self.state {
+            State::Backup(backup) => match backup.waiting {
+                Waiting::Advert => backup.active,
+                Waiting::AfterPriorityZero { .. } | Waiting::OwnSuccessor => None,
+            },
+            State::Initialize | State::Active { .. } => None,
+        }
+    }
+
+    /// When [`Election::wake`] has something to do; `None`: not before another event.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Moment> {
+        match self.state {
+            State::Initialize => None,
+            State::Backup(_) if !self.parameters.may_claim => None,
+            State::Backup(backup) => Some(self.takeover_at(&backup)),
+            State::Active { advert_at } => Some(advert_at),
+        }
+    }
+
+    /// The Startup event (RFC 9568 §6.4.1): P40, P41, P49. Only in Initialize.
+    pub fn startup(&mut self, now: Moment) -> Actions {
+        match self.state {
+            State::Backup(_) | State::Active { .. } => Actions::default(),
+            State::Initialize
+                if self.parameters.priority == Priority::Owner && self.parameters.may_claim =>
+            {
+                self.become_active(now, Cause::Owner)
+            }
+            State::Initialize => self.become_backup(now, Waiting::Advert, None, Cause::Started),
+        }
+    }
+
+    /// The Shutdown event (RFC 9568 §6.4.2, §6.4.3): P42, P50. An Active sends priority 0.
+    pub fn shutdown(&mut self, cause: Cause) -> Actions {
+        let send = match self.state {
+            State::Initialize => return Actions::default(),
+            State::Backup(_) => None,
+            State::Active { .. } => Some(Send::PriorityZero),
+        };
+        Actions {
+            send,
+            ..self.become_initialize(cause)
+        }
+    }
+
+    /// The router can take no part any more, and can say nothing about it: interface or primary
+    /// address gone, adverts refused (P61).
+    pub fn fail(&mut self, cause: Cause) -> Actions {
+        match self.state {
+            State::Initialize => Actions::default(),
+            State::Backup(_) | State::Active { .. } => self.become_initialize(cause),
+        }
+    }
+
+    /// Give the addresses up to a neighbour and stay Backup (design §6): an Active sends priority
+    /// 0 and claims again only when nobody else has for [`handover_limit`]. On the wire this is
+    /// RFC 9568 §6.4.3's Shutdown followed by a Startup.
+    pub fn give_up(&mut self, now: Moment, cause: Cause) -> Actions {
+        match self.state {
+            State::Initialize | State::Backup(_) => Actions::default(),
+            State::Active { .. } => Actions {
+                send: Some(Send::PriorityZero),
+                ..self.become_backup(now, Waiting::OwnSuccessor, None, cause)
+            },
+        }
+    }
+
+    /// The path to the neighbours was gone for less than their patience and is back: a Backup
+    /// starts its timer anew, an Active tells everybody that it is still there.
+    pub fn path_restored(&mut self, now: Moment) -> Actions {
+        match &mut self.state {
+            State::Initialize => Actions::default(),
+            State::Backup(backup) => {
+                backup.started = now;
+                backup.waiting = Waiting::Advert;
+                backup.preempt_at = None;
+                Actions::default()
+            }
+            State::Active { advert_at } => {
+                *advert_at = now + self.parameters.interval.duration();
+                Actions {
+                    send: Some(Send::Advert),
+                    announce: true,
+                    ..Actions::default()
+                }
+            }
+        }
+    }
+
+    /// New parameters in any state: the formulas use them from now on (P60). A changed priority or
+    /// interval of an Active is advertised at once.
+    pub fn reconfigure(&mut self, parameters: Parameters, now: Moment) -> Actions {
+        let old = std::mem::replace(&mut self.parameters, parameters);
+        match &mut self.state {
+            State::Initialize => Actions::default(),
+            State::Backup(_)
+                if parameters.priority == Priority::Owner && old.priority != Priority::Owner =>
+            {
+                // The owner is never Backup by its own start (RFC 9568 §6.4.1).
+                if parameters.may_claim {
+                    self.become_active(now, Cause::Owner)
+                } else {
+                    Actions::default()
+                }
+            }
+            State::Backup(backup) => {
+                if backup.active.is_none()
+                    || backup.active_interval.version() != parameters.interval.version()
+                {
+                    backup.active_interval = parameters.interval;
+                }
+                Actions::default()
+            }
+            State::Active { advert_at } if old != parameters => {
+                *advert_at = now + parameters.interval.duration();
+                Actions {
+                    send: Some(Send::Advert),
+                    ..Actions::default()
+                }
+            }
+            State::Active { .. } => Actions::default(),
+        }
+    }
+
+    /// An advert that passed all checks of reception. In Initialize it is ignored.
+    pub fn advert(&mut self, heard: Heard, now: Moment) -> Actions {
+        match self.state {
+            State::Initialize => Actions::default(),
+            State::Backup(backup) => {
+                self.state = State::Backup(self.advert_in_backup(backup, heard, now));
+                Actions::default()
+            }
+            State::Active { .. } => self.advert_in_active(heard, now),
+        }
+    }
+
+    /// The timers of RFC 9568 §6.4.2 and §6.4.3: does what is due at `now`, nothing when nothing is.
+    pub fn wake(&mut self, now: Moment) -> Actions {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return Actions::default();
+        }
+        match self.state {
+            State::Initialize => Actions::default(),
+            // P43: the advert first, announcements follow.
+            State::Backup(backup) => {
+                let cause = self.takeover_cause(&backup, now);
+                self.become_active(now, cause)
+            }
+            State::Active { advert_at } => {
+                // P51. The schedule is absolute, so that lateness does not add up; adverts missed
+                // altogether are not made up for.
+                let next = advert_at + self.parameters.interval.duration();
+                let advert_at = if next > now {
+                    next
+                } else {
+                    now + self.parameters.interval.duration()
+                };
+                self.state = State::Active { advert_at };
+                Actions {
+                    send: Some(Send::Advert),
+                    ..Actions::default()
+                }
+            }
+        }
+    }
+
+    /// RFC 9568 §6.4.2, "If an ADVERTISEMENT is received": P44 to P48.
+    fn advert_in_backup(&self, mut backup: Backup, heard: Heard, now: Moment) -> Backup {
+        if heard.priority == Priority::Release {
+            // P44: Skew_Time of the interval learned before; this packet's is not adopted.
+            return Backup {
+                started: now,
+                waiting: Waiting::AfterPriorityZero { by: heard.source },
+                active: backup.active.filter(|active| active.source != heard.source),
+                preempt_at: None,
+                ..backup
+            };
+        }
+        let submits = !self.parameters.preempt || heard.priority >= self.parameters.priority;
+        if submits {
+            // P45, P47, P48.
+            return Self::follow(heard, now, None);
+        }
+        if self.parameters.preempt_delay.is_zero() {
+            // P46: discarded; the timer keeps running.
+            backup.active = Some(heard);
+            backup.heard_at = now;
+            if backup.waiting == Waiting::OwnSuccessor {
+                // Somebody did take over from us; from here on it is an Active as any other.
+                backup.waiting = Waiting::Advert;
+                backup.started = now;
+            }
+            return backup;
+        }
+        // Departure from RFC 9568 §6.4.2, asked for by `preempt-delay`: for so long a lower Active
+        // is followed as if Preempt_Mode were False.
+        let preempt_at = backup.preempt_at.unwrap_or_else(|| {
+            self.takeover_at(&backup)
+                .max(now + self.parameters.preempt_delay)
+        });
+        Self::follow(heard, now, Some(preempt_at))
+    }
+
+    /// P45: learn the interval and start the timer anew.
+    const fn follow(heard: Heard, now: Moment, preempt_at: Option<Moment>) -> Backup {
+        Backup {
+            // Version 2 learns nothing: reception dropped every other interval (P31).
+            active_interval: heard.interval,
+            started: now,
+            waiting: Waiting::Advert,
+            active: Some(heard),
+            heard_at: now,
+            preempt_at,
+        }
+    }
+
+    /// RFC 9568 §6.4.3, "If an ADVERTISEMENT is received": P52 to P59.
+    fn advert_in_active(&mut self, heard: Heard, now: Moment) -> Actions {
+        let own = &self.parameters;
+        if heard.priority == Priority::Release {
+            // P52: advertise at once and start the timer anew.
+            if now < self.answer_from {
+                return Actions::default();
+            }
+            self.answer_from = now + answer_window(own.interval);
+            self.state = State::Active {
+                advert_at: now + own.interval.duration(),
+            };
+            return Actions {
+                send: Some(Send::Advert),
+                ..Actions::default()
+            };
+        }
+        if heard.priority > own.priority {
+            // P53.
+            let cause = Cause::HigherPriority {
+                active: heard.source,
+                priority: heard.priority,
+            };
+            return self.become_backup(now, Waiting::Advert, Some(heard), cause);
+        }
+        if heard.priority == own.priority && heard.source > own.local {
+            // P57: addresses as unsigned integers in network byte order, which is how they compare.
+            let cause = Cause::HigherAddress {
+                active: heard.source,
+                priority: heard.priority,
+            };
+            return self.become_backup(now, Waiting::Advert, Some(heard), cause);
+        }
+        // P58: a losing advert is discarded and, in version 3, answered at once; the periodic timer
+        // is left alone. Its sender may have announced the addresses, so they are announced again.
+        if now < self.answer_from {
+            return Actions {
+                conflict: true,
+                ..Actions::default()
+            };
+        }
+        self.answer_from = now + answer_window(own.interval);
+        let send = match own.interval.version() {
+            Version::V3 => Some(Send::Advert),
+            // RFC 3768 §6.4.3 discards in silence.
+            Version::V2 => None,
+        };
+        Actions {
+            send,
+            announce: true,
+            conflict: true,
+            ..Actions::default()
+        }
+    }
+
+    fn takeover_at(&self, backup: &Backup) -> Moment {
+        let priority = self.parameters.priority;
+        let patience = match backup.waiting {
+            Waiting::Advert => active_down_interval(priority, backup.active_interval),
+            Waiting::AfterPriorityZero { .. } => skew_time(priority, backup.active_interval),
+            Waiting::OwnSuccessor => handover_limit(self.parameters.interval),
+        };
+        let due = backup.started + patience;
+        backup
+            .preempt_at
+            .map_or(due, |preempt_at| due.min(preempt_at))
+    }
+
+    fn takeover_cause(&self, backup: &Backup, now: Moment) -> Cause {
+        match (backup.waiting, backup.active) {
+            (Waiting::OwnSuccessor, _) => Cause::NobodyTookOver {
+                waited: now.since(backup.started),
+            },
+            (Waiting::AfterPriorityZero { by }, _) => Cause::GaveUp { active: by },
+            (Waiting::Advert, Some(active))
+                if active.priority < self.parameters.priority
+                    && now.since(backup.heard_at) < 2 * backup.active_interval.duration() =>
+            {
+                Cause::Preempts {
+                    active: active.source,
+                    priority: active.priority,
+                }
+            }
+            (Waiting::Advert, Some(active)) => Cause::Silence {
+                active: Some(active.source),
+                lasted: now.since(backup.heard_at),
+            },
+            (Waiting::Advert, None) => Cause::Silence {
+                active: None,
+                lasted: now.since(backup.started),
+            },
+        }
+    }
+
+    fn become_active(&mut self, now: Moment, cause: Cause) -> Actions {
+        let from = self.role();
+        self.state = State::Active {
+            advert_at: now + self.parameters.interval.duration(),
+        };
+        Actions {
+            send: Some(Send::Advert),
+            transition: Some(Transition {
+                from,
+                to: Role::Active,
+                cause,
+            }),
+            announce: true,
+            conflict: false,
+        }
+    }
+
+    fn become_backup(
+        &mut self,
+        now: Moment,
+        waiting: Waiting,
+        active: Option<Heard>,
+        cause: Cause,
+    ) -> Actions {
+        let from = self.role();
+        self.state = State::Backup(Backup {
+            active_interval: active.map_or(self.parameters.interval, |active| active.interval),
+            started: now,
+            waiting,
+            active,
+            heard_at: now,
+            preempt_at: None,
+        });
+        Actions {
+            transition: Some(Transition {
+                from,
+                to: Role::Backup,
+                cause,
+            }),
+            ..Actions::default()
+        }
+    }
+
+    fn become_initialize(&mut self, cause: Cause) -> Actions {
+        let from = self.role();
+        self.state = State::Initialize;
+        Actions {
+            transition: Some(Transition {
+                from,
+                to: Role::Initialize,
+                cause,
+            }),
+            ..Actions::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! Why a role changed, for people.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::vrrp::Priority;
+use crate::vrrp::times::Span;
+
+/// The cause of a transition. Its `Display` is the sentence in the log and in `status`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// Startup: the router begins to listen.
+    Started,
+    /// Startup as the owner of the addresses.
+    Owner,
+    /// No advert for a whole `Active_Down_Interval`.
+    Silence {
+        /// Who was Active before; none if nobody was heard.
+        active: Option<IpAddr>,
+        /// For how long nothing was heard.
+        lasted: Duration,
+    },
+    /// The Active sent priority 0.
+    GaveUp {
+        /// Who gave up.
+        active: IpAddr,
+    },
+    /// The Active has a lower priority than we have.
+    Preempts {
+        /// Who is preempted.
+        active: IpAddr,
+        /// Its priority.
+        priority: Priority,
+    },
+    /// We gave up and nobody took over.
+    NobodyTookOver {
+        /// How long we waited.
+        waited: Duration,
+    },
+    /// A higher priority was heard.
+    HigherPriority {
+        /// From whom.
+        active: IpAddr,
+        /// Which.
+        priority: Priority,
+    },
+    /// The same priority was heard from a higher address.
+    HigherAddress {
+        /// From whom.
+        active: IpAddr,
+        /// Which.
+        priority: Priority,
+    },
+    /// `buoy demote`.
+    Demoted,
+    /// The daemon stops.
+    Stopped,
+    /// A reload removed or replaced the router.
+    Reloaded,
+    /// Something keeps it from taking part.
+    Fault(String),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started => write!(f, "started"),
+            Self::Owner => write!(f, "priority 255: this host owns the addresses"),
+            Self::Silence {
+                active: Some(active),
+                lasted,
+            } => {
+                write!(f, "no advert from {active} for {}", Span(*lasted))
+            }
+            Self::Silence {
+                active: None,
+                lasted,
+            } => write!(f, "nobody was heard for {}", Span(*lasted)),
+            Self::GaveUp { active } => write!(f, "{active} gave up (priority 0)"),
+            Self::Preempts { active, priority } => {
+                write!(f, "preempts {active} (priority {priority})")
+            }
+            Self::NobodyTookOver { waited } => {
+                write!(f, "nobody took over within {}", Span(*waited))
+            }
+            Self::HigherPriority { active, priority } => {
+                write!(f, "{active} has the higher priority {priority}")
+            }
+            Self::HigherAddress { active, priority } => {
+                write!(
+                    f,
+                    "{active} has the same priority {priority} and the higher address"
+                )
+            }
+            Self::Demoted => write!(f, "demoted"),
+            Self::Stopped => write!(f, "the daemon stops"),
+            Self::Reloaded => write!(f, "the configuration was reloaded"),
+            Self::Fault(reason) => write!(f, "{reason}"),
+        }
+    }
+}
