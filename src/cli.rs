@@ -138,7 +138,7 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Remove every address that buoy left on this host; for ExecStopPost=.
+    /// Remove every address that buoy left on this host; for the unit's `ExecStopPost=`.
     Release,
 }
 

@@ -53,7 +53,7 @@ fn run(Arguments { paths, command }: Arguments) -> Result<(), Failure> {
             let colour = terminal::wants_colour(&io::stdout());
             ask::status(
                 &paths.runtime_dir,
-                ask::View {
+                &ask::View {
                     router,
                     json,
                     colour,
@@ -73,7 +73,7 @@ fn run(Arguments { paths, command }: Arguments) -> Result<(), Failure> {
                 wait,
                 never,
             };
-            print(&ask::demote(&paths.runtime_dir, demotion)?)
+            print(&ask::demote(&paths.runtime_dir, &demotion)?)
         }
         Command::Restore { which } => print(&ask::restore(&paths.runtime_dir, which.selection())?),
         Command::Reload { dry_run } => print(&ask::reload(&paths.runtime_dir, dry_run)?),

@@ -12,10 +12,6 @@ use super::text::{clean, measured, minute_of_day};
 /// itself and the time now, both in milliseconds since 1970 UTC.
 #[must_use]
 pub fn demoted(demoted: &[Demoted], asked: &Selection, until: Option<(u64, u64)>) -> String {
-    let mut text: String = demoted
-        .iter()
-        .map(|one| format!("{}: {}\n", one.router, outcome(&one.outcome)))
-        .collect();
     if demoted.is_empty() {
         return "this host has no routers\n".to_owned();
     }
@@ -23,14 +19,14 @@ pub fn demoted(demoted: &[Demoted], asked: &Selection, until: Option<(u64, u64)>
         Selection::All => "buoy restore --all".to_owned(),
         Selection::Router(name) => format!("buoy restore {name}"),
     };
-    text += &match until {
-        Some((end, now)) => format!(
-            "demoted until {} UTC, or until `{restore}`\n",
-            minute_of_day(end, now)
-        ),
-        None => format!("demoted until `{restore}`\n"),
+    let end = match until {
+        Some((end, now)) => format!("{} UTC, or until ", minute_of_day(end, now)),
+        None => String::new(),
     };
-    text
+    let outcomes = demoted
+        .iter()
+        .map(|one| format!("{}: {}", one.router, outcome(&one.outcome)));
+    lines(outcomes.chain([format!("demoted until {end}`{restore}`")]))
 }
 
 fn outcome(outcome: &HandoverOutcome) -> String {
@@ -73,25 +69,19 @@ pub fn restored(restored: &[Restored]) -> String {
     if restored.is_empty() {
         return "this host has no routers\n".to_owned();
     }
-    restored
-        .iter()
-        .map(|one| {
-            let what = if one.was_demoted {
-                "restored to"
-            } else {
-                "was not demoted, it has"
-            };
-            let active = match (one.is_active, one.active) {
-                (true, _) => "this host is Active".to_owned(),
-                (false, Some(active)) => format!("{active} is Active"),
-                (false, None) => "it knows of no Active".to_owned(),
-            };
-            format!(
-                "{}: {what} priority {}; {active}\n",
-                one.router, one.priority
-            )
-        })
-        .collect()
+    lines(restored.iter().map(|one| {
+        let what = if one.was_demoted {
+            "restored to"
+        } else {
+            "was not demoted, it has"
+        };
+        let active = match (one.is_active, one.active) {
+            (true, _) => "this host is Active".to_owned(),
+            (false, Some(active)) => format!("{active} is Active"),
+            (false, None) => "it knows of no Active".to_owned(),
+        };
+        format!("{}: {what} priority {}; {active}", one.router, one.priority)
+    }))
 }
 
 /// The plan, a line a router.
@@ -100,19 +90,23 @@ pub fn reloaded(plan: &Plan, dry_run: bool) -> String {
     if plan.changes.is_empty() {
         return "nothing changes\n".to_owned();
     }
-    let mut text: String = plan.changes.iter().map(change).collect();
-    if plan.unchanged > 0 {
-        let plural = if plan.unchanged == 1 {
-            "router stays as it is"
-        } else {
-            "routers stay as they are"
-        };
-        text += &format!("{} {plural}\n", plan.unchanged);
-    }
-    if dry_run {
-        text += "nothing was changed: only the plan was asked for\n";
-    }
-    text
+    let unchanged = match plan.unchanged {
+        0 => None,
+        1 => Some("1 router stays as it is".to_owned()),
+        count => Some(format!("{count} routers stay as they are")),
+    };
+    let dry_run = dry_run.then(|| "nothing was changed: only the plan was asked for".to_owned());
+    lines(
+        plan.changes
+            .iter()
+            .map(change)
+            .chain(unchanged)
+            .chain(dry_run),
+    )
+}
+
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines.flat_map(|line| [line, "\n".to_owned()]).collect()
 }
 
 fn change(change: &Change) -> String {
@@ -124,7 +118,7 @@ fn change(change: &Change) -> String {
     };
     let details = clean(&change.details.join(", "));
     let colon = if details.is_empty() { "" } else { ": " };
-    format!("{sign} router {}{note}{colon}{details}\n", change.router)
+    format!("{sign} router {}{note}{colon}{details}", change.router)
 }
 
 #[cfg(test)]

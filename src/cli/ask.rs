@@ -56,11 +56,11 @@ impl View {
 ///
 /// # Errors
 /// No daemon, no such router, no stdout. Watching outlives a restart of the daemon.
-pub fn status(runtime_dir: &Path, view: View, watch: bool) -> Result<(), Failure> {
+pub fn status(runtime_dir: &Path, view: &View, watch: bool) -> Result<(), Failure> {
     if watch {
-        return watch_status(runtime_dir, &view);
+        return watch_status(runtime_dir, view);
     }
-    let status = ask_status(runtime_dir).map_err(|error| with_leftovers(error))?;
+    let status = ask_status(runtime_dir).map_err(with_leftovers)?;
     terminal::print(&view.render(status, false)?).map_err(Failure::Output)?;
     Ok(())
 }
@@ -125,7 +125,7 @@ pub struct Demotion {
 /// # Errors
 /// No daemon, no such router, or the daemon could not; with `--wait` also a handover that ended
 /// before another router held the addresses.
-pub fn demote(runtime_dir: &Path, demotion: Demotion) -> Result<String, Failure> {
+pub fn demote(runtime_dir: &Path, demotion: &Demotion) -> Result<String, Failure> {
     let status = known(runtime_dir, &demotion.routers)?;
     let for_ms = demotion
         .duration

@@ -22,7 +22,7 @@ pub fn check(file: &Path, host: &str) -> Result<String, Failure> {
     let (shown, bytes) = if file == Path::new("-") {
         ("<stdin>".to_owned(), read(io::stdin().lock()))
     } else {
-        let read = File::open(file).and_then(|file| read(file));
+        let read = File::open(file).and_then(read);
         (file.display().to_string(), read)
     };
     let bytes = bytes.map_err(|error| Failure::Configuration(unreadable(&shown, &error)))?;
@@ -70,10 +70,8 @@ fn unreadable(shown: &str, error: &io::Error) -> String {
     };
     let mut text = format!("buoy: {shown}: {what}; {advice}");
     if error.kind() == ErrorKind::NotFound {
-        text += "\n\na file is as short as this:\n";
-        for line in config::minimal_example().lines() {
-            text += &format!("\n    {line}");
-        }
+        let example = config::minimal_example().replace('\n', "\n    ");
+        text = format!("{text}\n\na file is as short as this:\n\n    {example}");
     }
     text
 }

@@ -275,7 +275,7 @@ fn remarks(router: &RouterStatus) -> Vec<Cell> {
 fn facts(router: &RouterStatus, status: &Status) -> Table {
     let mut table = Table::headless();
     let mut fact = |name: &str, value: Cell| {
-        table.push(vec![Cell::plain(format!("  {name}")), value], Vec::new())
+        table.push(vec![Cell::plain(format!("  {name}")), value], Vec::new());
     };
     fact("role", role(router));
     fact("since", Cell::plain(since(router, status, " UTC")));

@@ -64,7 +64,7 @@ fn a_demotion_takes_a_time_as_people_write_it() {
     };
     assert_eq!(
         duration("buoy demote web --for 30m"),
-        Ok(Some(Duration::from_secs(1800)))
+        Ok(Some(Duration::from_mins(30)))
     );
     assert_eq!(duration("buoy demote web"), Ok(None));
     for bad in ["30", "0s", "-1m", "soon"] {

@@ -1,7 +1,7 @@
 //! What the kernel holds of buoy's addresses while no daemon runs.
 //!
 //! Owns one question to the kernel, asked by `buoy status` when the daemon does not answer.
-//! Needs no privileges. A kernel that does not know IFA_PROTO (before 5.18) shows nothing.
+//! Needs no privileges. A kernel that does not know `IFA_PROTO` (before 5.18) shows nothing.
 
 use std::io;
 
@@ -94,7 +94,7 @@ fn dump() -> io::Result<Vec<AddressMessage>> {
                 .next_multiple_of(4);
             match message.payload {
                 NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(address)) => {
-                    addresses.push(address)
+                    addresses.push(address);
                 }
                 NetlinkPayload::Done(_) => return Ok(addresses),
                 NetlinkPayload::Error(error) => return Err(error.to_io()),
