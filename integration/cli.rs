@@ -432,3 +432,33 @@ fn an_answer_of_another_version_is_said_to_be_one() {
     assert!(text(&refused.stderr).contains("is the daemon another version? Restart it"));
     daemon.join().unwrap();
 }
+
+#[test]
+fn watching_as_json_prints_one_object_a_line() {
+    let directory = Directory::new();
+    let runtime_dir = directory.0.to_str().unwrap();
+    let daemon = daemon(&directory.0, vec![status(); 2]);
+    let mut child = buoy(&["status", "--watch", "--json", "--runtime-dir", runtime_dir])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for _ in 0..2 {
+        let value: serde_json::Value =
+            serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        assert_eq!(value["schema"], 1);
+    }
+    daemon.join().unwrap();
+    let mut complaints = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(
+        complaints
+            .next()
+            .unwrap()
+            .unwrap()
+            .starts_with("buoy: not running: ")
+    );
+    drop(lines);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(complaints.next().is_none(), "said more than once");
+}

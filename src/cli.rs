@@ -41,6 +41,7 @@ pub struct Paths {
     #[arg(
         long,
         global = true,
+        help_heading = "Paths",
         value_name = "FILE",
         default_value = "/etc/buoy/buoy.toml"
     )]
@@ -49,6 +50,7 @@ pub struct Paths {
     #[arg(
         long,
         global = true,
+        help_heading = "Paths",
         value_name = "DIRECTORY",
         default_value = "/run/buoy"
     )]
@@ -57,6 +59,7 @@ pub struct Paths {
     #[arg(
         long,
         global = true,
+        help_heading = "Paths",
         value_name = "DIRECTORY",
         default_value = "/var/lib/buoy"
     )]
@@ -172,9 +175,10 @@ pub struct RunArguments {
 
 /// `ROUTER|--all`.
 #[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
 pub struct Which {
     /// This router.
-    #[arg(value_name = "ROUTER", value_parser = router_name, required_unless_present = "all", conflicts_with = "all")]
+    #[arg(value_name = "ROUTER", value_parser = router_name)]
     router: Option<RouterName>,
     /// Every router.
     #[arg(long)]

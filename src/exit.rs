@@ -57,7 +57,7 @@ pub enum Failure {
     Client {
         /// Why.
         error: ClientError,
-        /// What the kernel still holds from an earlier run, a line each.
+        /// What the kernel holds of buoy's addresses all the same, a line each.
         leftovers: Vec<String>,
     },
     /// The daemon answered that it could not do it.
@@ -105,7 +105,7 @@ impl fmt::Display for Failure {
             Self::Client { error, leftovers } => {
                 write!(f, "buoy: {error}")?;
                 if !leftovers.is_empty() {
-                    write!(f, "\nthe kernel still holds addresses of an earlier run:")?;
+                    write!(f, "\nthe kernel holds these addresses with buoy's mark:")?;
                 }
                 leftovers
                     .iter()

@@ -1,7 +1,7 @@
 //! Arguments to command; prints the one error; exit codes.
 
-use std::io;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
+use std::{io, panic};
 
 use buoyd::cli::terminal::{self, Reader};
 use buoyd::cli::{Arguments, Command, Paths, RunArguments, ask, check};
@@ -10,6 +10,7 @@ use buoyd::{daemon, demo, release};
 use clap::Parser;
 
 fn main() -> ExitCode {
+    end_at_once_on_a_bug();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -30,6 +31,19 @@ fn main() -> ExitCode {
             failure.exit().into()
         }
     }
+}
+
+/// A panic says what it is, and ends the process with its own exit code, whichever thread it hit:
+/// the kernel's leases and the supervisor do the rest.
+fn end_at_once_on_a_bug() {
+    panic::set_hook(Box::new(|bug| {
+        terminal::print_error(format_args!("buoy: this is a bug, please report it: {bug}"));
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a panic runs no destructors in a release anyway"
+        )]
+        process::exit(Exit::Bug.code().into());
+    }));
 }
 
 fn run(Arguments { paths, command }: Arguments) -> Result<(), Failure> {

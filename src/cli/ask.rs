@@ -3,7 +3,8 @@
 //! Owns what is asked, how long an answer may take, and which answers are failures. Called by
 //! `main`; gives the text to print or the [`Failure`] that ends the command.
 
-use std::path::Path;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::RouterName;
@@ -15,6 +16,7 @@ use crate::exit::Failure;
 
 use super::status::{filtered, leftovers, unknown_router};
 use super::terminal::{self, Reader};
+use super::text::{clean, clean_lines};
 use super::{answers, status};
 
 /// The daemon answers from memory; so long only when it is stopped or stuck.
@@ -66,40 +68,38 @@ pub fn status(runtime_dir: &Path, view: &View, watch: bool) -> Result<(), Failur
 }
 
 fn watch_status(runtime_dir: &Path, view: &View) -> Result<(), Failure> {
-    use std::io::IsTerminal;
-    let redraw = if std::io::stdout().is_terminal() && !view.json {
+    let redraw = if io::stdout().is_terminal() && !view.json {
         REDRAW
     } else {
         ""
     };
-    let mut was_running = true;
+    // What was complained of last; with JSON it goes to stderr, once.
+    let mut complaint = None;
     // A misspelt name ends it at once; a router that a reload removes may come back.
     let mut was_shown = false;
     loop {
-        let (text, runs) = match ask_status(runtime_dir) {
+        let text = match ask_status(runtime_dir) {
             Ok(status) => match view.render(status, true) {
-                Err(Failure::Usage(message)) if was_shown => (Err(message), true),
-                rendered => (Ok(rendered?), true),
+                Err(Failure::Usage(message)) if was_shown => Err(message),
+                rendered => Ok(rendered?),
             },
-            Err(error) if error.is_passing() => (Err(error.to_string()), false),
+            Err(error) if error.is_passing() => Err(error.to_string()),
             Err(error) => return Err(error.into()),
         };
         was_shown |= text.is_ok();
-        let reader = match text {
-            Ok(text) => terminal::print(&format!("{redraw}{text}")).map_err(Failure::Output)?,
+        let said = complaint.take();
+        let shown = match text {
+            Ok(text) => format!("{redraw}{text}"),
             Err(message) if view.json => {
-                // Objects only on stdout; the change is said once.
-                if was_running {
-                    terminal::print_error(format!("buoy: {message}"));
+                if said.as_ref() != Some(&message) {
+                    terminal::print_error(format_args!("buoy: {message}"));
                 }
-                Reader::Listens
+                complaint = Some(message);
+                String::new()
             }
-            Err(message) => {
-                terminal::print(&format!("{redraw}{message}\n")).map_err(Failure::Output)?
-            }
+            Err(message) => format!("{redraw}{message}\n"),
         };
-        was_running = runs;
-        if reader == Reader::Gone
+        if terminal::print(&shown).map_err(Failure::Output)? == Reader::Gone
             || terminal::wait_a_second().map_err(Failure::Output)? == Reader::Gone
         {
             return Ok(());
@@ -197,7 +197,7 @@ pub fn reload(runtime_dir: &Path, dry_run: bool) -> Result<String, Failure> {
     }
 }
 
-fn socket(runtime_dir: &Path) -> std::path::PathBuf {
+fn socket(runtime_dir: &Path) -> PathBuf {
     runtime_dir.join(SOCKET)
 }
 
@@ -207,7 +207,7 @@ fn ask_status(runtime_dir: &Path) -> Result<Status, ClientError> {
         Response::Status(status) => Ok(*status),
         Response::Error { message } => Err(ClientError::Declined {
             socket,
-            message: super::text::clean(&message),
+            message: clean(&message),
         }),
         Response::Demoted(_)
         | Response::Restored(_)
@@ -245,9 +245,9 @@ fn other(runtime_dir: &Path, response: Response) -> Failure {
     match response {
         Response::BadConfiguration { problems } => Failure::Configuration(format!(
             "{}\nnothing was changed",
-            super::text::clean_lines(problems.trim_end())
+            clean_lines(problems.trim_end())
         )),
-        Response::Error { message } => Failure::Refused(super::text::clean(&message)),
+        Response::Error { message } => Failure::Refused(clean(&message)),
         Response::Status(_)
         | Response::Demoted(_)
         | Response::Restored(_)

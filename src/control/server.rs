@@ -108,7 +108,7 @@ async fn converse(stream: UnixStream, answer: impl Answer) -> io::Result<()> {
             Heard::Broken(message) => {
                 return respond(&mut stream, &Response::Error { message }).await;
             }
-            Heard::Line => match understand(&request) {
+            Heard::Line => match parse_request(&request) {
                 Err(message) => Response::Error { message },
                 Ok(request) => tokio::select! {
                     response = answer.answer(request) => response,
@@ -155,8 +155,11 @@ async fn read_request(
     })
 }
 
-/// Parses one line. The message of an error names what is known instead.
-fn understand(line: &[u8]) -> Result<Request, String> {
+/// Parses one line, with or without its end.
+///
+/// # Errors
+/// A message for the client: what is wrong, and what is known instead. Printable and short.
+pub fn parse_request(line: &[u8]) -> Result<Request, String> {
     const HELP: &str = r#"a request is one JSON object a line, such as {"command":"status"}; commands: status, demote, restore, reload"#;
     if line.trim_ascii().is_empty() {
         return Err(format!("an empty line is no request; {HELP}"));

@@ -104,3 +104,54 @@ fn dump() -> io::Result<Vec<AddressMessage>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use netlink_packet_route::address::CacheInfo;
+
+    use super::*;
+
+    fn address(protocol: Option<u8>, valid: u32) -> AddressMessage {
+        let mut message = AddressMessage::default();
+        message.header.index = 7;
+        message.header.prefix_len = 24;
+        let mut cache = CacheInfo::default();
+        cache.ifa_valid = valid;
+        let ip: IpAddr = "192.0.2.100".parse().unwrap();
+        message.attributes = vec![
+            AddressAttribute::Local(ip),
+            AddressAttribute::CacheInfo(cache),
+        ];
+        message
+            .attributes
+            .extend(protocol.map(|mark| AddressAttribute::Protocol(AddressProtocol::from(mark))));
+        message
+    }
+
+    #[test]
+    fn only_marked_addresses_are_ours() {
+        let name_of = |index: u32| format!("eth{index}");
+        assert_eq!(marked(&address(None, 3), &name_of), None);
+        assert_eq!(marked(&address(Some(18), 3), &name_of), None);
+        let ours = marked(&address(Some(112), 3), &name_of).unwrap();
+        assert_eq!(
+            (ours.interface.as_str(), ours.address.as_str()),
+            ("eth7", "192.0.2.100/24")
+        );
+        assert_eq!(ours.valid_seconds, Some(3));
+    }
+
+    #[test]
+    fn an_address_for_ever_has_no_end() {
+        let ours = marked(&address(Some(112), u32::MAX), &|_| "eth0".to_owned()).unwrap();
+        assert_eq!(ours.valid_seconds, None);
+    }
+
+    #[test]
+    fn the_kernel_answers_without_privileges() {
+        let answer = held_by_kernel();
+        assert!(answer.is_ok(), "{answer:?}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::control::{ConfigurationStatus, SCHEMA};
-use crate::engine::status::DropStatus;
+use crate::engine::status::{Counters, DropStatus, NeighbourStatus};
 use crate::vrrp::{ChecksumStyle, Family, Priority};
 
 const NOON: u64 = 1_714_737_600_000; // 2024-05-03 12:00:00 UTC
