@@ -5,6 +5,7 @@
 //! Outside tools may speak it too; [`SCHEMA`] changes when a field changes its meaning.
 
 pub mod client;
+pub mod instance;
 pub mod server;
 
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,12 @@ pub const SCHEMA: u32 = 1;
 
 /// What can be asked, one a line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "command", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+#[serde(
+    tag = "command",
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case",
+    deny_unknown_fields
+)]
 pub enum Request {
     /// The state of everything.
     Status,

@@ -1,0 +1,2 @@
+//! Ring 3, Linux.
+pub mod leftovers;
