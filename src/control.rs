@@ -11,7 +11,7 @@ pub mod server;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::command::{Demoted, Plan, Restored, Selection};
-use crate::engine::status::RouterStatus;
+use crate::engine::status::{DropStatus, RouterStatus};
 
 /// Version of the shapes below. Fields may be added under the same number.
 pub const SCHEMA: u32 = 1;
@@ -102,6 +102,9 @@ pub struct Status {
     pub configuration: ConfigurationStatus,
     /// In the order of the file.
     pub routers: Vec<RouterStatus>,
+    /// Frames that belong to no router, by reason.
+    #[serde(default)]
+    pub drops: Vec<DropStatus>,
     /// What was lost inside the daemon because a bounded queue was full.
     pub queue_drops: u64,
 }

@@ -8,7 +8,7 @@ mod tables;
 use crate::config::RouterName;
 use crate::control::Status;
 use crate::engine::status::{ActiveStatus, AddressStatus, DemotionStatus, RouterStatus};
-use crate::os::leftovers::held_by_kernel;
+use crate::os::addresses;
 use crate::vrrp::Role;
 
 use self::tables::{counters, drops, neighbours, notable};
@@ -57,18 +57,18 @@ pub fn unknown_router(name: &RouterName, status: &Status) -> String {
 /// What the kernel still holds of buoy's addresses, a line each; for when no daemon answers.
 #[must_use]
 pub fn leftovers() -> Vec<String> {
-    match held_by_kernel() {
+    match addresses::held() {
         Ok(held) => held
             .into_iter()
             .map(|one| {
-                let end = match one.valid_seconds {
+                let end = match one.valid {
                     Some(seconds) => format!("the kernel removes it within {seconds} s"),
-                    None => "it stays; `buoy release` removes it".to_owned(),
+                    None => "it stays; `ip address del` removes it".to_owned(),
                 };
                 format!("{} on {}: {end}", one.address, one.interface)
             })
             .collect(),
-        Err(error) => vec![format!("unknown: the kernel does not tell ({error})")],
+        Err(error) => vec![format!("unknown: {error}")],
     }
 }
 

@@ -72,6 +72,24 @@ impl Instance {
     }
 }
 
+/// For commands that must not work beside a daemon. Leaves nothing behind.
+///
+/// # Errors
+/// A daemon is there.
+pub fn refuse_if_running(runtime_dir: &Path) -> Result<(), ControlError> {
+    let path = runtime_dir.join(PID_FILE);
+    let Ok(file) = File::open(&path) else {
+        return Ok(());
+    };
+    match Flock::lock(file, FlockArg::LockSharedNonblock) {
+        Err((file, Errno::EWOULDBLOCK)) => Err(ControlError::AlreadyRunning {
+            pid: read_pid(file),
+            pid_file: path,
+        }),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 impl Drop for Instance {
     /// While the lock is still held: what is removed is surely our own. Failing leaves a stale
     /// file, which the next daemon replaces.

@@ -74,8 +74,12 @@ impl EngineThread {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(failed)?;
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags).map_err(failed)?;
-        epoll.add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, MAIL)).map_err(failed)?;
-        epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER)).map_err(failed)?;
+        epoll
+            .add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, MAIL))
+            .map_err(failed)?;
+        epoll
+            .add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER))
+            .map_err(failed)?;
         Ok(Self {
             engine,
             receiver,
@@ -99,6 +103,7 @@ impl EngineThread {
     /// Runs until everything is handed over.
     pub(super) fn run(mut self) -> Result<(), OsError> {
         let mut ready = [EpollEvent::empty(); 64];
+        self.settle_all(clock::now());
         while !self.engine.is_finished() {
             self.arm();
             let count = match self.epoll.wait(&mut ready, EpollTimeout::NONE) {
@@ -136,7 +141,8 @@ impl EngineThread {
                 // Zero would switch the timer off.
                 let at = Duration::from_nanos(deadline.as_nanos().max(1));
                 let expiration = Expiration::OneShot(TimeSpec::from(at));
-                self.timer.set(expiration, TimerSetTimeFlags::TFD_TIMER_ABSTIME)
+                self.timer
+                    .set(expiration, TimerSetTimeFlags::TFD_TIMER_ABSTIME)
             }
             None => self.timer.unset(),
         };
@@ -152,12 +158,26 @@ impl EngineThread {
     }
 
     fn port(&mut self, key: u64) {
-        let Self { engine, ports, outputs, .. } = self;
-        let Some((name, port)) = ports.open.iter_mut().find(|(_, port)| port.key == key) else { return };
+        let Self {
+            engine,
+            ports,
+            outputs,
+            ..
+        } = self;
+        let Some((name, port)) = ports.open.iter_mut().find(|(_, port)| port.key == key) else {
+            return;
+        };
         for _ in 0..BATCHES_A_ROUND {
             let now = clock::now();
             let more = port.vrrp.receive(|packet| {
-                engine.handle(Input::Packet { interface: name, packet }, now, outputs);
+                engine.handle(
+                    Input::Packet {
+                        interface: name,
+                        packet,
+                    },
+                    now,
+                    outputs,
+                );
             });
             // An error (the interface went down) is cleared by reading it; the link watch tells the rest.
             if !matches!(more, Ok(true)) {
@@ -166,9 +186,19 @@ impl EngineThread {
         }
         let now = clock::now();
         for _ in 0..BATCHES_A_ROUND {
-            let Some(heard) = port.arp.receive() else { break };
+            let Some(heard) = port.arp.receive() else {
+                break;
+            };
             let address = IpAddr::V4(heard.address);
-            engine.handle(Input::Announcement { interface: name, address, hardware: heard.hardware }, now, outputs);
+            engine.handle(
+                Input::Announcement {
+                    interface: name,
+                    address,
+                    hardware: heard.hardware,
+                },
+                now,
+                outputs,
+            );
         }
         self.dispatch(now);
     }
@@ -176,7 +206,9 @@ impl EngineThread {
     fn mail(&mut self) {
         let _ = self.wake.read();
         for _ in 0..MESSAGES_A_ROUND {
-            let Ok(message) = self.receiver.try_recv() else { return };
+            let Ok(message) = self.receiver.try_recv() else {
+                return;
+            };
             self.message(message);
         }
         // There may be more: come again.
@@ -193,12 +225,28 @@ impl EngineThread {
                 }
             }
             Message::Seen(Seen::AddressGone(interface, address)) => {
-                self.handle(Input::AddressGone { interface: &interface, address }, now);
+                self.handle(
+                    Input::AddressGone {
+                        interface: &interface,
+                        address,
+                    },
+                    now,
+                );
             }
             Message::Seen(Seen::Failed(error)) => self.failure = Some(error),
-            Message::Done(Done::Claimed(router, epoch)) => self.handle(Input::Claimed { router, epoch }, now),
+            Message::Done(Done::Claimed(router, epoch)) => {
+                self.handle(Input::Claimed { router, epoch }, now)
+            }
             Message::Done(Done::Failed(router, epoch, address, error)) => {
-                self.handle(Input::ClaimFailed { router, epoch, address, error: &error }, now);
+                self.handle(
+                    Input::ClaimFailed {
+                        router,
+                        epoch,
+                        address,
+                        error: &error,
+                    },
+                    now,
+                );
             }
             Message::Done(Done::Released(router)) => self.handle(Input::Released { router }, now),
             Message::Command(command, reply) => {
@@ -209,7 +257,10 @@ impl EngineThread {
                 self.settle_all(now);
             }
             Message::Status(reply) => {
-                let snapshot = Snapshot { routers: self.engine.status(now), drops: self.engine.drops(now) };
+                let snapshot = Snapshot {
+                    routers: self.engine.status(now),
+                    drops: self.engine.drops(now),
+                };
                 // A client that is gone needs no answer.
                 let _ = reply.send(snapshot);
             }
@@ -267,17 +318,36 @@ impl EngineThread {
     fn send(&mut self, adverts: &[SendAdvert], now: Moment) {
         let mut refused = Vec::new();
         for run in adverts.chunk_by(|a, b| a.interface == b.interface) {
-            let Some(index) = run.first().map(|advert| advert.interface) else { continue };
+            let Some(index) = run.first().map(|advert| advert.interface) else {
+                continue;
+            };
             let packets: Vec<&[u8]> = run.iter().map(|advert| &*advert.packet).collect();
-            match self.ports.open.values().find(|port| port.vrrp.index() == index) {
+            match self
+                .ports
+                .open
+                .values()
+                .find(|port| port.vrrp.index() == index)
+            {
                 Some(port) => port.vrrp.send(&packets, |position, error| {
-                    refused.extend(run.get(position).map(|advert| (advert.router, error.to_string())));
+                    refused.extend(
+                        run.get(position)
+                            .map(|advert| (advert.router, error.to_string())),
+                    );
                 }),
-                None => refused.extend(run.iter().map(|advert| (advert.router, "its socket is closed".to_owned()))),
+                None => refused.extend(
+                    run.iter()
+                        .map(|advert| (advert.router, "its socket is closed".to_owned())),
+                ),
             }
         }
         for (router, error) in refused {
-            self.handle(Input::AdvertRefused { router, error: &error }, now);
+            self.handle(
+                Input::AdvertRefused {
+                    router,
+                    error: &error,
+                },
+                now,
+            );
         }
     }
 }

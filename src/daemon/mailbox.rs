@@ -56,7 +56,14 @@ impl Mailbox {
         let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
             .map_err(|error| OsError::new("make an eventfd", error))?;
         let wake = Arc::new(wake);
-        Ok((Self { sender, wake: Arc::clone(&wake) }, receiver, wake))
+        Ok((
+            Self {
+                sender,
+                wake: Arc::clone(&wake),
+            },
+            receiver,
+            wake,
+        ))
     }
 
     /// For threads that may wait.

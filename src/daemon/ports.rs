@@ -31,7 +31,11 @@ pub(super) struct Ports {
 impl Ports {
     /// Keys below `first_key` are the caller's own.
     pub(super) const fn new(first_key: u64) -> Self {
-        Self { open: BTreeMap::new(), known: BTreeMap::new(), next_key: first_key }
+        Self {
+            open: BTreeMap::new(),
+            known: BTreeMap::new(),
+            next_key: first_key,
+        }
     }
 
     /// Notes what the kernel says of an interface.
@@ -44,21 +48,30 @@ impl Ports {
 
     /// Brings the port of an interface in line with what is known of it. What the engine should
     /// think of the interface; with a problem in it when the sockets could not be opened.
-    pub(super) fn settle(&mut self, name: &InterfaceName, vrids: &[Vrid], epoll: &Epoll) -> Option<InterfaceState> {
-        let Some(state) = self.known.get(name) else {
+    pub(super) fn settle(
+        &mut self,
+        name: &InterfaceName,
+        vrids: &[Vrid],
+        epoll: &Epoll,
+    ) -> Option<InterfaceState> {
+        let Some(state) = self.known.get(name).cloned() else {
             self.open.remove(name);
             return None;
         };
         let result = match self.open.get_mut(name) {
-            Some(port) if port.vrrp.index() == state.index => {
-                port.vrrp.listen_for(vrids).map_err(|error| OsError::new("filter adverts", error))
-            }
+            Some(port) if port.vrrp.index() == state.index => port
+                .vrrp
+                .listen_for(vrids)
+                .map_err(|error| OsError::new("filter adverts", error)),
             Some(_) | None => self.next_port(name, state.index, vrids, epoll),
         };
         if result.is_err() {
             self.open.remove(name);
         }
-        Some(InterfaceState { problem: result.err().map(|error| error.to_string()), ..state.clone() })
+        Some(InterfaceState {
+            problem: result.err().map(|error| error.to_string()),
+            ..state
+        })
     }
 
     /// Closes what no router needs any more.
@@ -66,10 +79,20 @@ impl Ports {
         self.open.retain(|name, _| needed.contains(name));
     }
 
-    fn next_port(&mut self, name: &InterfaceName, index: u32, vrids: &[Vrid], epoll: &Epoll) -> Result<(), OsError> {
+    fn next_port(
+        &mut self,
+        name: &InterfaceName,
+        index: u32,
+        vrids: &[Vrid],
+        epoll: &Epoll,
+    ) -> Result<(), OsError> {
         let key = self.next_key;
         self.next_key += 1;
-        let port = Port { vrrp: VrrpSocket::open(name, index, vrids)?, arp: ArpSocket::open(index)?, key };
+        let port = Port {
+            vrrp: VrrpSocket::open(name, index, vrids)?,
+            arp: ArpSocket::open(index)?,
+            key,
+        };
         for fd in [port.vrrp.as_fd(), port.arp.as_fd()] {
             epoll
                 .add(fd, EpollEvent::new(EpollFlags::EPOLLIN, key))

@@ -84,7 +84,11 @@ impl Worker {
     /// # Errors
     /// The one that the kernel refused.
     pub fn open() -> Result<Self, OsError> {
-        Ok(Self { netlink: Netlink::open()?, announce: AnnounceSocket::open()?, installed: BTreeMap::new() })
+        Ok(Self {
+            netlink: Netlink::open()?,
+            announce: AnnounceSocket::open()?,
+            installed: BTreeMap::new(),
+        })
     }
 
     /// Works until the process ends.
@@ -99,7 +103,8 @@ impl Worker {
         for (router, hold) in &wishes {
             self.enter(*router, hold.as_ref());
         }
-        let (purposes, requests): (Vec<_>, Vec<_>) = self.requests(&wishes, &before).into_iter().unzip();
+        let (purposes, requests): (Vec<_>, Vec<_>) =
+            self.requests(&wishes, &before).into_iter().unzip();
         let mut refusals: BTreeMap<RouterId, Vec<(VirtualAddress, String)>> = BTreeMap::new();
         let refused = match self.netlink.batch(requests) {
             Ok(refused) => refused,
@@ -113,16 +118,25 @@ impl Worker {
         for (position, error) in refused {
             if let Some(Purpose::Add(router, address)) = purposes.get(position) {
                 let installed = self.installed.get_mut(router);
-                if let Some(installed) = installed.filter(|installed| is_foreign(&installed.hold, &error)) {
+                if let Some(installed) =
+                    installed.filter(|installed| is_foreign(&installed.hold, &error))
+                {
                     installed.foreign.insert(*address);
                 } else {
-                    refusals.entry(*router).or_default().push((*address, error.to_string()));
+                    refusals
+                        .entry(*router)
+                        .or_default()
+                        .push((*address, error.to_string()));
                 }
             }
         }
         for (router, hold) in wishes {
             let refusals = refusals.remove(&router).unwrap_or_default();
-            let is_new = hold.as_ref().is_some_and(|hold| before.get(&router).is_none_or(|old| old.hold.epoch != hold.epoch));
+            let is_new = hold.as_ref().is_some_and(|hold| {
+                before
+                    .get(&router)
+                    .is_none_or(|old| old.hold.epoch != hold.epoch)
+            });
             self.conclude(router, hold, is_new, refusals, report);
         }
     }
@@ -134,8 +148,16 @@ impl Worker {
         };
         let old = self.installed.remove(&router);
         let same_place = old.filter(|old| old.hold.interface == hold.interface);
-        let (foreign, failing) = same_place.map_or_else(Default::default, |old| (old.foreign, old.failing));
-        self.installed.insert(router, Installed { hold: hold.clone(), foreign, failing });
+        let (foreign, failing) =
+            same_place.map_or_else(Default::default, |old| (old.foreign, old.failing));
+        self.installed.insert(
+            router,
+            Installed {
+                hold: hold.clone(),
+                foreign,
+                failing,
+            },
+        );
     }
 
     /// Additions and renewals first, removals last: an address that moves from one router to
@@ -148,20 +170,44 @@ impl Worker {
         let mut requests = Vec::new();
         for (router, hold) in wishes {
             let Some(hold) = hold else { continue };
-            let foreign = self.installed.get(router).map(|installed| &installed.foreign);
-            for address in hold.addresses.iter().filter(|address| foreign.is_none_or(|foreign| !foreign.contains(address))) {
-                let already = before.get(router).is_some_and(|old| holds(old, hold.interface, *address));
-                let flags = if hold.replace || already { NLM_F_CREATE | NLM_F_REPLACE } else { NLM_F_CREATE | NLM_F_EXCL };
+            let foreign = self
+                .installed
+                .get(router)
+                .map(|installed| &installed.foreign);
+            for address in hold
+                .addresses
+                .iter()
+                .filter(|address| foreign.is_none_or(|foreign| !foreign.contains(address)))
+            {
+                let already = before
+                    .get(router)
+                    .is_some_and(|old| holds(old, hold.interface, *address));
+                let flags = if hold.replace || already {
+                    NLM_F_CREATE | NLM_F_REPLACE
+                } else {
+                    NLM_F_CREATE | NLM_F_EXCL
+                };
                 let request = RouteNetlinkMessage::NewAddress(lease(hold, *address));
                 requests.push((Purpose::Add(*router, *address), (request, flags)));
             }
         }
         for router in wishes.keys() {
-            let Some(old) = before.get(router) else { continue };
-            for address in old.hold.addresses.iter().filter(|address| !old.foreign.contains(address)) {
-                let still = self.installed.values().any(|other| holds(other, old.hold.interface, *address));
+            let Some(old) = before.get(router) else {
+                continue;
+            };
+            for address in old
+                .hold
+                .addresses
+                .iter()
+                .filter(|address| !old.foreign.contains(address))
+            {
+                let still = self
+                    .installed
+                    .values()
+                    .any(|other| holds(other, old.hold.interface, *address));
                 if !still {
-                    let request = RouteNetlinkMessage::DelAddress(message(old.hold.interface, *address));
+                    let request =
+                        RouteNetlinkMessage::DelAddress(message(old.hold.interface, *address));
                     requests.push((Purpose::Remove, (request, 0)));
                 }
             }
@@ -177,15 +223,32 @@ impl Worker {
         refusals: Vec<(VirtualAddress, String)>,
         report: &mut impl FnMut(Done),
     ) {
-        let Some(hold) = hold else { return report(Done::Released(router)) };
-        let was_failing = self.installed.get(&router).is_some_and(|installed| installed.failing);
+        let Some(hold) = hold else {
+            return report(Done::Released(router));
+        };
+        let was_failing = self
+            .installed
+            .get(&router)
+            .is_some_and(|installed| installed.failing);
         if let Some(installed) = self.installed.get_mut(&router) {
             installed.failing = !refusals.is_empty();
         }
         if is_new || was_failing {
             let refused: BTreeSet<_> = refusals.iter().map(|(address, _)| *address).collect();
-            let held = hold.addresses.iter().filter(|address| !refused.contains(address)).copied().collect();
-            announce(&self.announce, &Announce { interface: hold.interface, hardware: hold.hardware, addresses: held });
+            let held = hold
+                .addresses
+                .iter()
+                .filter(|address| !refused.contains(address))
+                .copied()
+                .collect();
+            announce(
+                &self.announce,
+                &Announce {
+                    interface: hold.interface,
+                    hardware: hold.hardware,
+                    addresses: held,
+                },
+            );
             report(Done::Claimed(router, hold.epoch));
         }
         for (address, error) in refusals {
@@ -231,8 +294,12 @@ fn message(interface: u32, address: VirtualAddress) -> AddressMessage {
         index: interface,
         ..AddressHeader::default()
     };
-    message.attributes.push(AddressAttribute::Local(address.ip()));
-    message.attributes.push(AddressAttribute::Address(address.ip()));
+    message
+        .attributes
+        .push(AddressAttribute::Local(address.ip()));
+    message
+        .attributes
+        .push(AddressAttribute::Address(address.ip()));
     message
 }
 
@@ -243,11 +310,17 @@ fn lease(hold: &Hold, address: VirtualAddress) -> AddressMessage {
     let mut lifetime = CacheInfo::default();
     lifetime.ifa_valid = hold.lease;
     lifetime.ifa_preferred = 0;
-    message.attributes.push(AddressAttribute::CacheInfo(lifetime));
-    message.attributes.push(AddressAttribute::Protocol(AddressProtocol::from(MARK)));
+    message
+        .attributes
+        .push(AddressAttribute::CacheInfo(lifetime));
+    message
+        .attributes
+        .push(AddressAttribute::Protocol(AddressProtocol::from(MARK)));
     if address.ip().is_ipv6() {
         // P80: duplicate address detection would make the address wait.
-        message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+        message
+            .attributes
+            .push(AddressAttribute::Flags(AddressFlags::Nodad));
     }
     message
 }
@@ -257,7 +330,9 @@ fn lease(hold: &Hold, address: VirtualAddress) -> AddressMessage {
 ///
 /// # Errors
 /// The kernel's, for the first address that stayed.
-pub fn remove_leases(mut ours: impl FnMut(&super::netlink::Address) -> bool) -> Result<Vec<VirtualAddress>, OsError> {
+pub fn remove_leases(
+    mut ours: impl FnMut(&super::netlink::Address) -> bool,
+) -> Result<Vec<VirtualAddress>, OsError> {
     let mut netlink = Netlink::open()?;
     let found: Vec<_> = super::netlink::addresses(&mut netlink)?
         .into_iter()
@@ -265,13 +340,55 @@ pub fn remove_leases(mut ours: impl FnMut(&super::netlink::Address) -> bool) -> 
         .filter_map(|found| found.address.map(|address| (found.interface, address)))
         .collect();
     let request = |(interface, address): &(u32, VirtualAddress)| {
-        (RouteNetlinkMessage::DelAddress(message(*interface, *address)), 0)
+        (
+            RouteNetlinkMessage::DelAddress(message(*interface, *address)),
+            0,
+        )
     };
     let refused = netlink.batch(found.iter().map(request).collect())?;
     // One that ran out in between is gone as well.
-    let stayed = refused.into_iter().find(|(_, error)| error.raw_os_error() != Some(nix::libc::EADDRNOTAVAIL));
+    let stayed = refused
+        .into_iter()
+        .find(|(_, error)| error.raw_os_error() != Some(nix::libc::EADDRNOTAVAIL));
     match stayed.and_then(|(position, error)| Some((found.get(position)?, error))) {
         Some(((_, address), error)) => Err(OsError::new(format!("remove {address}"), error)),
         None => Ok(found.into_iter().map(|(_, address)| address).collect()),
     }
+}
+
+/// An address that bears our mark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Name of its interface.
+    pub interface: String,
+    /// The address.
+    pub address: VirtualAddress,
+    /// Seconds until the kernel takes it away; `None`: never.
+    pub valid: Option<u32>,
+}
+
+/// What the kernel holds with our mark in this network namespace, whichever daemon put it there.
+/// Needs no capability. Kernels before 5.18 know no mark and show nothing.
+///
+/// # Errors
+/// The kernel does not answer.
+pub fn held() -> Result<Vec<Held>, OsError> {
+    let mut netlink = Netlink::open()?;
+    let links = super::netlink::links(&mut netlink)?;
+    let name = |index: u32| {
+        let link = links.iter().find(|link| link.index == index);
+        link.map_or_else(|| format!("interface {index}"), |link| link.name.clone())
+    };
+    let found = super::netlink::addresses(&mut netlink)?;
+    let held = found
+        .into_iter()
+        .filter(|found| found.marked)
+        .filter_map(|found| {
+            Some(Held {
+                interface: name(found.interface),
+                address: found.address?,
+                valid: found.valid,
+            })
+        });
+    Ok(held.collect())
 }

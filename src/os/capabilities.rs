@@ -41,11 +41,17 @@ pub fn check() -> Result<(), Missing> {
         .filter(|(bit, _, _)| effective >> bit & 1 == 0)
         .map(|(_, name, purpose)| (*name, *purpose))
         .collect();
-    if missing.is_empty() { Ok(()) } else { Err(Missing(missing)) }
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(Missing(missing))
+    }
 }
 
 fn effective(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))?;
     u64::from_str_radix(line.trim(), 16).ok()
 }
 
@@ -55,13 +61,19 @@ mod tests {
 
     #[test]
     fn the_line_of_proc_is_read() {
-        assert_eq!(effective("Name:\tx\nCapEff:\t0000000000003000\nCapBnd:\t0\n"), Some(0x3000));
+        assert_eq!(
+            effective("Name:\tx\nCapEff:\t0000000000003000\nCapBnd:\t0\n"),
+            Some(0x3000)
+        );
         assert_eq!(effective("Name:\tx\n"), None);
     }
 
     #[test]
     fn the_message_names_each_capability_and_the_way_out() {
         let text = Missing(vec![("CAP_NET_RAW", "to send")]).to_string();
-        assert!(text.contains("CAP_NET_RAW") && text.contains("setcap cap_net_raw+ep"), "{text}");
+        assert!(
+            text.contains("CAP_NET_RAW") && text.contains("setcap cap_net_raw+ep"),
+            "{text}"
+        );
     }
 }

@@ -12,7 +12,9 @@ use crate::vrrp::times::Moment;
 /// The monotonic clock, which the engine's deadlines are on.
 #[must_use]
 pub fn now() -> Moment {
-    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
+    let time = clock_gettime(ClockId::CLOCK_MONOTONIC)
+        .map(Duration::from)
+        .unwrap_or_default();
     Moment::ZERO + time
 }
 

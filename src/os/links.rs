@@ -64,7 +64,10 @@ fn run(report: &mut impl FnMut(Seen)) -> Result<(), OsError> {
 
 impl Table {
     fn read(netlink: &mut Netlink, old: Self) -> Result<Self, OsError> {
-        let mut table = Self { reported: old.reported, ..Self::default() };
+        let mut table = Self {
+            reported: old.reported,
+            ..Self::default()
+        };
         for link in netlink::links(netlink)? {
             table.links.insert(link.index, link);
         }
@@ -78,7 +81,10 @@ impl Table {
         // The renewal of a lease is no change.
         if !address.marked {
             let list = self.addresses.entry(address.interface).or_default();
-            let new = InterfaceAddress { ip: address.ip, secondary: address.secondary };
+            let new = InterfaceAddress {
+                ip: address.ip,
+                secondary: address.secondary,
+            };
             match list.iter_mut().find(|known| known.ip == new.ip) {
                 Some(known) => *known = new,
                 None => list.push(new),
@@ -94,7 +100,8 @@ impl Table {
             }
             RouteNetlinkMessage::DelLink(message) => {
                 // A port that leaves its bridge is reported with this message too, but stays.
-                if message.header.interface_family == rtnetlink::packet_route::AddressFamily::Unspec {
+                if message.header.interface_family == rtnetlink::packet_route::AddressFamily::Unspec
+                {
                     self.links.remove(&message.header.index);
                     self.addresses.remove(&message.header.index);
                 }
@@ -104,7 +111,10 @@ impl Table {
                 let address = Address::read(message)?;
                 if address.marked {
                     let link = self.links.get(&address.interface)?;
-                    return Some(Seen::AddressGone(InterfaceName::new(&link.name)?, address.ip));
+                    return Some(Seen::AddressGone(
+                        InterfaceName::new(&link.name)?,
+                        address.ip,
+                    ));
                 }
                 if let Some(list) = self.addresses.get_mut(&address.interface) {
                     list.retain(|known| known.ip != address.ip);

@@ -63,15 +63,25 @@ impl Netlink {
             let _ = socket.set_rx_buf_sz(1_u32 << 20);
             Ok(socket)
         };
-        open().map(|socket| Self { socket, sequence: 0 }).map_err(|error| OsError::new("open a netlink socket", error))
+        open()
+            .map(|socket| Self {
+                socket,
+                sequence: 0,
+            })
+            .map_err(|error| OsError::new("open a netlink socket", error))
     }
 
     /// All objects of the request's kind. Objects that cannot be parsed are left out.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn dump(&mut self, request: RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, OsError> {
-        let failed = |error: io::Error| OsError::new("ask the kernel for its interfaces and addresses", error);
+    pub fn dump(
+        &mut self,
+        request: RouteNetlinkMessage,
+    ) -> Result<Vec<RouteNetlinkMessage>, OsError> {
+        let failed = |error: io::Error| {
+            OsError::new("ask the kernel for its interfaces and addresses", error)
+        };
         self.sequence += 1;
         let bytes = frame(request, NLM_F_REQUEST | NLM_F_DUMP, self.sequence);
         self.socket.send(&bytes, 0).map_err(failed)?;
@@ -93,7 +103,10 @@ impl Netlink {
     ///
     /// # Errors
     /// The socket's; then it is not known which requests were done.
-    pub fn batch(&mut self, requests: Vec<(RouteNetlinkMessage, u16)>) -> Result<Vec<(usize, io::Error)>, OsError> {
+    pub fn batch(
+        &mut self,
+        requests: Vec<(RouteNetlinkMessage, u16)>,
+    ) -> Result<Vec<(usize, io::Error)>, OsError> {
         let failed = |error: io::Error| OsError::new("change addresses", error);
         let mut refused = Vec::new();
         let mut requests = requests.into_iter().enumerate().peekable();
@@ -112,9 +125,12 @@ impl Netlink {
             let mut answered = false;
             while !answered {
                 for (sequence, payload) in self.receive().map_err(failed)? {
-                    let NetlinkPayload::Error(error) = payload else { continue };
+                    let NetlinkPayload::Error(error) = payload else {
+                        continue;
+                    };
                     if error.code.is_some() {
-                        refused.push((start + sequence.wrapping_sub(first) as usize, error.to_io()));
+                        refused
+                            .push((start + sequence.wrapping_sub(first) as usize, error.to_io()));
                     }
                     answered |= sequence == last;
                 }
@@ -130,10 +146,12 @@ impl Netlink {
     pub fn notices(&mut self) -> Result<Notices, OsError> {
         match self.receive() {
             Ok(payloads) => {
-                let inner = payloads.into_iter().filter_map(|(_, payload)| match payload {
-                    NetlinkPayload::InnerMessage(message) => Some(message),
-                    _ => None,
-                });
+                let inner = payloads
+                    .into_iter()
+                    .filter_map(|(_, payload)| match payload {
+                        NetlinkPayload::InnerMessage(message) => Some(message),
+                        _ => None,
+                    });
                 Ok(Notices::Messages(inner.collect()))
             }
             Err(error) if error.raw_os_error() == Some(nix::libc::ENOBUFS) => Ok(Notices::Lost),
@@ -152,8 +170,13 @@ impl Netlink {
         };
         let mut payloads = Vec::new();
         let mut rest = bytes.as_slice();
-        while let Some(length) = rest.first_chunk().map(|length: &[u8; 4]| u32::from_ne_bytes(*length) as usize) {
-            let Some(message) = rest.get(..length).filter(|message| message.len() >= 16) else { break };
+        while let Some(length) = rest
+            .first_chunk()
+            .map(|length: &[u8; 4]| u32::from_ne_bytes(*length) as usize)
+        {
+            let Some(message) = rest.get(..length).filter(|message| message.len() >= 16) else {
+                break;
+            };
             if let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(message) {
                 payloads.push((message.header.sequence_number, message.payload));
             }
@@ -177,7 +200,10 @@ fn frame(request: RouteNetlinkMessage, flags: u16, sequence: u32) -> Vec<u8> {
 fn acknowledge_last(bytes: &mut [u8], skip: u32) {
     let mut offset = 0;
     for _ in 0..skip {
-        let length = bytes.get(offset..).and_then(<[u8]>::first_chunk).map_or(0, |length: &[u8; 4]| u32::from_ne_bytes(*length));
+        let length = bytes
+            .get(offset..)
+            .and_then(<[u8]>::first_chunk)
+            .map_or(0, |length: &[u8; 4]| u32::from_ne_bytes(*length));
         offset += (length as usize).next_multiple_of(4);
     }
     if let Some([low, high]) = bytes.get_mut(offset + 6..offset + 8) {
@@ -216,8 +242,12 @@ impl Address {
             match attribute {
                 AddressAttribute::Local(ip) => local = Some(*ip),
                 AddressAttribute::Address(ip) => peer = Some(*ip),
-                AddressAttribute::Protocol(protocol) => marked = *protocol == AddressProtocol::from(MARK),
-                AddressAttribute::CacheInfo(info) => valid = (info.ifa_valid != u32::MAX).then_some(info.ifa_valid),
+                AddressAttribute::Protocol(protocol) => {
+                    marked = *protocol == AddressProtocol::from(MARK)
+                }
+                AddressAttribute::CacheInfo(info) => {
+                    valid = (info.ifa_valid != u32::MAX).then_some(info.ifa_valid)
+                }
                 _ => {}
             }
         }
@@ -259,7 +289,11 @@ impl Link {
             match attribute {
                 LinkAttribute::IfName(found) => name = Some(found.clone()),
                 LinkAttribute::Address(bytes) => {
-                    hardware = bytes.first_chunk().copied().map(HardwareAddress).unwrap_or_default();
+                    hardware = bytes
+                        .first_chunk()
+                        .copied()
+                        .map(HardwareAddress)
+                        .unwrap_or_default();
                 }
                 _ => {}
             }

@@ -5,7 +5,10 @@
 //! what others announce). What cannot be sent is an error that is counted; the address is held
 //! all the same and announced again.
 
-#![allow(unsafe_code, reason = "sockaddr_ll has no safe constructor; each block says why it is sound")]
+#![allow(
+    unsafe_code,
+    reason = "sockaddr_ll has no safe constructor; each block says why it is sound"
+)]
 
 use std::io::{self, IoSlice};
 use std::mem;
@@ -43,13 +46,21 @@ impl AnnounceSocket {
     pub fn send(&self, interface: u32, frames: &[[u8; ARP_FRAME]]) -> io::Result<()> {
         let address = link_address(interface, ARP).ok_or(io::ErrorKind::InvalidInput)?;
         let mut headers: MultiHeaders<LinkAddr> = MultiHeaders::preallocate(frames.len(), None);
-        let slices: Vec<[IoSlice<'_>; 1]> = frames.iter().map(|frame| [IoSlice::new(frame)]).collect();
+        let slices: Vec<[IoSlice<'_>; 1]> =
+            frames.iter().map(|frame| [IoSlice::new(frame)]).collect();
         let addresses = vec![Some(address); frames.len()];
         let mut sent = 0;
         while let (Some(rest), Some(to)) = (slices.get(sent..), addresses.get(sent..))
             && !rest.is_empty()
         {
-            let results = sendmmsg(self.socket.as_raw_fd(), &mut headers, rest, to, [], MsgFlags::empty())?;
+            let results = sendmmsg(
+                self.socket.as_raw_fd(),
+                &mut headers,
+                rest,
+                to,
+                [],
+                MsgFlags::empty(),
+            )?;
             sent += results.count().max(1);
         }
         Ok(())
@@ -70,9 +81,13 @@ impl ArpSocket {
         let step = |what: &'static str| move |error: io::Error| OsError::new(what, error);
         let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking().cloexec(), None)
             .map_err(step("open a packet socket"))?;
-        socket.attach_filter(&gratuitous_only()).map_err(step("filter ARP"))?;
+        socket
+            .attach_filter(&gratuitous_only())
+            .map_err(step("filter ARP"))?;
         let address = socket_address(interface, ARP);
-        socket.bind(&address).map_err(step("listen for ARP on the interface"))?;
+        socket
+            .bind(&address)
+            .map_err(step("listen for ARP on the interface"))?;
         Ok(Self { socket })
     }
 

@@ -53,14 +53,23 @@ impl StateDirectory {
     /// # Errors
     /// The kernel's.
     pub fn open(path: &Path) -> Result<Self, OsError> {
-        fs::create_dir_all(path).map_err(|error| OsError::new(format!("make the state directory {}", path.display()), error))?;
-        Ok(Self { path: path.to_owned() })
+        fs::create_dir_all(path).map_err(|error| {
+            OsError::new(
+                format!("make the state directory {}", path.display()),
+                error,
+            )
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+        })
     }
 
     /// Without making anything; reading from it finds what there is.
     #[must_use]
     pub fn at(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+        Self {
+            path: path.to_owned(),
+        }
     }
 
     /// The demotions in force.
@@ -84,8 +93,12 @@ impl StateDirectory {
     /// # Errors
     /// The kernel's.
     pub fn set_demotions_aside(&self) -> Result<PathBuf, OsError> {
-        let (from, to) = (self.path.join(DEMOTIONS), self.path.join("demotions.json.unreadable"));
-        fs::rename(&from, &to).map_err(|error| OsError::new(format!("rename {}", from.display()), error))?;
+        let (from, to) = (
+            self.path.join(DEMOTIONS),
+            self.path.join("demotions.json.unreadable"),
+        );
+        fs::rename(&from, &to)
+            .map_err(|error| OsError::new(format!("rename {}", from.display()), error))?;
         Ok(to)
     }
 
@@ -101,11 +114,18 @@ impl StateDirectory {
     ///
     /// # Errors
     /// The kernel's; then the older list is still there.
-    pub fn save_addresses_of(&self, config: &Config, known: &[AddressRecord]) -> Result<(), OsError> {
+    pub fn save_addresses_of(
+        &self,
+        config: &Config,
+        known: &[AddressRecord],
+    ) -> Result<(), OsError> {
         let mut list = known.to_vec();
         for router in &config.routers {
             for address in &router.addresses {
-                let record = AddressRecord { interface: router.interface.to_string(), address: address.to_string() };
+                let record = AddressRecord {
+                    interface: router.interface.to_string(),
+                    address: address.to_string(),
+                };
                 if !list.contains(&record) {
                     list.push(record);
                 }
@@ -120,7 +140,9 @@ impl StateDirectory {
     /// The kernel's.
     pub fn forget_addresses(&self) -> Result<(), OsError> {
         match fs::remove_file(self.path.join(ADDRESSES)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(OsError::new("forget the addresses", error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(OsError::new("forget the addresses", error))
+            }
             Ok(()) | Err(_) => Ok(()),
         }
     }

@@ -35,7 +35,6 @@ pub struct VrrpSocket {
     index: u32,
     vrids: Vec<Vrid>,
     buffers: Box<[[u8; BUFFER]; BATCH]>,
-    receive_headers: MultiHeaders<SockaddrIn>,
 }
 
 impl VrrpSocket {
@@ -46,19 +45,45 @@ impl VrrpSocket {
     pub fn open(interface: &InterfaceName, index: u32, vrids: &[Vrid]) -> Result<Self, OsError> {
         let step = |what: &'static str| move |error: io::Error| OsError::new(what, error);
         let protocol = Protocol::from(i32::from(PROTOCOL));
-        let socket = Socket::new(Domain::IPV4, Type::RAW.nonblocking().cloexec(), Some(protocol))
-            .map_err(step("open a raw socket for protocol 112"))?;
+        let socket = Socket::new(
+            Domain::IPV4,
+            Type::RAW.nonblocking().cloexec(),
+            Some(protocol),
+        )
+        .map_err(step("open a raw socket for protocol 112"))?;
         // Nothing passes before the socket is bound: it would be another interface's.
-        socket.attach_filter(&[reject()]).map_err(step("filter adverts"))?;
-        socket.bind_device(Some(interface.as_str().as_bytes())).map_err(step("bind to the interface"))?;
-        socket.set_header_included_v4(true).map_err(step("send with own headers"))?;
-        socket.set_multicast_loop_v4(false).map_err(step("turn off multicast loopback"))?;
-        socket.set_multicast_all_v4(false).map_err(step("receive own groups only"))?;
-        socket.set_tos_v4(u32::from(TRAFFIC_CLASS)).map_err(step("set the traffic class"))?;
-        socket.set_priority(PRIORITY).map_err(step("set the priority"))?;
+        socket
+            .attach_filter(&[reject()])
+            .map_err(step("filter adverts"))?;
+        socket
+            .bind_device(Some(interface.as_str().as_bytes()))
+            .map_err(step("bind to the interface"))?;
+        socket
+            .set_header_included_v4(true)
+            .map_err(step("send with own headers"))?;
+        socket
+            .set_multicast_loop_v4(false)
+            .map_err(step("turn off multicast loopback"))?;
+        socket
+            .set_multicast_all_v4(false)
+            .map_err(step("receive own groups only"))?;
+        socket
+            .set_tos_v4(u32::from(TRAFFIC_CLASS))
+            .map_err(step("set the traffic class"))?;
+        socket
+            .set_priority(PRIORITY)
+            .map_err(step("set the priority"))?;
         // Forced past rmem_max where we may; what the kernel grants is enough to start with.
-        if nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
-            socket.set_recv_buffer_size(RECEIVE_BUFFER).map_err(step("size the receive buffer"))?;
+        if nix::sys::socket::setsockopt(
+            &socket,
+            nix::sys::socket::sockopt::RcvBufForce,
+            &RECEIVE_BUFFER,
+        )
+        .is_err()
+        {
+            socket
+                .set_recv_buffer_size(RECEIVE_BUFFER)
+                .map_err(step("size the receive buffer"))?;
         }
         socket
             .join_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(index))
@@ -68,7 +93,6 @@ impl VrrpSocket {
             index,
             vrids: Vec::new(),
             buffers: Box::new([[0; BUFFER]; BATCH]),
-            receive_headers: MultiHeaders::preallocate(BATCH, None),
         };
         opened.listen_for(vrids).map_err(step("filter adverts"))?;
         Ok(opened)
@@ -98,9 +122,20 @@ impl VrrpSocket {
     /// # Errors
     /// The kernel's, except for "nothing there", which is no error.
     pub fn receive(&mut self, mut each: impl FnMut(&[u8])) -> io::Result<bool> {
-        let mut slices = self.buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
+        let mut slices = self
+            .buffers
+            .each_mut()
+            .map(|buffer| [IoSliceMut::new(buffer)]);
+        // Made for each batch: they hold raw pointers, and would tie the socket to its thread.
+        let mut headers: MultiHeaders<SockaddrIn> = MultiHeaders::preallocate(BATCH, None);
         let fd = self.socket.as_raw_fd();
-        match recvmmsg(fd, &mut self.receive_headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None) {
+        match recvmmsg(
+            fd,
+            &mut headers,
+            slices.iter_mut(),
+            MsgFlags::MSG_DONTWAIT,
+            None,
+        ) {
             Ok(messages) => {
                 let mut count = 0;
                 for message in messages {
@@ -121,13 +156,23 @@ impl VrrpSocket {
     pub fn send<'a>(&self, packets: &[&'a [u8]], mut refused: impl FnMut(usize, io::Error)) {
         let group = SockaddrIn::from(SocketAddrV4::new(GROUP_V4, 0));
         let mut headers: MultiHeaders<SockaddrIn> = MultiHeaders::preallocate(packets.len(), None);
-        let slices: Vec<[IoSlice<'a>; 1]> = packets.iter().map(|packet| [IoSlice::new(packet)]).collect();
+        let slices: Vec<[IoSlice<'a>; 1]> = packets
+            .iter()
+            .map(|packet| [IoSlice::new(packet)])
+            .collect();
         let addresses = vec![Some(group); packets.len()];
         let mut sent = 0;
         while let (Some(rest), Some(to)) = (slices.get(sent..), addresses.get(sent..))
             && !rest.is_empty()
         {
-            match sendmmsg(self.socket.as_raw_fd(), &mut headers, rest, to, [], MsgFlags::MSG_DONTWAIT) {
+            match sendmmsg(
+                self.socket.as_raw_fd(),
+                &mut headers,
+                rest,
+                to,
+                [],
+                MsgFlags::MSG_DONTWAIT,
+            ) {
                 Ok(results) => sent += results.count().max(1),
                 Err(Errno::EINTR) => {}
                 Err(error) => {
