@@ -15,6 +15,8 @@ use crate::{daemon, demo, release};
 pub enum Exit {
     /// 0: done.
     Fine,
+    /// 1: a step of the demo cost more than the protocol allows.
+    Beyond,
     /// 64: arguments that make no sense, a router that does not exist.
     Usage,
     /// 69: the daemon is not reachable, or could not do what was asked.
@@ -25,6 +27,8 @@ pub enum Exit {
     MissingCapability,
     /// 78: the configuration file is missing or wrong.
     Configuration,
+    /// 130: the demo was interrupted.
+    Interrupted,
 }
 
 impl Exit {
@@ -33,11 +37,13 @@ impl Exit {
     pub const fn code(self) -> u8 {
         match self {
             Self::Fine => 0,
+            Self::Beyond => 1,
             Self::Usage => 64,
             Self::Unreachable => 69,
             Self::Bug => 70,
             Self::MissingCapability => 77,
             Self::Configuration => 78,
+            Self::Interrupted => 130,
         }
     }
 }

@@ -53,7 +53,7 @@ fn run(Arguments { paths, command }: Arguments) -> Result<(), Failure> {
             .map_err(Failure::Output)
     };
     match command {
-        Command::Demo { json } => demo::run(json).map_err(Failure::Demo),
+        Command::Demo { json } => demo::run(demo::Options { json }).map_err(Failure::Demo),
         Command::Run(arguments) => daemon::run(options(paths, arguments)?).map_err(Failure::Daemon),
         Command::Check { file, host } => print(&check::check(
             &file.unwrap_or(paths.config),

@@ -34,8 +34,7 @@ impl std::error::Error for Missing {}
 /// # Errors
 /// Those that are missing. When `/proc` cannot be read, nothing is reported: the first socket will tell.
 pub fn check() -> Result<(), Missing> {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let effective = effective(&status).unwrap_or(u64::MAX);
+    let effective = own().unwrap_or(u64::MAX);
     let missing: Vec<_> = NEEDED
         .iter()
         .filter(|(bit, _, _)| effective >> bit & 1 == 0)
@@ -46,6 +45,11 @@ pub fn check() -> Result<(), Missing> {
     } else {
         Err(Missing(missing))
     }
+}
+
+/// The effective capabilities of this process, a bit each; `None` when `/proc` cannot be read.
+pub(super) fn own() -> Option<u64> {
+    effective(&fs::read_to_string("/proc/self/status").ok()?)
 }
 
 fn effective(status: &str) -> Option<u64> {

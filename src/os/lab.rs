@@ -20,13 +20,12 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use std::{fmt, io};
 
-use pnet::util::MacAddr;
-
 pub use capture::{Capture, Seen, SeenAdvert, SeenFrame};
 pub use error::{LabError, Refusal};
 pub use namespace::{enter_user_namespace, is_privileged};
 pub use process::Process;
 
+use crate::vrrp::announce::HardwareAddress;
 use kernel::{Cable, Kernel};
 use namespace::Namespace;
 
@@ -225,13 +224,13 @@ impl Host {
 
     /// The MAC that its present interface was made with.
     #[must_use]
-    pub fn mac(&self) -> MacAddr {
+    pub fn mac(&self) -> HardwareAddress {
         let generation = self
             .port
             .as_ref()
             .map_or(0, |port| port.generation.load(Ordering::Relaxed));
         // Locally administered, and easy to read in a capture.
-        MacAddr::new(0x02, 0, 0, 0, generation, self.number)
+        HardwareAddress([0x02, 0, 0, 0, generation, self.number])
     }
 
     /// Number of its namespace, as in `/proc/PID/ns/net`.
@@ -313,16 +312,16 @@ impl Host {
     pub fn has_carrier(&self) -> Result<bool, LabError> {
         let interface = self.interface();
         let link = self.kernel("look at the link of", move |kernel| kernel.link(interface))?;
-        Ok(link.as_ref().is_some_and(kernel::link_has_carrier))
+        Ok(link.is_some_and(|link| link.carrier))
     }
 
     /// The MAC that the kernel tells for an interface of this host; `None` when there is no such interface.
     ///
     /// # Errors
     /// The kernel's refusal.
-    pub fn mac_of(&self, interface: &'static str) -> Result<Option<MacAddr>, LabError> {
+    pub fn mac_of(&self, interface: &'static str) -> Result<Option<HardwareAddress>, LabError> {
         let link = self.kernel("look at a link of", move |kernel| kernel.link(interface))?;
-        Ok(link.as_ref().and_then(kernel::link_mac))
+        Ok(link.map(|link| link.hardware))
     }
 
     /// Every frame from and to this host vanishes; the carrier stays. As when a switch fails, or

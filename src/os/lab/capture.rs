@@ -32,9 +32,9 @@ use pnet::packet::icmpv6::ndp::NeighborAdvertPacket;
 use pnet::packet::ip::{IpNextHeaderProtocol, IpNextHeaderProtocols};
 use pnet::packet::ipv4::Ipv4Packet;
 use pnet::packet::ipv6::Ipv6Packet;
-use pnet::util::MacAddr;
 
 use crate::os::clock;
+use crate::vrrp::announce::HardwareAddress;
 use crate::vrrp::times::Moment;
 
 const VRRP: IpNextHeaderProtocol = IpNextHeaderProtocol(112);
@@ -49,7 +49,7 @@ pub struct Seen {
     /// When the kernel received it, on the clock of [`clock::now`].
     pub at: Moment,
     /// Its Ethernet source.
-    pub from: MacAddr,
+    pub from: HardwareAddress,
     /// What it says.
     pub frame: SeenFrame,
 }
@@ -274,7 +274,7 @@ impl Listener {
                 let frame = read_frame(&ethernet)?;
                 Some(Seen {
                     at,
-                    from: ethernet.get_source(),
+                    from: HardwareAddress(ethernet.get_source().octets()),
                     frame,
                 })
             }))
@@ -403,7 +403,7 @@ mod tests {
         let ip: Ipv4Addr = [192, 0, 2, 100].into();
         let seen = |sender, target| Seen {
             at: Moment::ZERO,
-            from: MacAddr::zero(),
+            from: HardwareAddress::default(),
             frame: SeenFrame::Arp {
                 operation: 1,
                 sender,

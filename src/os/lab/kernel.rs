@@ -1,6 +1,6 @@
 //! Short orders to the kernel of one namespace: links and addresses, by netlink, one at a time.
 //!
-//! Owns [`Kernel`], a blocking rtnetlink socket. It belongs to the namespace in which it was opened.
+//! Owns [`Kernel`], the lab's verbs for [`Netlink`]. It belongs to the namespace in which it was opened.
 //! Called by the lab inside a host's thread. Errors are the kernel's own; the lab names the step.
 
 use std::io;
@@ -8,24 +8,22 @@ use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-use netlink_packet_core::{
-    DefaultNla, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage,
-    NetlinkPayload,
-};
-use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
-use netlink_packet_route::link::{
-    AfSpecInet6, AfSpecUnspec, BridgePortState, BridgeStpState, In6AddrGenMode, InfoData, InfoVeth,
-    LinkAttribute, LinkFlags, LinkMessage, LinkProtoInfoBridge, State,
-};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::TimeVal;
-use pnet::util::MacAddr;
+use rtnetlink::packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
+use rtnetlink::packet_route::link::{
+    AfSpecInet6, AfSpecUnspec, BridgePortState, BridgeStpState, In6AddrGenMode, InfoData, InfoVeth,
+    LinkAttribute, LinkMessage, LinkProtoInfoBridge, State,
+};
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::sys::{Socket, protocols::NETLINK_ROUTE};
 use rtnetlink::{LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth};
 
 use super::HeldAddress;
+use crate::os::netlink::{self, Link, Netlink};
+use crate::vrrp::announce::HardwareAddress;
 
 /// Attribute of a bridge's port, from `linux/if_link.h`.
 const IFLA_BRPORT_STATE: u16 = 1;
@@ -36,34 +34,29 @@ const OPERATIONAL_WITHIN_SECONDS: i64 = 5;
 
 /// An open line to the kernel of one namespace.
 pub(super) struct Kernel {
-    socket: Socket,
-    sequence: u32,
+    netlink: Netlink,
 }
 
 /// A veth pair to be made: `port` here, `interface` in the namespace behind `peer`.
 pub(super) struct Cable<'a> {
     pub(super) port: &'a str,
     pub(super) interface: &'a str,
-    pub(super) mac: MacAddr,
+    pub(super) mac: HardwareAddress,
     pub(super) peer: BorrowedFd<'a>,
 }
 
 impl Kernel {
     /// For the namespace of the calling thread.
     pub(super) fn open() -> io::Result<Self> {
-        let mut socket = Socket::new(NETLINK_ROUTE)?;
-        socket.bind_auto()?;
-        socket.connect(&SocketAddr::new(0, 0))?;
-        Ok(Self {
-            socket,
-            sequence: 0,
-        })
+        Netlink::open()
+            .map(|netlink| Self { netlink })
+            .map_err(io::Error::other)
     }
 
     /// A bridge that forwards at once: no spanning tree, no snooping.
-    pub(super) fn add_bridge(&mut self, name: &str, mac: MacAddr) -> io::Result<()> {
+    pub(super) fn add_bridge(&mut self, name: &str, mac: HardwareAddress) -> io::Result<()> {
         let bridge = LinkBridge::new(name)
-            .address(mac.octets().to_vec())
+            .address(mac.0.to_vec())
             .stp_state(BridgeStpState::Disabled)
             .mcast_snooping(false);
         self.create(RouteNetlinkMessage::NewLink(bridge.build()))
@@ -72,7 +65,7 @@ impl Kernel {
     /// A veth pair, one end of it in another namespace. Both ends are down.
     pub(super) fn add_cable(&mut self, cable: &Cable<'_>) -> io::Result<()> {
         let far_end = LinkUnspec::new_with_name(cable.interface)
-            .address(cable.mac.octets().to_vec())
+            .address(cable.mac.0.to_vec())
             .setns_by_fd(cable.peer.as_raw_fd());
         let near_end = LinkVeth::new(cable.port, cable.interface)
             .set_info_data(InfoData::Veth(InfoVeth::Peer(far_end.build())));
@@ -111,7 +104,7 @@ impl Kernel {
         let patience = TimeVal::new(OPERATIONAL_WITHIN_SECONDS, 0);
         setsockopt(&events, sockopt::ReceiveTimeout, &patience)?;
         // Subscribed first, asked then: no change can fall between.
-        while !self.link(name)?.as_ref().is_some_and(is_operational) {
+        while !self.is_operational(name)? {
             events.recv_from_full()?;
         }
         Ok(())
@@ -167,38 +160,38 @@ impl Kernel {
 
     /// Every address of the namespace.
     pub(super) fn addresses(&mut self) -> io::Result<Vec<HeldAddress>> {
-        let names: Vec<(u32, String)> = self
-            .links()?
-            .into_iter()
-            .map(|link| (link.header.index, link_name(&link)))
-            .collect();
+        let links = self.links()?;
         let dump = self.dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
         Ok(dump
-            .into_iter()
+            .iter()
             .filter_map(|message| match message {
-                RouteNetlinkMessage::NewAddress(address) => held_address(&address, &names),
+                RouteNetlinkMessage::NewAddress(address) => held_address(address, &links),
                 _ => None,
             })
             .collect())
     }
 
     /// The link of this name, or `None` when there is none.
-    pub(super) fn link(&mut self, name: &str) -> io::Result<Option<LinkMessage>> {
-        Ok(self
-            .links()?
-            .into_iter()
-            .find(|link| link_name(link) == name))
+    pub(super) fn link(&mut self, name: &str) -> io::Result<Option<Link>> {
+        Ok(self.links()?.into_iter().find(|link| link.name == name))
     }
 
-    fn links(&mut self) -> io::Result<Vec<LinkMessage>> {
+    fn links(&mut self) -> io::Result<Vec<Link>> {
+        netlink::links(&mut self.netlink).map_err(io::Error::other)
+    }
+
+    fn is_operational(&mut self, name: &str) -> io::Result<bool> {
         let dump = self.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
-        Ok(dump
-            .into_iter()
-            .filter_map(|message| match message {
-                RouteNetlinkMessage::NewLink(link) => Some(link),
-                _ => None,
-            })
-            .collect())
+        let wanted = [
+            LinkAttribute::IfName(name.to_owned()),
+            LinkAttribute::OperState(State::Up),
+        ];
+        Ok(dump.iter().any(|message| match message {
+            RouteNetlinkMessage::NewLink(link) => wanted
+                .iter()
+                .all(|attribute| link.attributes.contains(attribute)),
+            _ => false,
+        }))
     }
 
     fn change_link(
@@ -215,83 +208,16 @@ impl Kernel {
     }
 
     fn order(&mut self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
-        self.ask(message, flags | NLM_F_ACK).map(drop)
+        let refused = self
+            .netlink
+            .batch(vec![(message, flags)])
+            .map_err(io::Error::other)?;
+        refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 
     fn dump(&mut self, message: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
-        self.ask(message, NLM_F_DUMP)
+        self.netlink.dump(message).map_err(io::Error::other)
     }
-
-    /// One request and its whole answer: until the acknowledgement, or the end of the dump.
-    fn ask(
-        &mut self,
-        message: RouteNetlinkMessage,
-        flags: u16,
-    ) -> io::Result<Vec<RouteNetlinkMessage>> {
-        self.sequence += 1;
-        let mut request = NetlinkMessage::from(message);
-        request.header.flags = NLM_F_REQUEST | flags;
-        request.header.sequence_number = self.sequence;
-        request.finalize();
-        let mut bytes = vec![0; request.buffer_len()];
-        request.serialize(&mut bytes);
-        self.socket.send(&bytes, 0)?;
-
-        let mut answer = Vec::new();
-        loop {
-            let (datagram, _) = self.socket.recv_from_full()?;
-            let mut rest = datagram.as_slice();
-            while !rest.is_empty() {
-                let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest)
-                    .map_err(io::Error::other)?;
-                // Messages start at multiples of four.
-                let length = message.header.length.next_multiple_of(4) as usize;
-                match message.payload {
-                    NetlinkPayload::Done(_) => return Ok(answer),
-                    NetlinkPayload::Error(error) => match error.code {
-                        Some(_) => return Err(error.to_io()),
-                        None => return Ok(answer),
-                    },
-                    NetlinkPayload::InnerMessage(message) => answer.push(message),
-                    // An enum of another crate, which may grow.
-                    _ => {}
-                }
-                rest = rest.get(length..).unwrap_or_default();
-            }
-        }
-    }
-}
-
-/// The hardware address of a link.
-pub(super) fn link_mac(link: &LinkMessage) -> Option<MacAddr> {
-    link.attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            LinkAttribute::Address(bytes) => <[u8; 6]>::try_from(bytes.as_slice())
-                .ok()
-                .map(MacAddr::from),
-            _ => None,
-        })
-}
-
-/// True while a link is up and sees a carrier.
-pub(super) fn link_has_carrier(link: &LinkMessage) -> bool {
-    link.header.flags.contains(LinkFlags::LowerUp)
-}
-
-fn is_operational(link: &LinkMessage) -> bool {
-    link.attributes
-        .contains(&LinkAttribute::OperState(State::Up))
-}
-
-fn link_name(link: &LinkMessage) -> String {
-    link.attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            LinkAttribute::IfName(name) => Some(name.clone()),
-            _ => None,
-        })
-        .unwrap_or_default()
 }
 
 fn address_message(name: &str, ip: IpAddr, prefix_length: u8) -> io::Result<AddressMessage> {
@@ -306,7 +232,7 @@ fn address_message(name: &str, ip: IpAddr, prefix_length: u8) -> io::Result<Addr
     Ok(message)
 }
 
-fn held_address(message: &AddressMessage, names: &[(u32, String)]) -> Option<HeldAddress> {
+fn held_address(message: &AddressMessage, links: &[Link]) -> Option<HeldAddress> {
     let find = |wanted: fn(&AddressAttribute) -> Option<IpAddr>| {
         message.attributes.iter().find_map(wanted)
     };
@@ -330,10 +256,10 @@ fn held_address(message: &AddressMessage, names: &[(u32, String)]) -> Option<Hel
         });
     let (valid, preferred) = lifetimes.unwrap_or((u32::MAX, u32::MAX));
     Some(HeldAddress {
-        interface: names
+        interface: links
             .iter()
-            .find(|(index, _)| *index == message.header.index)
-            .map(|(_, name)| name.clone())
+            .find(|link| link.index == message.header.index)
+            .map(|link| link.name.clone())
             .unwrap_or_default(),
         ip,
         prefix_length: message.header.prefix_len,

@@ -18,6 +18,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getgid, getuid};
 
 use super::error::{LabError, Refusal};
+use crate::os::capabilities;
 
 /// What a thread sees as its own network namespace.
 const OWN_NAMESPACE: &str = "/proc/thread-self/ns/net";
@@ -175,17 +176,7 @@ fn serve(queue: &Receiver<Job>) {
 #[must_use]
 pub fn is_privileged() -> bool {
     const NEEDED: u64 = 1 << 12 /* CAP_NET_ADMIN */ | 1 << 13 /* CAP_NET_RAW */ | 1 << 21 /* CAP_SYS_ADMIN */;
-    fs::read_to_string("/proc/self/status")
-        .ok()
-        .and_then(|status| effective_capabilities(&status))
-        .is_some_and(|held| held & NEEDED == NEEDED)
-}
-
-fn effective_capabilities(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))?;
-    u64::from_str_radix(line.trim(), 16).ok()
+    capabilities::own().is_some_and(|held| held & NEEDED == NEEDED)
 }
 
 /// Makes this process root in a user namespace of its own, which is enough to build a lab. For
@@ -225,17 +216,4 @@ pub fn enter_user_namespace() -> Result<(), LabError> {
         "become root in a user namespace",
         format!("0 {group} 1"),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_the_effective_capabilities_among_the_others() {
-        let status =
-            "Name:\tbuoy\nCapPrm:\t000001ffffffffff\nCapEff:\t0000000000203000\nCapBnd:\t0\n";
-        assert_eq!(effective_capabilities(status), Some(0x20_3000));
-        assert_eq!(effective_capabilities("Name:\tbuoy\n"), None);
-    }
 }
