@@ -50,14 +50,16 @@ fn usual(priority: u8, interval: AdvertisementInterval) -> Vec<u8> {
     )
 }
 
-/// The priority, interval, addresses and checksum style of each golden frame.
-fn golden() -> [(
+type Golden = (
     &'static str,
     u8,
     AdvertisementInterval,
     Vec<IpAddr>,
     Option<ChecksumStyle>,
-); 6] {
+);
+
+/// The priority, interval, addresses and checksum style of each golden frame.
+fn golden() -> [Golden; 6] {
     use ChecksumStyle::{Rfc5798, Rfc9568};
     let one = || vec![ip("192.0.2.1")];
     let two = vec![ip("192.0.2.1"), ip("192.0.2.2")];

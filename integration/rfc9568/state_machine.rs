@@ -1,6 +1,6 @@
 //! §6.4: what a router does about events. Unless a test says otherwise it has priority 100, an
-//! interval of one second and the address 192.0.2.11: Skew_Time 609.375 ms,
-//! Active_Down_Interval 3609.375 ms.
+//! interval of one second and the address 192.0.2.11: `Skew_Time` 609.375 ms,
+//! `Active_Down_Interval` 3609.375 ms.
 
 use std::time::Duration;
 

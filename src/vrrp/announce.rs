@@ -21,8 +21,11 @@ pub struct HardwareAddress(pub [u8; 6]);
 
 impl std::fmt::Display for HardwareAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        let [first, second, third, fourth, fifth, sixth] = self.0;
+        write!(
+            f,
+            "{first:02x}:{second:02x}:{third:02x}:{fourth:02x}:{fifth:02x}:{sixth:02x}"
+        )
     }
 }
 
@@ -73,6 +76,7 @@ pub fn read_gratuitous_arp(frame: &[u8]) -> Option<Announcement> {
         && arp.get_protocol_type() == EtherTypes::Ipv4
         && arp.get_hw_addr_len() == 6
         && arp.get_proto_addr_len() == 4
+        && [ArpOperations::Request, ArpOperations::Reply].contains(&arp.get_operation())
         && arp.get_sender_proto_addr() == arp.get_target_proto_addr();
     gratuitous.then(|| Announcement {
         address: arp.get_sender_proto_addr(),
@@ -111,6 +115,31 @@ mod tests {
         );
         frame[41] = 101;
         assert_eq!(read_gratuitous_arp(&frame), None);
+    }
+
+    #[test]
+    fn a_reply_announces_as_a_request_does_and_no_other_operation_does() {
+        let mut frame = gratuitous_arp(VIP, MAC);
+        for operation in 0..=255 {
+            frame[21] = operation;
+            let read = read_gratuitous_arp(&frame).is_some();
+            assert_eq!(read, [1, 2].contains(&operation), "operation {operation}");
+        }
+    }
+
+    #[test]
+    fn a_frame_of_another_kind_is_no_announcement() {
+        for (place, what) in [
+            (13, "ethertype"),
+            (15, "hardware type"),
+            (17, "protocol type"),
+            (18, "length of a hardware address"),
+            (19, "length of an address"),
+        ] {
+            let mut frame = gratuitous_arp(VIP, MAC);
+            frame[place] ^= 0x10;
+            assert_eq!(read_gratuitous_arp(&frame), None, "{what}");
+        }
     }
 
     #[test]

@@ -40,7 +40,7 @@ fn in_backup() -> Election {
 fn in_active() -> Election {
     let mut election = in_initialize();
     let took_over = EVENT_AT - AGE;
-    let _ = election.startup(took_over - Duration::from_nanos(3_609_375_000));
+    let _ = election.startup(took_over - Duration::from_micros(3_609_375));
     let _ = election.wake(took_over);
     assert_eq!(election.role(), Role::Active);
     election
@@ -160,7 +160,7 @@ fn no_carrier() -> Cause {
 fn silence() -> Cause {
     Cause::Silence {
         active: None,
-        lasted: Duration::from_nanos(3_609_375_000),
+        lasted: Duration::from_micros(3_609_375),
     }
 }
 
@@ -221,7 +221,7 @@ pairs! {
 
     backup_has_started_already: in_backup, Startup => nothing(); Backup; Some(3209.375);
     backup_has_started_already_as_owner: in_backup, StartupAsOwner
-        => nothing(); Backup; Some(2603.906_25);
+        => nothing(); Backup; Some(2_603.906_25);
     backup_shuts_down_in_silence: in_backup, Shutdown
         => turns(Role::Backup, Role::Initialize, Cause::Stopped); Initialize; None;
     backup_fails_in_silence: in_backup, Fail
