@@ -155,6 +155,25 @@ fn a_delay_is_no_patience_with_a_lower_active_that_gives_up() {
 }
 
 #[test]
+fn a_delay_that_was_about_to_end_does_not_shorten_the_skew_time() {
+    let mut station = delayed(ms(10_000));
+    station.hears_for(advert(50), ms(1000), ms(10_900));
+    station.hears(advert(0));
+    assert_eq!(station.due_in(), Some(us(609_375)));
+}
+
+#[test]
+fn a_delay_begins_again_when_the_path_comes_back() {
+    let mut station = delayed(ms(10_000));
+    station.hears_for(advert(50), ms(1000), ms(10_900));
+    station.regains_its_path();
+    station.hears_for(advert(50), ms(1000), ms(10_000));
+    assert_eq!(station.role(), Role::Backup);
+    station.hears_for(advert(50), ms(1000), ms(3700));
+    assert_eq!(station.role(), Role::Active);
+}
+
+#[test]
 fn a_delay_begins_again_after_a_higher_active() {
     let mut station = delayed(ms(10_000));
     station.hears_for(advert(50), ms(1000), ms(8000));
@@ -286,4 +305,23 @@ fn a_path_that_came_back_leaves_the_learned_interval() {
         station.due_in(),
         Some(us(360_937) + Duration::from_nanos(500))
     );
+}
+
+#[test]
+fn a_path_that_came_back_ends_the_haste_after_a_priority_zero() {
+    let mut station = Station::backup(usual());
+    station.hears(advert(200));
+    station.hears(advert(0));
+    station.regains_its_path();
+    assert_eq!(station.due_in(), Some(DOWN));
+    assert_eq!(station.election.active(), None, "it gave up");
+}
+
+#[test]
+fn priority_zero_of_a_stranger_does_not_end_what_is_known_of_the_active() {
+    let mut station = Station::backup(usual());
+    station.hears(advert(200));
+    station.hears(advert(0).sent_by("192.0.2.77"));
+    station.regains_its_path();
+    assert_eq!(station.election.active(), Some(advert(200)));
 }
