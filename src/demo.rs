@@ -152,7 +152,8 @@ impl Demo {
     fn open(options: Options) -> Result<Self, Error> {
         let interrupt = Interrupt::listen().map_err(Error::Thread)?;
         let site = Site::build()?;
-        let terminal = io::stdout().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let terminal =
+            io::stdout().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb");
         let colour = terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let stage = match (options.json, terminal) {
             (true, _) => Stage::Silent,
@@ -189,7 +190,9 @@ impl Demo {
             self.pass(self.stage.reading_time())?;
         }
         let logs = if self.results.last().is_some_and(|result| !result.settled) {
-            Server::BOTH.map(|server| self.site.log_of(server)).join("\n")
+            Server::BOTH
+                .map(|server| self.site.log_of(server))
+                .join("\n")
         } else {
             String::new()
         };
@@ -225,7 +228,10 @@ impl Demo {
             // Before the first election there is nobody who could answer.
             (Step::Elect, Some(first)) => first,
             (Step::Elect, None)
-            | (Step::Demote | Step::Restore | Step::Kill | Step::Restart | Step::Cut | Step::Mend, _) => start,
+            | (
+                Step::Demote | Step::Restore | Step::Kill | Step::Restart | Step::Cut | Step::Mend,
+                _,
+            ) => start,
         };
         Ok(StepResult {
             key: step.key(),
@@ -240,7 +246,12 @@ impl Demo {
     }
 
     /// Waits until the expected server alone answers and holds the address; false when it takes too long.
-    fn settle(&mut self, step: Step, start: Moment, mut pending: Option<Pending>) -> Result<bool, Error> {
+    fn settle(
+        &mut self,
+        step: Step,
+        start: Moment,
+        mut pending: Option<Pending>,
+    ) -> Result<bool, Error> {
         while clock::now().since(start) < PATIENCE {
             self.pass(FRAME)?;
             if let Some(answers) = &pending
@@ -292,7 +303,10 @@ impl Demo {
         let (timeline, answers) = {
             let ledger = self.site.client().ledger();
             let cells = draw::timeline_length(size.0);
-            (ledger.timeline(now, CELL, cells), ledger.answers_now(now, ANSWERS_NOW))
+            (
+                ledger.timeline(now, CELL, cells),
+                ledger.answers_now(now, ANSWERS_NOW),
+            )
         };
         let scene = Scene {
             address: &ADDRESS.to_string(),
@@ -325,7 +339,11 @@ impl Demo {
     fn state_of(&self, server: Server) -> (String, bool) {
         if !self.site.is_running(server) {
             let was_started = !self.results.is_empty();
-            let text = if was_started { "daemon killed" } else { "not started" };
+            let text = if was_started {
+                "daemon killed"
+            } else {
+                "not started"
+            };
             return (text.to_owned(), was_started);
         }
         let Some(status) = self.site.status(server) else {
@@ -339,7 +357,10 @@ impl Demo {
         } else {
             format!("priority {}", status.priority)
         };
-        (format!("{}, {rank}", status.role), status.role == Role::Initialize)
+        (
+            format!("{}, {rank}", status.role),
+            status.role == Role::Initialize,
+        )
     }
 }
 
@@ -348,9 +369,9 @@ fn is_answered(answers: &Pending) -> Result<bool, Error> {
     match answers.try_recv() {
         Ok(Ok(Response::Demoted(_) | Response::Restored(_))) => Ok(true),
         Ok(Ok(Response::Error { message })) => Err(Error::Refused(message)),
-        Ok(Ok(Response::Status(_) | Response::Reloaded { .. } | Response::BadConfiguration { .. })) => {
-            Err(Error::Refused("it answered another question".to_owned()))
-        }
+        Ok(Ok(
+            Response::Status(_) | Response::Reloaded { .. } | Response::BadConfiguration { .. },
+        )) => Err(Error::Refused("it answered another question".to_owned())),
         Ok(Err(error)) => Err(Error::Control(error)),
         Err(TryRecvError::Empty) => Ok(false),
         Err(TryRecvError::Disconnected) => Err(Error::Refused("it did not answer".to_owned())),
@@ -420,8 +441,12 @@ impl Error {
     pub const fn exit_code(&self) -> Exit {
         match self {
             Self::Lab(error) => match error {
-                LabError::NotPrivileged { .. } | LabError::NoUserNamespace(_) => Exit::MissingCapability,
-                LabError::Step { .. } | LabError::NoSuchHost { .. } | LabError::HostGone { .. } => Exit::Unreachable,
+                LabError::NotPrivileged { .. } | LabError::NoUserNamespace(_) => {
+                    Exit::MissingCapability
+                }
+                LabError::Step { .. } | LabError::NoSuchHost { .. } | LabError::HostGone { .. } => {
+                    Exit::Unreachable
+                }
             },
             Self::Directory { .. }
             | Self::OwnProgram(_)
@@ -441,17 +466,29 @@ impl fmt::Display for Error {
         match self {
             Self::Lab(error) => error.fmt(f),
             Self::Directory { path, error } => {
-                write!(f, "cannot use the temporary directory {}: {error}", path.display())
+                write!(
+                    f,
+                    "cannot use the temporary directory {}: {error}",
+                    path.display()
+                )
             }
-            Self::OwnProgram(error) => write!(f, "cannot find our own program to start it: {error}"),
+            Self::OwnProgram(error) => {
+                write!(f, "cannot find our own program to start it: {error}")
+            }
             Self::Thread(error) => write!(f, "cannot start a thread: {error}"),
             Self::Output(error) => write!(f, "cannot write to stdout: {error}"),
             Self::Daemon { server, what, log } => {
-                write!(f, "the daemon of {server} {what}; the end of its log:\n{log}")
+                write!(
+                    f,
+                    "the daemon of {server} {what}; the end of its log:\n{log}"
+                )
             }
             Self::Control(error) => error.fmt(f),
             Self::Refused(reason) => write!(f, "a daemon of the demo refused its order: {reason}"),
-            Self::Beyond { steps } => write!(f, "{steps} of the demo's steps cost more than the protocol allows"),
+            Self::Beyond { steps } => write!(
+                f,
+                "{steps} of the demo's steps cost more than the protocol allows"
+            ),
             Self::Interrupted => f.write_str("the demo was interrupted; nothing is left of it"),
         }
     }
@@ -462,10 +499,13 @@ impl std::error::Error for Error {
         match self {
             Self::Lab(error) => Some(error),
             Self::Control(error) => Some(error),
-            Self::Directory { error, .. } | Self::OwnProgram(error) | Self::Thread(error) | Self::Output(error) => {
-                Some(error)
+            Self::Directory { error, .. }
+            | Self::OwnProgram(error)
+            | Self::Thread(error)
+            | Self::Output(error) => Some(error),
+            Self::Daemon { .. } | Self::Refused(_) | Self::Beyond { .. } | Self::Interrupted => {
+                None
             }
-            Self::Daemon { .. } | Self::Refused(_) | Self::Beyond { .. } | Self::Interrupted => None,
         }
     }
 }

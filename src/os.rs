@@ -6,6 +6,7 @@
 pub mod addresses;
 pub mod capabilities;
 pub mod clock;
+pub mod lab;
 pub mod links;
 pub mod netlink;
 pub mod packet_socket;

@@ -89,7 +89,7 @@ fn every_key_is_obeyed() {
         (a.version(), a.interval.duration()),
         (Version::V2, Duration::from_secs(1))
     );
-    assert_eq!(a.preempt_delay, Duration::from_secs(120));
+    assert_eq!(a.preempt_delay, Duration::from_mins(2));
 }
 
 #[test]

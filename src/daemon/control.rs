@@ -76,7 +76,7 @@ impl Control {
             // The engine logs what a good reload did.
             Response::Reloaded { .. } => {}
             Response::BadConfiguration { problems } => {
-                error!("reload: nothing was changed\n{problems}")
+                error!("reload: nothing was changed\n{problems}");
             }
             Response::Error { message } => error!("reload: {message}"),
             Response::Status(_) | Response::Demoted(_) | Response::Restored(_) => {}

@@ -235,7 +235,7 @@ impl EngineThread {
             }
             Message::Seen(Seen::Failed(error)) => self.failure = Some(error),
             Message::Done(Done::Claimed(router, epoch)) => {
-                self.handle(Input::Claimed { router, epoch }, now)
+                self.handle(Input::Claimed { router, epoch }, now);
             }
             Message::Done(Done::Failed(router, epoch, address, error)) => {
                 self.handle(

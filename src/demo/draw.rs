@@ -103,7 +103,10 @@ impl Line {
 
     /// Columns that it fills; every character that we use fills one.
     pub(super) fn width(&self) -> usize {
-        self.parts.iter().map(|(text, _)| text.chars().count()).sum()
+        self.parts
+            .iter()
+            .map(|(text, _)| text.chars().count())
+            .sum()
     }
 
     fn cut(mut self, width: usize) -> Self {
@@ -134,7 +137,11 @@ pub(super) fn timeline_length(width: usize) -> usize {
 
 /// The view for a terminal of this size; never wider, never higher. Without colour the timeline
 /// uses letters.
-pub(super) fn picture(scene: &Scene<'_>, (width, height): (usize, usize), colour: bool) -> Vec<Line> {
+pub(super) fn picture(
+    scene: &Scene<'_>,
+    (width, height): (usize, usize),
+    colour: bool,
+) -> Vec<Line> {
     let inner = content_width(width);
     let mut lines = vec![Line::blank(), heading(scene, inner), Line::blank()];
     lines.extend(servers(scene, inner));
@@ -149,7 +156,10 @@ pub(super) fn picture(scene: &Scene<'_>, (width, height): (usize, usize), colour
     lines.push(Line::blank());
     lines.extend(table(scene));
     lines.push(Line::blank());
-    let mut end = Line::default().with("Ctrl-C ends the demo; it leaves nothing behind.", Paint::Dim);
+    let mut end = Line::default().with(
+        "Ctrl-C ends the demo; it leaves nothing behind.",
+        Paint::Dim,
+    );
     end.spare = true;
     lines.push(end);
 
@@ -202,7 +212,11 @@ fn servers(scene: &Scene<'_>, inner: usize) -> Vec<Line> {
         .collect();
     let (left_tap, right_tap) = (box_width / 2, inner - box_width + box_width / 2);
     let cable = |server: &ServerScene| {
-        if server.unplugged { ("✂", Paint::Bad) } else { ("│", Paint::Dim) }
+        if server.unplugged {
+            ("✂", Paint::Bad)
+        } else {
+            ("│", Paint::Dim)
+        }
     };
     let ((left_glyph, left_paint), (right_glyph, right_paint)) = (cable(left), cable(right));
     lines.push(
@@ -213,21 +227,25 @@ fn servers(scene: &Scene<'_>, inner: usize) -> Vec<Line> {
             .with(right_glyph, right_paint),
     );
     let run = |from: usize, to: usize| "─".repeat(to.saturating_sub(from + 1));
-    lines.push(
-        Line::default()
-            .pad_to(left_tap)
-            .with(
-                format!("╰{}┬{}╯", run(left_tap, middle), run(middle, right_tap)),
-                Paint::Dim,
-            ),
-    );
+    lines.push(Line::default().pad_to(left_tap).with(
+        format!("╰{}┬{}╯", run(left_tap, middle), run(middle, right_tap)),
+        Paint::Dim,
+    ));
     lines
 }
 
 fn boxed(scene: &ServerScene, whole: &Scene<'_>, width: usize) -> Vec<Line> {
     let server = scene.server;
-    let edge = if scene.holds { Paint::Of(server) } else { Paint::Dim };
-    let state = if scene.troubled { Paint::Bad } else { Paint::Plain };
+    let edge = if scene.holds {
+        Paint::Of(server)
+    } else {
+        Paint::Dim
+    };
+    let state = if scene.troubled {
+        Paint::Bad
+    } else {
+        Paint::Plain
+    };
     let name = server.name();
     let row = |inside: Line| {
         let mut line = Line::default().with("│ ", edge);
@@ -252,7 +270,11 @@ fn boxed(scene: &ServerScene, whole: &Scene<'_>, width: usize) -> Vec<Line> {
         row(Line::default().with(scene.state.as_str(), state)),
         row(address),
         Line::default().with(
-            format!("╰{}┬{}╯", "─".repeat(width / 2 - 1), "─".repeat(width - width / 2 - 2)),
+            format!(
+                "╰{}┬{}╯",
+                "─".repeat(width / 2 - 1),
+                "─".repeat(width - width / 2 - 2)
+            ),
             edge,
         ),
     ]
@@ -293,7 +315,8 @@ fn scale(scene: &Scene<'_>, inner: usize, colour: bool) -> Line {
     let span = scene.cell.as_secs_f64() * scene.timeline.len() as f64;
     let entry = |line: Line, cell, text: &str| {
         let (mark, paint) = glyph(cell, colour);
-        line.with(mark, paint).with(format!(" {text}   "), Paint::Dim)
+        line.with(mark, paint)
+            .with(format!(" {text}   "), Paint::Dim)
     };
     let line = Line::default().with(format!("{span:.1} s ago      answered by   "), Paint::Dim);
     let line = entry(line, Cell::Answered(Server::Lb1), "lb1");
@@ -308,7 +331,9 @@ fn table(scene: &Scene<'_>) -> Vec<Line> {
     for (index, title) in scene.titles.iter().enumerate() {
         lines.push(match scene.results.get(index) {
             Some(result) => result_row(result),
-            None if index == scene.results.len() => Line::default().with(format!("▸ {title}"), Paint::Strong),
+            None if index == scene.results.len() => {
+                Line::default().with(format!("▸ {title}"), Paint::Strong)
+            }
             None => Line::default().with(format!("  {title}"), Paint::Dim),
         });
     }
@@ -319,7 +344,9 @@ fn result_row(result: &StepResult) -> Line {
     let columns = result.columns();
     let text = table_line(result.title, columns.each_ref().map(String::as_str));
     match result.broken() {
-        None => Line::default().with("✔ ", Paint::Good).with(text, Paint::Plain),
+        None => Line::default()
+            .with("✔ ", Paint::Good)
+            .with(text, Paint::Plain),
         Some(reason) => Line::default()
             .with("✘ ", Paint::Bad)
             .with(text, Paint::Plain)
@@ -351,7 +378,12 @@ mod tests {
                 server(Server::Lb2, holder == Server::Lb2),
             ],
             answers: Some(holder),
-            timeline: &[Cell::Empty, Cell::Answered(Server::Lb1), Cell::Lost, Cell::Answered(Server::Lb2)],
+            timeline: &[
+                Cell::Empty,
+                Cell::Answered(Server::Lb1),
+                Cell::Lost,
+                Cell::Answered(Server::Lb2),
+            ],
             cell: Duration::from_millis(50),
             caption: ("kill -9 on lb1", "Its daemon is gone."),
             results: &[result(Allowed::NothingLost, 0, 0)],
@@ -402,7 +434,11 @@ mod tests {
     #[test]
     fn marks_ended_running_and_coming_steps() {
         let lines = text((100, 40), Server::Lb1, false);
-        let find = |start: &str| lines.iter().any(|line| line.trim_start().starts_with(start));
+        let find = |start: &str| {
+            lines
+                .iter()
+                .any(|line| line.trim_start().starts_with(start))
+        };
         assert!(find("✔ demote lb1"));
         assert!(find("▸ restore lb1"));
     }

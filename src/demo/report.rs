@@ -52,13 +52,21 @@ impl StepResult {
     /// `None` when the step kept to what the protocol allows, or else what it broke.
     pub(super) fn broken(&self) -> Option<String> {
         if !self.settled {
-            return Some(format!("{} did not get the address for itself in time", self.expected.name()));
+            return Some(format!(
+                "{} did not get the address for itself in time",
+                self.expected.name()
+            ));
         }
         let (lost, gap) = (self.measured.lost, self.measured.longest_gap);
         match self.allowed {
             Allowed::NothingLost => (lost > 0).then(|| format!("{lost} lost, none allowed")),
-            Allowed::Outage(limit) => (gap > limit + TOLERANCE)
-                .then(|| format!("{} without an answer, {} allowed", milliseconds(gap), milliseconds(limit))),
+            Allowed::Outage(limit) => (gap > limit + TOLERANCE).then(|| {
+                format!(
+                    "{} without an answer, {} allowed",
+                    milliseconds(gap),
+                    milliseconds(limit)
+                )
+            }),
             Allowed::FirstAnswer(limit) => match self.moved_after {
                 Some(after) if after <= limit + TOLERANCE => {
                     (lost > 0).then(|| format!("{lost} lost after the first answer"))
@@ -78,7 +86,11 @@ impl StepResult {
         let gap = self.measured.longest_gap;
         [
             self.measured.lost.to_string(),
-            if gap.is_zero() { "-".to_owned() } else { milliseconds(gap) },
+            if gap.is_zero() {
+                "-".to_owned()
+            } else {
+                milliseconds(gap)
+            },
             self.allowed.text(),
             self.moved_after.map_or("never".to_owned(), milliseconds),
             self.answers.map_or("nobody", Server::name).to_owned(),
@@ -98,7 +110,14 @@ impl Allowed {
 }
 
 /// Titles of the columns, the step's own first.
-pub(super) const COLUMNS: [&str; 6] = ["step", "lost", "longest gap", "allowed", "moved after", "answers"];
+pub(super) const COLUMNS: [&str; 6] = [
+    "step",
+    "lost",
+    "longest gap",
+    "allowed",
+    "moved after",
+    "answers",
+];
 
 /// One line of the table, without its verdict. 75 characters wide.
 pub(super) fn table_line(title: &str, columns: [&str; 5]) -> String {
@@ -142,14 +161,23 @@ pub(super) struct Report {
 impl Report {
     /// How many steps broke what the protocol allows.
     pub(super) fn broken(&self) -> usize {
-        self.steps.iter().filter(|step| step.broken().is_some()).count()
+        self.steps
+            .iter()
+            .filter(|step| step.broken().is_some())
+            .count()
     }
 
     /// The sentences below the table.
     pub(super) fn summary(&self) -> String {
         let verdict = match self.broken() {
-            0 => format!("All {} steps kept to what the protocol allows.", self.steps.len()),
-            broken => format!("{broken} of {} steps broke what the protocol allows.", self.steps.len()),
+            0 => format!(
+                "All {} steps kept to what the protocol allows.",
+                self.steps.len()
+            ),
+            broken => format!(
+                "{broken} of {} steps broke what the protocol allows.",
+                self.steps.len()
+            ),
         };
         let mut text = format!(
             "{} requests in {:.0} s, one every {} ms. {verdict}",
@@ -160,7 +188,11 @@ impl Report {
         let left_out = self.planned.saturating_sub(self.steps.len());
         if left_out > 0 {
             // Writing to a string cannot fail.
-            let _ = write!(text, "\n{left_out} steps were left out. The end of both logs:\n{}", self.logs);
+            let _ = write!(
+                text,
+                "\n{left_out} steps were left out. The end of both logs:\n{}",
+                self.logs
+            );
         }
         text
     }
@@ -324,7 +356,11 @@ pub(super) mod tests {
             interval: Duration::from_millis(250),
             requests: 20_000,
             took: Duration::from_millis(19_500),
-            steps: vec![result(Allowed::Outage(Duration::from_micros(902_343)), 600, 610)],
+            steps: vec![result(
+                Allowed::Outage(Duration::from_micros(902_343)),
+                600,
+                610,
+            )],
             planned: 1,
             logs: String::new(),
         };

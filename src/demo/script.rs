@@ -74,7 +74,9 @@ impl Step {
         match self {
             Self::Elect => "Both daemons start. lb1 has the higher priority and takes the address.",
             Self::Demote => "lb1 hands over and answers until lb2 has announced itself.",
-            Self::Restore => "lb1 may have the address back. It preempts lb2; nothing may get lost.",
+            Self::Restore => {
+                "lb1 may have the address back. It preempts lb2; nothing may get lost."
+            }
             Self::Kill => "The daemon of lb1 dies without a word. lb2 waits out its patience.",
             Self::Restart => "The daemon of lb1 is back, and takes the address from a living lb2.",
             Self::Cut => "lb1 is off the LAN. This is what an unplanned failure costs.",
@@ -138,8 +140,9 @@ fn the_router() -> Selection {
 /// The silence after which a server takes over.
 fn patience(server: Server) -> Duration {
     let priority = Priority::from_octet(server.priority());
-    AdvertisementInterval::from_duration(Version::V3, INTERVAL)
-        .map_or(Duration::ZERO, |interval| active_down_interval(priority, interval))
+    AdvertisementInterval::from_duration(Version::V3, INTERVAL).map_or(Duration::ZERO, |interval| {
+        active_down_interval(priority, interval)
+    })
 }
 
 #[cfg(test)]
@@ -149,7 +152,10 @@ mod tests {
     #[test]
     fn an_outage_may_last_as_long_as_the_active_down_interval_of_the_backup() {
         // RFC 9568 §6.1: 3 * 250 ms + (256 - 100) / 256 * 250 ms.
-        assert_eq!(Step::Cut.allowed(), Allowed::Outage(Duration::from_nanos(902_343_750)));
+        assert_eq!(
+            Step::Cut.allowed(),
+            Allowed::Outage(Duration::from_nanos(902_343_750))
+        );
         assert_eq!(
             Step::Elect.allowed(),
             Allowed::FirstAnswer(Duration::from_nanos(804_687_500))
@@ -159,7 +165,11 @@ mod tests {
     #[test]
     fn every_step_begins_where_the_one_before_left_the_address() {
         for pair in STEPS.windows(2) {
-            assert_ne!(pair[0].expected(), pair[1].expected(), "{pair:?} moves nothing");
+            assert_ne!(
+                pair[0].expected(),
+                pair[1].expected(),
+                "{pair:?} moves nothing"
+            );
         }
     }
 

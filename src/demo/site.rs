@@ -89,7 +89,10 @@ impl Site {
             .arg("--state-dir")
             .arg(place("state"))
             .args(["--host", server.name(), "--die-with-parent"])
-            .stdout(log.try_clone().map_err(|error| self.directory.failed(error))?)
+            .stdout(
+                log.try_clone()
+                    .map_err(|error| self.directory.failed(error))?,
+            )
             .stderr(log);
         let process = self.host(server)?.spawn(command)?;
         self.daemon_mut(server).process = Some(process);
@@ -126,7 +129,11 @@ impl Site {
 
     /// What the daemon of a server says about the router; `None` when it says nothing.
     pub(super) fn status(&self, server: Server) -> Option<RouterStatus> {
-        let answer = ask(&self.directory.socket(server), &Request::Status, Some(STATUS_WITHIN));
+        let answer = ask(
+            &self.directory.socket(server),
+            &Request::Status,
+            Some(STATUS_WITHIN),
+        );
         match answer.ok()? {
             Response::Status(status) => status
                 .routers
@@ -246,7 +253,9 @@ impl Directory {
                     return Ok(directory);
                 }
                 // Left by a process that was killed and had our number, or put there to annoy us.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < 100 => attempt += 1,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < 100 => {
+                    attempt += 1;
+                }
                 Err(error) => return Err(Error::Directory { path, error }),
             }
         }

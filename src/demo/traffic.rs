@@ -16,7 +16,8 @@ use nix::cmsg_space;
 use nix::libc::{in_addr, in_pktinfo};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt, sockopt,
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt,
+    sockopt,
 };
 use nix::sys::time::TimeSpec;
 
@@ -309,7 +310,12 @@ impl Ledger {
         let mut last_good = self
             .requests
             .get(..before)
-            .and_then(|earlier| earlier.iter().rev().find(|request| request.answer.is_some()))
+            .and_then(|earlier| {
+                earlier
+                    .iter()
+                    .rev()
+                    .find(|request| request.answer.is_some())
+            })
             .map_or(from, |request| request.sent);
         let mut lost_since = 0;
         for request in self.between(from, until) {
@@ -432,11 +438,7 @@ mod tests {
         // The newest requests may still be answered.
         assert_eq!(
             cells,
-            [
-                Cell::Answered(Server::Lb1),
-                Cell::Lost,
-                Cell::Empty
-            ]
+            [Cell::Answered(Server::Lb1), Cell::Lost, Cell::Empty]
         );
     }
 
@@ -445,7 +447,10 @@ mod tests {
         let mut ledger = ledger("1");
         ledger.answered(0, at(5), Server::Lb2);
         ledger.answered(7, at(5), Server::Lb2);
-        assert_eq!(ledger.answers_now(at(1), Duration::from_millis(5)), Some(Server::Lb1));
+        assert_eq!(
+            ledger.answers_now(at(1), Duration::from_millis(5)),
+            Some(Server::Lb1)
+        );
         assert_eq!(ledger.total(), 1);
     }
 }

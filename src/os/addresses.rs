@@ -25,7 +25,9 @@ use crate::vrrp::announce::gratuitous_arp;
 
 /// The latest wish of each router that was not taken yet.
 #[derive(Debug, Default, Clone)]
-pub struct Wishes(Arc<(Mutex<BTreeMap<RouterId, Option<Hold>>>, Condvar)>);
+pub struct Wishes(Arc<(Mutex<Latest>, Condvar)>);
+
+type Latest = BTreeMap<RouterId, Option<Hold>>;
 
 impl Wishes {
     /// Leaves wishes; an older one of the same router is forgotten.
@@ -36,7 +38,7 @@ impl Wishes {
         news.notify_one();
     }
 
-    fn take(&self) -> BTreeMap<RouterId, Option<Hold>> {
+    fn take(&self) -> Latest {
         let (latest, news) = &*self.0;
         let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
         while latest.is_empty() {
@@ -98,7 +100,7 @@ impl Worker {
         }
     }
 
-    fn fulfil(&mut self, wishes: BTreeMap<RouterId, Option<Hold>>, report: &mut impl FnMut(Done)) {
+    fn fulfil(&mut self, wishes: Latest, report: &mut impl FnMut(Done)) {
         let before = self.installed.clone();
         for (router, hold) in &wishes {
             self.enter(*router, hold.as_ref());
@@ -164,7 +166,7 @@ impl Worker {
     /// another is never off.
     fn requests(
         &self,
-        wishes: &BTreeMap<RouterId, Option<Hold>>,
+        wishes: &Latest,
         before: &BTreeMap<RouterId, Installed>,
     ) -> Vec<(Purpose, (RouteNetlinkMessage, u16))> {
         let mut requests = Vec::new();
@@ -235,7 +237,7 @@ impl Worker {
         }
         if is_new || was_failing {
             let refused: BTreeSet<_> = refusals.iter().map(|(address, _)| *address).collect();
-            let held = hold
+            let announced = hold
                 .addresses
                 .iter()
                 .filter(|address| !refused.contains(address))
@@ -246,7 +248,7 @@ impl Worker {
                 &Announce {
                     interface: hold.interface,
                     hardware: hold.hardware,
-                    addresses: held,
+                    addresses: announced,
                 },
             );
             report(Done::Claimed(router, hold.epoch));

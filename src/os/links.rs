@@ -98,14 +98,13 @@ impl Table {
                 let link = Link::read(message)?;
                 self.links.insert(link.index, link);
             }
-            RouteNetlinkMessage::DelLink(message) => {
+            RouteNetlinkMessage::DelLink(message)
                 // A port that leaves its bridge is reported with this message too, but stays.
                 if message.header.interface_family == rtnetlink::packet_route::AddressFamily::Unspec
-                {
+                => {
                     self.links.remove(&message.header.index);
                     self.addresses.remove(&message.header.index);
                 }
-            }
             RouteNetlinkMessage::NewAddress(message) => self.add(&Address::read(message)?),
             RouteNetlinkMessage::DelAddress(message) => {
                 let address = Address::read(message)?;

@@ -243,10 +243,10 @@ impl Address {
                 AddressAttribute::Local(ip) => local = Some(*ip),
                 AddressAttribute::Address(ip) => peer = Some(*ip),
                 AddressAttribute::Protocol(protocol) => {
-                    marked = *protocol == AddressProtocol::from(MARK)
+                    marked = *protocol == AddressProtocol::from(MARK);
                 }
                 AddressAttribute::CacheInfo(info) => {
-                    valid = (info.ifa_valid != u32::MAX).then_some(info.ifa_valid)
+                    valid = (info.ifa_valid != u32::MAX).then_some(info.ifa_valid);
                 }
                 _ => {}
             }

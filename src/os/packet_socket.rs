@@ -143,9 +143,9 @@ fn sockaddr_ll(interface: u32, protocol: u16) -> libc::sockaddr_ll {
     }
 }
 
-const fn length() -> libc::socklen_t {
-    // The size of a struct of 20 bytes fits.
-    mem::size_of::<libc::sockaddr_ll>() as libc::socklen_t
+fn length() -> libc::socklen_t {
+    // A struct of 20 bytes.
+    libc::socklen_t::try_from(mem::size_of::<libc::sockaddr_ll>()).unwrap_or_default()
 }
 
 /// For nix.

@@ -34,7 +34,7 @@ pub struct VrrpSocket {
     socket: Socket,
     index: u32,
     vrids: Vec<Vrid>,
-    buffers: Box<[[u8; BUFFER]; BATCH]>,
+    buffers: Vec<[u8; BUFFER]>,
 }
 
 impl VrrpSocket {
@@ -92,7 +92,7 @@ impl VrrpSocket {
             socket,
             index,
             vrids: Vec::new(),
-            buffers: Box::new([[0; BUFFER]; BATCH]),
+            buffers: vec![[0; BUFFER]; BATCH],
         };
         opened.listen_for(vrids).map_err(step("filter adverts"))?;
         Ok(opened)
@@ -122,10 +122,11 @@ impl VrrpSocket {
     /// # Errors
     /// The kernel's, except for "nothing there", which is no error.
     pub fn receive(&mut self, mut each: impl FnMut(&[u8])) -> io::Result<bool> {
-        let mut slices = self
+        let mut slices: Vec<_> = self
             .buffers
-            .each_mut()
-            .map(|buffer| [IoSliceMut::new(buffer)]);
+            .iter_mut()
+            .map(|buffer| [IoSliceMut::new(buffer)])
+            .collect();
         // Made for each batch: they hold raw pointers, and would tie the socket to its thread.
         let mut headers: MultiHeaders<SockaddrIn> = MultiHeaders::preallocate(BATCH, None);
         let fd = self.socket.as_raw_fd();

@@ -117,6 +117,7 @@ fn status(routers: Vec<RouterStatus>) -> Status {
             error: None,
         },
         routers,
+        drops: Vec::new(),
         queue_drops: 0,
     }
 }

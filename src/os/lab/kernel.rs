@@ -212,7 +212,10 @@ impl Kernel {
             .netlink
             .batch(vec![(message, flags)])
             .map_err(io::Error::other)?;
-        refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+        refused
+            .into_iter()
+            .next()
+            .map_or(Ok(()), |(_, error)| Err(error))
     }
 
     fn dump(&mut self, message: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
