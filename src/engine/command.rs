@@ -177,3 +177,23 @@ pub enum ChangeKind {
     /// It hands over and ends.
     Removed,
 }
+
+impl std::fmt::Display for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let count = |kind| {
+            self.changes
+                .iter()
+                .filter(|change| change.kind == kind)
+                .count()
+        };
+        write!(
+            f,
+            "{} added, {} changed, {} replaced, {} removed, {} unchanged",
+            count(ChangeKind::Added),
+            count(ChangeKind::Changed),
+            count(ChangeKind::Replaced),
+            count(ChangeKind::Removed),
+            self.unchanged
+        )
+    }
+}

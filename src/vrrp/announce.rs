@@ -21,11 +21,7 @@ pub struct HardwareAddress(pub [u8; 6]);
 
 impl std::fmt::Display for HardwareAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [first, second, third, fourth, fifth, sixth] = self.0;
-        write!(
-            f,
-            "{first:02x}:{second:02x}:{third:02x}:{fourth:02x}:{fifth:02x}:{sixth:02x}"
-        )
+        MacAddr::from(self.0).fmt(f)
     }
 }
 

@@ -59,8 +59,6 @@ kinds! {
     FirstAddress = "first-address",
     /// Authentication type other than 0.
     Authentication = "authentication",
-    /// Version 2 address list other than ours.
-    AddressList = "address-list",
     /// Version 2 and we own the addresses.
     Owner = "owner",
     /// The router takes no part now (Initialize).
@@ -83,7 +81,12 @@ pub enum Rejected {
     /// P21: version nibble.
     Version(u8),
     /// P21: the frame is of one version, the router of the other.
-    OtherVersion(Version),
+    OtherVersion {
+        /// Of the frame.
+        heard: Version,
+        /// Of the router.
+        ours: Version,
+    },
     /// P22: type nibble.
     Type(u8),
     /// P37: CARP.
@@ -109,8 +112,6 @@ pub enum Rejected {
     FirstAddress,
     /// P34: authentication type.
     Authentication(u8),
-    /// P33: version 2 address list differs from ours and the sender is not the owner.
-    AddressList,
     /// P29: RFC 3768 §7.1, the owner ignores adverts.
     Owner,
     /// The router is in Initialize, where RFC 9568 §6.4.1 knows no adverts.
@@ -127,7 +128,7 @@ impl Rejected {
             Self::Ttl(_) => RejectedKind::Ttl,
             Self::Source => RejectedKind::Source,
             Self::Destination => RejectedKind::Destination,
-            Self::Version(_) | Self::OtherVersion(_) => RejectedKind::Version,
+            Self::Version(_) | Self::OtherVersion { .. } => RejectedKind::Version,
             Self::Type(_) => RejectedKind::Type,
             Self::Carp => RejectedKind::Carp,
             Self::Length { .. } => RejectedKind::Length,
@@ -137,7 +138,6 @@ impl Rejected {
             Self::IntervalZero | Self::IntervalDiffers(_) => RejectedKind::Interval,
             Self::FirstAddress => RejectedKind::FirstAddress,
             Self::Authentication(_) => RejectedKind::Authentication,
-            Self::AddressList => RejectedKind::AddressList,
             Self::Owner => RejectedKind::Owner,
             Self::NotRunning => RejectedKind::NotRunning,
         }
@@ -160,12 +160,12 @@ impl fmt::Display for Rejected {
             Self::Destination => write!(f, "not sent to the VRRP group"),
             Self::Version(2) => write!(f, "version 2 over IPv6, which began with version 3"),
             Self::Version(version) => write!(f, "version {version} instead of 2 or 3"),
-            Self::OtherVersion(version) => {
+            Self::OtherVersion { heard, ours } => {
                 write!(
                     f,
                     "version {} where this router speaks {}",
-                    version.number(),
-                    other(*version).number()
+                    heard.number(),
+                    ours.number()
                 )
             }
             Self::Type(number) => write!(f, "type {number} instead of 1"),
@@ -184,10 +184,6 @@ impl fmt::Display for Rejected {
             }
             Self::FirstAddress => write!(f, "the first IPv6 address is not link-local"),
             Self::Authentication(number) => write!(f, "authentication type {number} instead of 0"),
-            Self::AddressList => write!(
-                f,
-                "its address list differs from ours, which version 2 forbids"
-            ),
             Self::Owner => write!(
                 f,
                 "this host owns the addresses and version 2 ignores rivals"
@@ -198,10 +194,3 @@ impl fmt::Display for Rejected {
 }
 
 impl std::error::Error for Rejected {}
-
-const fn other(version: Version) -> Version {
-    match version {
-        Version::V2 => Version::V3,
-        Version::V3 => Version::V2,
-    }
-}

@@ -1,0 +1,496 @@
+//! Ring 2: all routers of this host, as one pure machine.
+//!
+//! Owns every router, what is known of the interfaces, the deadlines and the pending replies.
+//! Called by the daemon's one loop, by the simulator and by tests: [`Engine::handle`] takes an
+//! [`Input`] and the time, [`Engine::wake`] does what is due, both append to [`Outputs`].
+//! [`Engine::next_deadline`] says when to call again; early or repeated calls do nothing. It never
+//! waits, asks for no time, opens nothing and logs nothing. What cannot be done is a fault of the
+//! router concerned, with a reason that `status` shows.
+
+#![warn(clippy::wildcard_enum_match_arm)]
+
+pub mod command;
+pub mod event;
+pub mod interface;
+pub mod lease;
+pub mod status;
+
+mod commands;
+mod deadlines;
+mod drops;
+mod handover;
+mod neighbours;
+mod outputs;
+mod reload;
+mod report;
+mod router;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use crate::config::{Config, InterfaceName, RouterConfig, RouterName, VirtualAddress};
+use crate::vrrp::advert::{self, Received, Rejected};
+use crate::vrrp::announce::HardwareAddress;
+use crate::vrrp::election::Cause;
+use crate::vrrp::times::Moment;
+use crate::vrrp::{Family, Vrid};
+
+use command::{Command, HandoverOutcome, Token};
+use commands::Pending;
+use deadlines::Deadlines;
+use drops::Drops;
+use event::Event;
+use interface::InterfaceState;
+use router::{Demotion, Router};
+
+pub use interface::{InterfaceAddress, LinkState};
+pub use outputs::{Announce, Hold, Outputs, RouterId, SendAdvert, Wish};
+
+/// Something that happened outside.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A raw IPv4 packet of protocol 112, IP header included, arrived on an interface.
+    Packet {
+        /// Where.
+        interface: &'a InterfaceName,
+        /// As the kernel delivered it.
+        packet: &'a [u8],
+    },
+    /// Another host said that an address is at its hardware address.
+    Announcement {
+        /// Where.
+        interface: &'a InterfaceName,
+        /// Which address.
+        address: IpAddr,
+        /// Whose.
+        hardware: HardwareAddress,
+    },
+    /// An interface appeared, changed or (`None`) is not there.
+    Interface {
+        /// Which.
+        name: &'a InterfaceName,
+        /// All that the engine wants to know of it.
+        state: Option<InterfaceState>,
+    },
+    /// The kernel holds every address of this wish, and they were announced.
+    Claimed {
+        /// Which router.
+        router: RouterId,
+        /// The epoch of the wish.
+        epoch: u64,
+    },
+    /// The kernel refused an address of this wish.
+    ClaimFailed {
+        /// Which router.
+        router: RouterId,
+        /// The epoch of the wish.
+        epoch: u64,
+        /// Which address.
+        address: VirtualAddress,
+        /// The kernel's reason.
+        error: &'a str,
+    },
+    /// The addresses of this router are off the interface.
+    Released {
+        /// Which router.
+        router: RouterId,
+    },
+    /// An address went from an interface.
+    AddressGone {
+        /// Where.
+        interface: &'a InterfaceName,
+        /// Which.
+        address: IpAddr,
+    },
+    /// The kernel refused to send this router's last advert.
+    AdvertRefused {
+        /// Which router.
+        router: RouterId,
+        /// The kernel's reason.
+        error: &'a str,
+    },
+    /// Somebody asks for something.
+    Command(Token, Command),
+    /// The daemon is to end: hand everything over.
+    Stop,
+}
+
+/// A demotion that outlived the daemon that was told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDemotion {
+    /// Which router.
+    pub router: RouterName,
+    /// When it ends by itself.
+    pub until: Option<Moment>,
+    /// Whether it steps in if nobody else is alive.
+    pub never: bool,
+}
+
+/// All routers of this host.
+#[derive(Debug)]
+pub struct Engine {
+    /// Slots are never used twice, so that a late report finds nothing rather than a stranger.
+    routers: Vec<Option<Router>>,
+    /// In the order of the file, ending routers left out.
+    order: Vec<RouterId>,
+    by_vrid: HashMap<(InterfaceName, Vrid, Family), RouterId>,
+    interfaces: BTreeMap<InterfaceName, Option<InterfaceState>>,
+    deadlines: Deadlines,
+    next_beat: Option<Moment>,
+    pending: Vec<Pending>,
+    /// Frames that belong to no router.
+    drops: Drops,
+    stopping: bool,
+}
+
+impl Engine {
+    /// All routers of `config`, in Initialize until their interfaces are reported.
+    #[must_use]
+    pub fn new(config: &Config, demotions: &[StoredDemotion], now: Moment) -> Self {
+        let mut engine = Self {
+            routers: Vec::new(),
+            order: Vec::new(),
+            by_vrid: HashMap::new(),
+            interfaces: BTreeMap::new(),
+            deadlines: Deadlines::default(),
+            next_beat: None,
+            pending: Vec::new(),
+            drops: Drops::default(),
+            stopping: false,
+        };
+        for router in &config.routers {
+            let demotion = demotions
+                .iter()
+                .find(|stored| stored.router == router.name)
+                .map(|stored| Demotion {
+                    until: stored.until,
+                    never: stored.never,
+                });
+            let id = engine.add(router.clone(), demotion, now);
+            engine.order.push(id);
+        }
+        engine
+    }
+
+    /// The interfaces that some router needs, each once: what the daemon watches and opens.
+    #[must_use]
+    pub fn interfaces(&self) -> Vec<InterfaceName> {
+        self.interfaces.keys().cloned().collect()
+    }
+
+    /// The VRIDs to listen for on an interface, ending routers included.
+    #[must_use]
+    pub fn vrids(&self, interface: &InterfaceName) -> Vec<Vrid> {
+        let mut vrids: Vec<_> = self
+            .by_vrid
+            .keys()
+            .filter(|key| key.0 == *interface)
+            .map(|key| key.1)
+            .collect();
+        vrids.sort_unstable();
+        vrids.dedup();
+        vrids
+    }
+
+    /// When [`Engine::wake`] has something to do.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Moment> {
+        [self.deadlines.earliest(), self.next_beat]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// True when a stop was asked for and every router has handed over and released.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.stopping && self.routers.iter().all(Option::is_none)
+    }
+
+    /// Takes one input in.
+    pub fn handle(&mut self, input: Input<'_>, now: Moment, outputs: &mut Outputs) {
+        match input {
+            Input::Packet { interface, packet } => self.packet(interface, packet, now, outputs),
+            Input::Announcement {
+                interface,
+                address,
+                hardware,
+            } => {
+                self.announcement(interface, address, hardware, now, outputs);
+            }
+            Input::Interface { name, state } => self.interface(name, state.as_ref(), now, outputs),
+            Input::Claimed { router, epoch } => {
+                self.with(router, now, outputs, |router, outputs| {
+                    router.claimed(epoch, now, outputs);
+                });
+            }
+            Input::ClaimFailed {
+                router,
+                epoch,
+                address,
+                error,
+            } => {
+                self.with(router, now, outputs, |router, outputs| {
+                    router.claim_failed(epoch, address, error, now, outputs);
+                });
+            }
+            Input::Released { router } => {
+                self.with(router, now, outputs, |router, outputs| {
+                    router.released(now, outputs);
+                });
+            }
+            Input::AddressGone { interface, address } => {
+                self.address_gone(interface, address, now, outputs);
+            }
+            Input::AdvertRefused { router, error } => {
+                self.with(router, now, outputs, |router, outputs| {
+                    router.advert_refused(error, now, outputs);
+                });
+            }
+            Input::Command(token, command) => self.command(token, command, now, outputs),
+            Input::Stop => self.stop(now, outputs),
+        }
+    }
+
+    /// Does everything that is due at `now`.
+    pub fn wake(&mut self, now: Moment, outputs: &mut Outputs) {
+        while let Some(id) = self.deadlines.pop_due(now) {
+            self.with(id, now, outputs, |router, outputs| {
+                router.wake(now, outputs);
+            });
+        }
+        if self.next_beat.is_some_and(|beat| beat <= now) {
+            self.beat(now, outputs);
+        }
+    }
+
+    /// Runs something on one router, then sees to its deadline, its beat and its end. A router
+    /// that is gone already is passed over: reports from the kernel may come late.
+    fn with(
+        &mut self,
+        id: RouterId,
+        now: Moment,
+        outputs: &mut Outputs,
+        run: impl FnOnce(&mut Router, &mut Outputs),
+    ) {
+        let Some(router) = self.routers.get_mut(id.slot()).and_then(Option::as_mut) else {
+            return;
+        };
+        run(router, outputs);
+        let mut outcome = router.take_outcome();
+        if router.is_over() {
+            self.remove(id);
+            outcome = outcome.or_else(|| {
+                Some(HandoverOutcome::Interrupted {
+                    by: "its end".to_owned(),
+                })
+            });
+        } else {
+            if let Some(deadline) = router.deadline() {
+                self.deadlines.set(id, deadline);
+            }
+            if router.holds() && self.next_beat.is_none() {
+                self.next_beat = Some(now + lease::BEAT);
+            }
+        }
+        if let Some(outcome) = outcome {
+            self.conclude(id, &outcome, outputs);
+        }
+    }
+
+    fn ids(&self) -> Vec<RouterId> {
+        self.routers.iter().flatten().map(Router::id).collect()
+    }
+
+    fn router(&self, id: RouterId) -> Option<&Router> {
+        self.routers.get(id.slot()).and_then(Option::as_ref)
+    }
+
+    /// Routers on `interface`, in no order that matters.
+    fn on_interface(&self, interface: &InterfaceName) -> Vec<RouterId> {
+        self.routers
+            .iter()
+            .flatten()
+            .filter(|router| router.config().interface == *interface)
+            .map(Router::id)
+            .collect()
+    }
+
+    fn add(&mut self, config: RouterConfig, demotion: Option<Demotion>, now: Moment) -> RouterId {
+        let id = RouterId::from_slot(self.routers.len());
+        self.interfaces.entry(config.interface.clone()).or_default();
+        self.by_vrid
+            .insert((config.interface.clone(), config.vrid, Family::Ipv4), id);
+        let router = Router::new(id, config, demotion, now);
+        if let Some(deadline) = router.deadline() {
+            self.deadlines.set(id, deadline);
+        }
+        self.routers.push(Some(router));
+        id
+    }
+
+    fn remove(&mut self, id: RouterId) {
+        if let Some(slot) = self.routers.get_mut(id.slot()) {
+            *slot = None;
+        }
+        self.by_vrid.retain(|_, other| *other != id);
+        self.order.retain(|other| *other != id);
+        let routers = &self.routers;
+        self.interfaces.retain(|name, _| {
+            routers
+                .iter()
+                .flatten()
+                .any(|router| router.config().interface == *name)
+        });
+    }
+
+    fn packet(&mut self, name: &InterfaceName, packet: &[u8], now: Moment, outputs: &mut Outputs) {
+        let received = match advert::ipv4_packet(packet) {
+            Ok(received) => received,
+            Err(rejected) => return self.drops.count(rejected, IpAddr::from([0, 0, 0, 0]), now),
+        };
+        // The VRID names the router that counts what is wrong with the frame, wherever it can be read.
+        let vrid = received.message.get(1).copied().unwrap_or(0);
+        let id = Vrid::new(vrid).and_then(|vrid| {
+            self.by_vrid
+                .get(&(name.clone(), vrid, Family::Ipv4))
+                .copied()
+        });
+        let judged = self.judge(name, &received);
+        let Some(id) = id else {
+            let rejected = judged.err().unwrap_or(Rejected::Vrid(vrid));
+            return self.drops.count(rejected, received.source, now);
+        };
+        self.with(id, now, outputs, |router, outputs| match judged {
+            Ok(advert) => router.advert(&advert, received.source, now, outputs),
+            Err(rejected) => router.reject(rejected, received.source, now, outputs),
+        });
+        self.conclude_waiting(id, outputs);
+    }
+
+    /// The checks that need no router: our own frames first of all (P35), then the frame itself.
+    fn judge<'a>(
+        &self,
+        name: &InterfaceName,
+        received: &Received<'a>,
+    ) -> Result<advert::Advert<'a>, Rejected> {
+        let interface = self.interfaces.get(name).and_then(Option::as_ref);
+        if interface.is_some_and(|interface| interface.has(received.source)) {
+            return Err(Rejected::OwnFrame);
+        }
+        if received.destination != IpAddr::V4(advert::GROUP_V4) {
+            return Err(Rejected::Destination);
+        }
+        advert::decode(received)
+    }
+
+    fn announcement(
+        &mut self,
+        name: &InterfaceName,
+        address: IpAddr,
+        hardware: HardwareAddress,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        let own = self
+            .interfaces
+            .get(name)
+            .and_then(Option::as_ref)
+            .map(|interface| interface.hardware);
+        if own == Some(hardware) {
+            return;
+        }
+        for id in self.on_interface(name) {
+            if self.router(id).is_some_and(|router| router.has(address)) {
+                self.with(id, now, outputs, |router, outputs| {
+                    router.announcement_heard(address, now, outputs);
+                });
+            }
+        }
+    }
+
+    fn interface(
+        &mut self,
+        name: &InterfaceName,
+        state: Option<&InterfaceState>,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        let Some(known) = self.interfaces.get_mut(name) else {
+            return;
+        };
+        if known.as_ref() == state {
+            return;
+        }
+        *known = state.cloned();
+        for id in self.on_interface(name) {
+            self.refresh(id, now, outputs);
+        }
+    }
+
+    /// Tells a router how its interface stands.
+    fn refresh(&mut self, id: RouterId, now: Moment, outputs: &mut Outputs) {
+        let Some(router) = self.router(id) else {
+            return;
+        };
+        let name = router.config().interface.clone();
+        let virtual_addresses = self.virtual_addresses(&name);
+        let state = self.interfaces.get(&name).cloned().flatten();
+        self.with(id, now, outputs, |router, outputs| {
+            router.interface_changed(state.as_ref(), &virtual_addresses, now, outputs);
+        });
+    }
+
+    /// The addresses on `interface` that float: no source for adverts (P12).
+    fn virtual_addresses(&self, interface: &InterfaceName) -> Vec<IpAddr> {
+        self.routers
+            .iter()
+            .flatten()
+            .filter(|router| router.config().interface == *interface && !router.is_owner())
+            .flat_map(|router| router.config().addresses.iter().map(|address| address.ip()))
+            .collect()
+    }
+
+    fn address_gone(
+        &mut self,
+        name: &InterfaceName,
+        address: IpAddr,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        for id in self.on_interface(name) {
+            if self
+                .router(id)
+                .is_some_and(|router| router.holds() && router.has(address))
+            {
+                self.with(id, now, outputs, |router, outputs| {
+                    router.address_gone(address, now, outputs);
+                });
+            }
+        }
+    }
+
+    /// The engine's own beat: every lease that is due is renewed. Nothing else renews, so that the
+    /// addresses of an engine that is stuck go by themselves.
+    fn beat(&mut self, now: Moment, outputs: &mut Outputs) {
+        let mut holding = false;
+        for router in self.routers.iter_mut().flatten() {
+            router.beat(now, outputs);
+            holding |= router.holds();
+        }
+        self.next_beat = holding.then(|| now + lease::BEAT);
+    }
+
+    fn stop(&mut self, now: Moment, outputs: &mut Outputs) {
+        self.stopping = true;
+        outputs.events.push(Event::Stopping);
+        for id in self.ids() {
+            self.with(id, now, outputs, |router, outputs| {
+                router.end(Cause::Stopped, now, outputs);
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

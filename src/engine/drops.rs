@@ -1,0 +1,80 @@
+//! Counts of frames that were not processed, by reason, with the last offender.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::status::DropStatus;
+use crate::vrrp::advert::{Rejected, RejectedKind};
+use crate::vrrp::times::Moment;
+
+/// A reason is logged at most this often; it is always counted.
+const LOG_EVERY: Duration = Duration::from_mins(1);
+
+#[derive(Debug, Default)]
+pub(super) struct Drops {
+    /// At most one entry a kind.
+    seen: Vec<Drop>,
+}
+
+#[derive(Debug)]
+struct Drop {
+    last: Rejected,
+    count: u64,
+    from: IpAddr,
+    at: Moment,
+    logged_at: Moment,
+}
+
+impl Drops {
+    pub(super) fn count(&mut self, rejected: Rejected, from: IpAddr, now: Moment) {
+        let _ = self.count_and_ask_to_log(rejected, from, now);
+    }
+
+    /// Counts; true when this reason was not logged for a while.
+    pub(super) fn count_and_ask_to_log(
+        &mut self,
+        rejected: Rejected,
+        from: IpAddr,
+        now: Moment,
+    ) -> bool {
+        if let Some(drop) = self
+            .seen
+            .iter_mut()
+            .find(|drop| drop.last.kind() == rejected.kind())
+        {
+            let log = now.since(drop.logged_at) >= LOG_EVERY;
+            let logged_at = if log { now } else { drop.logged_at };
+            *drop = Drop {
+                last: rejected,
+                count: drop.count + 1,
+                from,
+                at: now,
+                logged_at,
+            };
+            return log;
+        }
+        self.seen.push(Drop {
+            last: rejected,
+            count: 1,
+            from,
+            at: now,
+            logged_at: now,
+        });
+        true
+    }
+
+    /// Those that occurred, in the order of [`RejectedKind::ALL`].
+    pub(super) fn status(&self, now: Moment) -> Vec<DropStatus> {
+        RejectedKind::ALL
+            .iter()
+            .filter_map(|kind| self.seen.iter().find(|drop| drop.last.kind() == *kind))
+            .map(|drop| DropStatus {
+                reason: drop.last.kind().name().to_owned(),
+                last: drop.last.to_string(),
+                count: drop.count,
+                last_from: drop.from,
+                last_ms_ago: super::report::millis(now.since(drop.at)),
+            })
+            .collect()
+    }
+}

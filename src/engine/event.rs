@@ -1,0 +1,199 @@
+//! What happened, for the log: one line each, with its cause.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::command::Plan;
+use crate::config::{RouterName, VirtualAddress};
+use crate::vrrp::advert::Rejected;
+use crate::vrrp::election::Cause;
+use crate::vrrp::{Priority, Role};
+
+/// Something worth a line.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A router changed its role.
+    Transition {
+        /// Which.
+        router: RouterName,
+        /// Before.
+        from: Role,
+        /// After.
+        to: Role,
+        /// Why.
+        cause: Cause,
+        /// The priority in force.
+        priority: Priority,
+    },
+    /// A router takes no part for this reason.
+    Fault {
+        /// Which.
+        router: RouterName,
+        /// Why.
+        reason: String,
+    },
+    /// A handover is complete.
+    HandedOver {
+        /// Which router.
+        router: RouterName,
+        /// The new Active.
+        to: IpAddr,
+        /// From giving up to its first advert, milliseconds.
+        after_ms: f64,
+        /// From its first advert to our release, milliseconds.
+        released_after_ms: f64,
+    },
+    /// Somebody with a worse priority advertises while we are Active.
+    Conflict {
+        /// Which router.
+        router: RouterName,
+        /// Who.
+        with: IpAddr,
+        /// With which priority.
+        priority: Priority,
+    },
+    /// A neighbour's configuration differs from ours.
+    Mismatch {
+        /// Which router.
+        router: RouterName,
+        /// Whose.
+        neighbour: IpAddr,
+        /// Its interval differs.
+        interval_differs: bool,
+        /// Its address list differs.
+        list_differs: bool,
+    },
+    /// A frame was not processed. Logged at most once a minute for each reason; counted always.
+    Rejected {
+        /// Which router.
+        router: RouterName,
+        /// Why.
+        rejected: Rejected,
+        /// Its source.
+        from: IpAddr,
+    },
+    /// Somebody took an address off, and we put it back.
+    AddressPutBack {
+        /// Which router.
+        router: RouterName,
+        /// Which address.
+        address: IpAddr,
+    },
+    /// The kernel refused an address.
+    ClaimFailed {
+        /// Which router.
+        router: RouterName,
+        /// Which address.
+        address: VirtualAddress,
+        /// The kernel's reason.
+        error: String,
+    },
+    /// The time of `demote --for` is up.
+    DemotionEnded {
+        /// Which router.
+        router: RouterName,
+    },
+    /// A new configuration is in force.
+    Reloaded(Plan),
+    /// The daemon begins to stop.
+    Stopping,
+}
+
+impl Event {
+    /// True for what an administrator should look at even when everything else is well.
+    #[must_use]
+    pub const fn is_warning(&self) -> bool {
+        match self {
+            Self::Fault { .. }
+            | Self::Conflict { .. }
+            | Self::Mismatch { .. }
+            | Self::Rejected { .. }
+            | Self::AddressPutBack { .. }
+            | Self::ClaimFailed { .. } => true,
+            Self::Transition { .. }
+            | Self::HandedOver { .. }
+            | Self::DemotionEnded { .. }
+            | Self::Reloaded(_)
+            | Self::Stopping => false,
+        }
+    }
+
+    /// The router concerned.
+    #[must_use]
+    pub const fn router(&self) -> Option<&RouterName> {
+        match self {
+            Self::Transition { router, .. }
+            | Self::Fault { router, .. }
+            | Self::HandedOver { router, .. }
+            | Self::Conflict { router, .. }
+            | Self::Mismatch { router, .. }
+            | Self::Rejected { router, .. }
+            | Self::AddressPutBack { router, .. }
+            | Self::ClaimFailed { router, .. }
+            | Self::DemotionEnded { router } => Some(router),
+            Self::Reloaded(_) | Self::Stopping => None,
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transition {
+                from,
+                to,
+                cause,
+                priority,
+                ..
+            } => {
+                write!(f, "{from} -> {to} (priority {priority}): {cause}")
+            }
+            Self::Fault { reason, .. } => write!(f, "fault: {reason}"),
+            Self::HandedOver {
+                to,
+                after_ms,
+                released_after_ms,
+                ..
+            } => {
+                write!(
+                    f,
+                    "{to} took over after {after_ms:.0} ms, released {released_after_ms:.0} ms later"
+                )
+            }
+            Self::Conflict { with, priority, .. } => {
+                write!(
+                    f,
+                    "conflict: {with} advertises with priority {priority} although this host is Active"
+                )
+            }
+            Self::Mismatch {
+                neighbour,
+                interval_differs,
+                list_differs,
+                ..
+            } => {
+                let what = match (interval_differs, list_differs) {
+                    (true, true) => "interval and address list",
+                    (true, false) => "interval",
+                    (false, _) => "address list",
+                };
+                write!(
+                    f,
+                    "the {what} of {neighbour} differs from this host's configuration"
+                )
+            }
+            Self::Rejected { rejected, from, .. } => {
+                write!(f, "advert from {from} not processed: {rejected}")
+            }
+            Self::AddressPutBack { address, .. } => {
+                write!(f, "{address} was taken off by somebody else; put back")
+            }
+            Self::ClaimFailed { address, error, .. } => {
+                write!(f, "the kernel refused {address}: {error}")
+            }
+            Self::DemotionEnded { .. } => write!(f, "the time of the demotion is up"),
+            Self::Reloaded(plan) => write!(f, "configuration reloaded: {plan}"),
+            Self::Stopping => write!(f, "stopping: handing everything over"),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! A handover without loss: the old holder keeps answering until the new one has announced itself
+//! (design §6).
+//!
+//! Owns the conditions under which a router that is no longer Active lets go of its addresses.
+//! Called by the router; knows nothing of roles. On the wire nothing shows: this departs from RFC
+//! 9568 §6.4.3 only in when the address is dropped.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::vrrp::times::Moment;
+
+/// A successor that adverts but is not heard to announce is believed after this long.
+const ANNOUNCEMENT_PATIENCE: Duration = Duration::from_millis(100);
+/// After its last announcement: for frames that are on their way to us already.
+const SETTLE: Duration = Duration::from_millis(3);
+/// A successor heard just before the limit still gets this long to announce itself.
+const LATE_SUCCESSOR: Duration = Duration::from_millis(10);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Handover {
+    started: Moment,
+    limit: Moment,
+    successor: Option<Successor>,
+    /// Addresses that the successor has not announced yet.
+    unannounced: Vec<IpAddr>,
+    last_announced: Moment,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Successor {
+    pub(super) address: IpAddr,
+    pub(super) heard: Moment,
+}
+
+impl Handover {
+    /// We sent priority 0 and wait for somebody to take over, `limit` at most.
+    pub(super) const fn after_giving_up(
+        now: Moment,
+        limit: Moment,
+        addresses: Vec<IpAddr>,
+    ) -> Self {
+        Self {
+            started: now,
+            limit,
+            successor: None,
+            unannounced: addresses,
+            last_announced: now,
+        }
+    }
+
+    /// Somebody with the better priority advertised.
+    pub(super) fn to_better(now: Moment, successor: IpAddr, addresses: Vec<IpAddr>) -> Self {
+        Self {
+            started: now,
+            limit: now + ANNOUNCEMENT_PATIENCE,
+            successor: Some(Successor {
+                address: successor,
+                heard: now,
+            }),
+            unannounced: addresses,
+            last_announced: now,
+        }
+    }
+
+    pub(super) const fn started(&self) -> Moment {
+        self.started
+    }
+
+    pub(super) const fn successor(&self) -> Option<Successor> {
+        self.successor
+    }
+
+    /// An advert of somebody who means to be Active. The first one counts.
+    pub(super) fn advert_heard(&mut self, source: IpAddr, now: Moment) {
+        self.successor.get_or_insert(Successor {
+            address: source,
+            heard: now,
+        });
+    }
+
+    pub(super) fn announcement_heard(&mut self, address: IpAddr, now: Moment) {
+        if self.unannounced.contains(&address) {
+            self.unannounced.retain(|other| *other != address);
+            self.last_announced = now;
+        }
+    }
+
+    /// When to let go, as things stand.
+    pub(super) fn release_at(&self) -> Moment {
+        let Some(successor) = self.successor else {
+            return self.limit;
+        };
+        if self.unannounced.is_empty() {
+            return self.last_announced.max(successor.heard) + SETTLE;
+        }
+        (successor.heard + ANNOUNCEMENT_PATIENCE)
+            .min(self.limit)
+            .max(successor.heard + LATE_SUCCESSOR)
+    }
+
+    /// What is still missing, for `status`.
+    pub(super) fn open(&self) -> String {
+        match (self.successor, self.unannounced.as_slice()) {
+            (None, _) => "waiting for a neighbour to take over".to_owned(),
+            (Some(successor), []) => format!("{} took over, releasing", successor.address),
+            (Some(successor), [first, ..]) => {
+                format!(
+                    "{} took over, waiting for it to announce {first}",
+                    successor.address
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VIP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 100));
+    const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 101));
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+
+    fn at(millis: u64) -> Moment {
+        Moment::ZERO + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn nobody_takes_over_so_the_limit_ends_it() {
+        let handover = Handover::after_giving_up(at(0), at(1500), vec![VIP]);
+        assert_eq!(handover.release_at(), at(1500));
+    }
+
+    #[test]
+    fn released_only_when_advert_and_every_announcement_were_heard() {
+        let mut handover = Handover::after_giving_up(at(0), at(1500), vec![VIP, OTHER]);
+        handover.advert_heard(PEER, at(609));
+        assert_eq!(handover.release_at(), at(709));
+        handover.announcement_heard(VIP, at(610));
+        assert_eq!(handover.release_at(), at(709));
+        handover.announcement_heard(OTHER, at(611));
+        assert_eq!(handover.release_at(), at(614));
+    }
+
+    #[test]
+    fn announcements_without_an_advert_release_nothing() {
+        let mut handover = Handover::after_giving_up(at(0), at(1500), vec![VIP]);
+        handover.announcement_heard(VIP, at(600));
+        assert_eq!(handover.release_at(), at(1500));
+        handover.advert_heard(PEER, at(601));
+        assert_eq!(handover.release_at(), at(604));
+    }
+
+    #[test]
+    fn a_successor_just_before_the_limit_still_gets_time_to_announce() {
+        let mut handover = Handover::after_giving_up(at(0), at(15), vec![VIP]);
+        handover.advert_heard(PEER, at(14));
+        assert_eq!(handover.release_at(), at(24));
+    }
+}

@@ -1,0 +1,70 @@
+//! What the engine knows of a network interface.
+//!
+//! Owns the value that the daemon fills from netlink and reports with
+//! [`Input::Interface`](super::Input::Interface). An interface that is missing is no value at all.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::vrrp::announce::HardwareAddress;
+
+/// An interface as the kernel last reported it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InterfaceState {
+    /// The kernel's index; another one under the same name is another interface.
+    pub index: u32,
+    /// Its hardware address.
+    pub hardware: HardwareAddress,
+    /// Whether frames can pass.
+    pub link: LinkState,
+    /// Every address on it, in the kernel's order, virtual ones included.
+    pub addresses: Vec<InterfaceAddress>,
+    /// Why the daemon cannot use it although it is there: a socket that could not be opened.
+    pub problem: Option<String>,
+}
+
+/// Whether frames can pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkState {
+    /// Up and connected.
+    Up,
+    /// Up, but the cable is out or the port is off.
+    NoCarrier,
+    /// Switched off by the administrator.
+    Down,
+}
+
+/// One address of an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InterfaceAddress {
+    /// The address.
+    pub ip: IpAddr,
+    /// Set by the kernel on IPv4 addresses after the first of a subnet.
+    pub secondary: bool,
+}
+
+impl InterfaceState {
+    /// Whether `ip` is one of this interface's addresses.
+    #[must_use]
+    pub fn has(&self, ip: IpAddr) -> bool {
+        self.addresses.iter().any(|address| address.ip == ip)
+    }
+
+    /// The IPv4 address to advertise from (RFC 9568 §5.1.1.1, P12): the first that is neither
+    /// secondary nor virtual; a secondary one if there is no other.
+    #[must_use]
+    pub fn primary_ipv4(&self, virtual_addresses: &[IpAddr]) -> Option<Ipv4Addr> {
+        let real = || {
+            self.addresses
+                .iter()
+                .filter(|address| !virtual_addresses.contains(&address.ip))
+        };
+        let ipv4 = |address: &InterfaceAddress| match address.ip {
+            IpAddr::V4(ip) => Some(ip),
+            IpAddr::V6(_) => None,
+        };
+        real()
+            .filter(|address| !address.secondary)
+            .find_map(ipv4)
+            .or_else(|| real().find_map(ipv4))
+    }
+}

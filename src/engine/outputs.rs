@@ -1,0 +1,99 @@
+//! What the engine wants done, as values.
+
+use std::sync::Arc;
+
+use super::command::{Reply, Token};
+use super::event::Event;
+use crate::config::VirtualAddress;
+use crate::vrrp::announce::HardwareAddress;
+
+/// Names a router for as long as it lives; never used again for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouterId(u32);
+
+impl RouterId {
+    pub(super) fn from_slot(slot: usize) -> Self {
+        // Four thousand million routers are more than any file holds.
+        Self(u32::try_from(slot).unwrap_or(u32::MAX))
+    }
+
+    pub(super) const fn slot(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The effects of one or more inputs, in the order in which they are to be done: adverts at once,
+/// then wishes and announcements, then everything else. Reused by the caller: [`Outputs::clear`].
+#[must_use]
+#[derive(Debug, Default)]
+pub struct Outputs {
+    /// Adverts to send now.
+    pub adverts: Vec<SendAdvert>,
+    /// For the address worker; a later wish of a router replaces an earlier one.
+    pub wishes: Vec<Wish>,
+    /// Gratuitous ARP to send now.
+    pub announcements: Vec<Announce>,
+    /// Answers to commands.
+    pub replies: Vec<(Token, Reply)>,
+    /// For the log and for hooks.
+    pub events: Vec<Event>,
+}
+
+impl Outputs {
+    /// Empties it and keeps its memory.
+    pub fn clear(&mut self) {
+        self.adverts.clear();
+        self.wishes.clear();
+        self.announcements.clear();
+        self.replies.clear();
+        self.events.clear();
+    }
+}
+
+/// One advert, ready to send to the group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendAdvert {
+    /// Whose.
+    pub router: RouterId,
+    /// Index of the interface.
+    pub interface: u32,
+    /// The IPv4 packet, header included.
+    pub packet: Arc<[u8]>,
+}
+
+/// What the kernel should hold for a router from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// Whose.
+    pub router: RouterId,
+    /// `None`: nothing, release it.
+    pub hold: Option<Hold>,
+}
+
+/// The addresses of one router as leases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// A new epoch is a new claim: it is announced. The same epoch again is a renewal.
+    pub epoch: u64,
+    /// Index of the interface.
+    pub interface: u32,
+    /// Its hardware address, for the announcement.
+    pub hardware: HardwareAddress,
+    /// Which addresses.
+    pub addresses: Arc<[VirtualAddress]>,
+    /// `valid_lft`, seconds.
+    pub lease: u32,
+    /// False: an address that stands there already is the owner's own and is left alone.
+    pub replace: bool,
+}
+
+/// Gratuitous ARP for every address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announce {
+    /// Index of the interface.
+    pub interface: u32,
+    /// Where the addresses are.
+    pub hardware: HardwareAddress,
+    /// Which.
+    pub addresses: Arc<[VirtualAddress]>,
+}

@@ -1,0 +1,645 @@
+//! One virtual router of this host: its election, its addresses and whatever keeps it from either.
+//!
+//! Owns the order in which things happen to one router. Called by the engine only, with the time;
+//! appends what is to be done to [`Outputs`]. Its parts: the election (ring 1), [`Holding`] (what
+//! the kernel should hold), [`Handover`] (letting go without loss), a fault (why it takes no part).
+
+mod holding;
+mod messages;
+mod status;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::command::HandoverOutcome;
+use super::drops::Drops;
+use super::event::Event;
+use super::handover::Handover;
+use super::interface::{InterfaceState, LinkState};
+use super::neighbours::Neighbours;
+use super::outputs::{Outputs, RouterId, SendAdvert};
+use super::status::Counters;
+use crate::config::RouterConfig;
+use crate::vrrp::advert::{Advert, Rejected};
+use crate::vrrp::announce::HardwareAddress;
+use crate::vrrp::election::{
+    Actions, Cause, Election, Heard, Parameters, Send, Transition, handover_limit,
+};
+use crate::vrrp::times::Moment;
+use crate::vrrp::{Family, Level, Priority, Role, Version};
+
+use holding::Holding;
+use messages::Messages;
+
+/// So many adverts in a row that the kernel refuses make a fault (design §5).
+const REFUSALS: u32 = 3;
+
+/// Sent to stay out of the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Demotion {
+    pub(super) until: Option<Moment>,
+    pub(super) never: bool,
+}
+
+/// Where the router lives while its interface can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    index: u32,
+    hardware: HardwareAddress,
+    local: IpAddr,
+}
+
+#[derive(Debug)]
+pub(super) struct Router {
+    id: RouterId,
+    config: RouterConfig,
+    election: Election,
+    messages: Messages,
+    place: Option<Place>,
+    /// Why it is in Initialize.
+    fault: Option<String>,
+    /// No frames pass, but not for so long yet that a neighbour took over.
+    outage_since: Option<Moment>,
+    /// When a fault that ends without anybody telling us is tried again.
+    retry_at: Option<Moment>,
+    refusals: u32,
+    last_refused: bool,
+    last_advert: Moment,
+    holding: Option<Holding>,
+    epoch: u64,
+    handover: Option<Handover>,
+    /// Told to release, waiting for the kernel; with what to say then.
+    releasing: Option<HandoverOutcome>,
+    outcome: Option<HandoverOutcome>,
+    demotion: Option<Demotion>,
+    ending: bool,
+    since: Moment,
+    cause: Cause,
+    neighbours: Neighbours,
+    drops: Drops,
+    counters: Counters,
+}
+
+impl Router {
+    pub(super) fn new(
+        id: RouterId,
+        config: RouterConfig,
+        demotion: Option<Demotion>,
+        now: Moment,
+    ) -> Self {
+        let unplaced = IpAddr::from([0, 0, 0, 0]);
+        let election = Election::new(parameters(&config, demotion.as_ref(), unplaced));
+        Self {
+            id,
+            messages: Messages::default(),
+            fault: Some(format!("waiting for {}", config.interface)),
+            cause: Cause::Started,
+            config,
+            election,
+            place: None,
+            outage_since: None,
+            retry_at: None,
+            refusals: 0,
+            last_refused: false,
+            last_advert: now,
+            holding: None,
+            epoch: 0,
+            handover: None,
+            releasing: None,
+            outcome: None,
+            demotion,
+            ending: false,
+            since: now,
+            neighbours: Neighbours::default(),
+            drops: Drops::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    pub(super) const fn id(&self) -> RouterId {
+        self.id
+    }
+
+    pub(super) const fn config(&self) -> &RouterConfig {
+        &self.config
+    }
+
+    pub(super) const fn election(&self) -> &Election {
+        &self.election
+    }
+
+    pub(super) fn is_owner(&self) -> bool {
+        self.config.priority == Priority::Owner
+    }
+
+    pub(super) fn has(&self, address: IpAddr) -> bool {
+        self.config.addresses.iter().any(|own| own.ip() == address)
+    }
+
+    /// True while the kernel should hold the addresses for us.
+    pub(super) const fn holds(&self) -> bool {
+        self.holding.is_some()
+    }
+
+    /// True when it was told to end and nothing of it is left outside.
+    pub(super) const fn is_over(&self) -> bool {
+        self.ending && self.holding.is_none() && self.releasing.is_none()
+    }
+
+    pub(super) const fn demotion(&self) -> Option<Demotion> {
+        self.demotion
+    }
+
+    /// True while a handover is under way, up to the kernel's word that the addresses are off.
+    pub(super) const fn is_handing_over(&self) -> bool {
+        self.handover.is_some() || self.releasing.is_some()
+    }
+
+    /// The end of a handover, once.
+    pub(super) const fn take_outcome(&mut self) -> Option<HandoverOutcome> {
+        self.outcome.take()
+    }
+
+    /// The Active as far as this host knows, itself included.
+    pub(super) fn active(&self) -> Option<(IpAddr, Priority)> {
+        match self.election.role() {
+            Role::Active => self
+                .place
+                .map(|place| (place.local, self.election.parameters().priority)),
+            Role::Backup => self
+                .election
+                .active()
+                .map(|heard| (heard.source, heard.priority)),
+            Role::Initialize => None,
+        }
+    }
+
+    /// When [`Router::wake`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        [
+            self.election
+                .deadline()
+                .filter(|_| self.outage_since.is_none()),
+            self.outage_since.map(|since| since + self.patience()),
+            self.retry_at,
+            self.handover.as_ref().map(Handover::release_at),
+            self.holding.as_ref().and_then(Holding::announce_at),
+            self.demotion.and_then(|demotion| demotion.until),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Does what is due.
+    pub(super) fn wake(&mut self, now: Moment, outputs: &mut Outputs) {
+        let due = |deadline: Option<Moment>| deadline.is_some_and(|deadline| deadline <= now);
+        if due(self.demotion.and_then(|demotion| demotion.until)) {
+            outputs.events.push(Event::DemotionEnded {
+                router: self.config.name.clone(),
+            });
+            self.restore(now, outputs);
+        }
+        if due(self.outage_since.map(|since| since + self.patience())) {
+            self.fail(
+                format!("{}: no carrier", self.config.interface),
+                now,
+                outputs,
+            );
+        }
+        if due(self.retry_at) {
+            self.retry_at = None;
+            self.start(now, outputs);
+        }
+        if self.outage_since.is_none() {
+            let actions = self.election.wake(now);
+            self.apply(actions, now, outputs);
+        }
+        if let Some(handover) = self
+            .handover
+            .take_if(|handover| handover.release_at() <= now)
+        {
+            self.let_go(&handover, now, outputs);
+        }
+        if let Some(holding) = &mut self.holding
+            && holding.announce_is_due(now)
+        {
+            outputs.announcements.extend(holding.announcement());
+        }
+    }
+
+    /// What neighbours suffer at least: shorter gaps of ours they do not notice.
+    fn patience(&self) -> Duration {
+        3 * self.config.interval.duration()
+    }
+
+    /// An advert that passed the checks of its bytes: the checks against this router, then the
+    /// election (RFC 9568 §7.1, RFC 3768 §7.1).
+    pub(super) fn advert(
+        &mut self,
+        advert: &Advert<'_>,
+        source: IpAddr,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        if let Err(rejected) = self.check(advert) {
+            return self.reject(rejected, source, now, outputs);
+        }
+        self.counters.adverts_received += 1;
+        let interval_differs = advert.interval != self.config.interval;
+        let family = match source {
+            IpAddr::V4(_) => Family::Ipv4,
+            IpAddr::V6(_) => Family::Ipv6,
+        };
+        let own = self
+            .config
+            .addresses
+            .iter()
+            .map(|address| address.ip())
+            .filter(|ip| ip.is_ipv4() == source.is_ipv4());
+        let list_differs = !advert.addresses.same_as(&own);
+        // P30, P32: counted and shown, never dropped.
+        self.counters.interval_mismatches += u64::from(interval_differs);
+        self.counters.address_list_mismatches += u64::from(list_differs);
+        if self
+            .neighbours
+            .heard(advert, source, family, interval_differs, list_differs, now)
+        {
+            let router = self.config.name.clone();
+            outputs.events.push(Event::Mismatch {
+                router,
+                neighbour: source,
+                interval_differs,
+                list_differs,
+            });
+        }
+        if advert.priority == Priority::Release {
+            self.counters.priority_zero_received += 1;
+        } else if let Some(handover) = &mut self.handover {
+            handover.advert_heard(source, now);
+        }
+        let heard = Heard {
+            source,
+            priority: advert.priority,
+            interval: advert.interval,
+        };
+        let actions = self.election.advert(heard, now);
+        if actions.conflict {
+            self.counters.conflicts += 1;
+            if actions.announce {
+                let router = self.config.name.clone();
+                outputs.events.push(Event::Conflict {
+                    router,
+                    with: source,
+                    priority: advert.priority,
+                });
+            }
+        }
+        self.apply(actions, now, outputs);
+    }
+
+    fn check(&self, advert: &Advert<'_>) -> Result<(), Rejected> {
+        if self.election.role() == Role::Initialize && self.handover.is_none() {
+            return Err(Rejected::NotRunning);
+        }
+        let version = self.config.version();
+        if advert.version() != version {
+            return Err(Rejected::OtherVersion {
+                heard: advert.version(),
+                ours: version,
+            });
+        }
+        match version {
+            // RFC 3768 §7.1: the owner drops them; RFC 9568 §7.1 with erratum 8298: it does not.
+            Version::V2 if self.election.parameters().priority == Priority::Owner => {
+                Err(Rejected::Owner)
+            }
+            // P31, RFC 3768 §7.1.
+            Version::V2 if advert.interval != self.config.interval => {
+                Err(Rejected::IntervalDiffers(advert.interval))
+            }
+            Version::V2 | Version::V3 => Ok(()),
+        }
+    }
+
+    /// A frame for this VRID that was not processed.
+    pub(super) fn reject(
+        &mut self,
+        rejected: Rejected,
+        source: IpAddr,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        if self.drops.count_and_ask_to_log(rejected, source, now) {
+            let router = self.config.name.clone();
+            outputs.events.push(Event::Rejected {
+                router,
+                rejected,
+                from: source,
+            });
+        }
+    }
+
+    /// Another host announced one of our addresses.
+    pub(super) fn announcement_heard(
+        &mut self,
+        address: IpAddr,
+        now: Moment,
+        _outputs: &mut Outputs,
+    ) {
+        if let Some(handover) = &mut self.handover {
+            handover.announcement_heard(address, now);
+        }
+    }
+
+    /// The interface, or what of it this router needs, changed (P61).
+    pub(super) fn interface_changed(
+        &mut self,
+        state: Option<&InterfaceState>,
+        virtual_addresses: &[IpAddr],
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        let name = &self.config.interface;
+        let Some(state) = state else {
+            return self.fail(format!("waiting for {name}"), now, outputs);
+        };
+        if let Some(problem) = &state.problem {
+            return self.fail(format!("{name}: {problem}"), now, outputs);
+        }
+        let Some(local) = state.primary_ipv4(virtual_addresses) else {
+            return self.fail(
+                format!("{name}: no IPv4 address of its own to advertise from"),
+                now,
+                outputs,
+            );
+        };
+        if self.place.is_some_and(|place| place.index != state.index) {
+            self.fail(format!("{name} was made anew"), now, outputs);
+        }
+        let place = Place {
+            index: state.index,
+            hardware: state.hardware,
+            local: IpAddr::V4(local),
+        };
+        let moved = self.place.replace(place) != Some(place);
+        match state.link {
+            LinkState::Up => {
+                if moved {
+                    self.reconfigure(now, outputs);
+                }
+                self.path_is_up(moved, now, outputs);
+            }
+            LinkState::NoCarrier | LinkState::Down if self.election.role() == Role::Initialize => {
+                let what = if state.link == LinkState::Down {
+                    "switched off"
+                } else {
+                    "no carrier"
+                };
+                let reason = format!("{}: {what}", self.config.interface);
+                self.fail(reason, now, outputs);
+            }
+            LinkState::NoCarrier | LinkState::Down => {
+                self.outage_since.get_or_insert(now);
+            }
+        }
+    }
+
+    fn path_is_up(&mut self, moved: bool, now: Moment, outputs: &mut Outputs) {
+        let outage = self.outage_since.take();
+        if self.election.role() == Role::Initialize {
+            if self.retry_at.is_none() {
+                self.start(now, outputs);
+            }
+        } else if outage.is_some() {
+            let actions = self.election.path_restored(now);
+            self.apply(actions, now, outputs);
+        } else if moved && self.election.role() == Role::Active {
+            self.claim(now, outputs);
+        }
+    }
+
+    fn start(&mut self, now: Moment, outputs: &mut Outputs) {
+        if self.ending || self.place.is_none() {
+            return;
+        }
+        self.fault = None;
+        self.reconfigure(now, outputs);
+        let actions = self.election.startup(now);
+        self.apply(actions, now, outputs);
+    }
+
+    /// Takes no part from now on, for this reason.
+    fn fail(&mut self, reason: String, now: Moment, outputs: &mut Outputs) {
+        self.outage_since = None;
+        self.retry_at = None;
+        self.place = None;
+        if self.fault.as_ref() != Some(&reason) {
+            outputs.events.push(Event::Fault {
+                router: self.config.name.clone(),
+                reason: reason.clone(),
+            });
+            self.fault = Some(reason.clone());
+        }
+        let actions = self.election.fail(Cause::Fault(reason.clone()));
+        self.apply(actions, now, outputs);
+        if self.handover.take().is_some() || self.holding.is_some() {
+            self.release(HandoverOutcome::Interrupted { by: reason }, now, outputs);
+        }
+    }
+
+    /// The kernel refused our last advert.
+    pub(super) fn advert_refused(&mut self, error: &str, now: Moment, outputs: &mut Outputs) {
+        self.counters.adverts_refused += 1;
+        self.refusals += 1;
+        self.last_refused = true;
+        if self.refusals >= REFUSALS && self.election.role() == Role::Active {
+            let place = self.place;
+            self.fail(
+                format!("cannot send adverts on {}: {error}", self.config.interface),
+                now,
+                outputs,
+            );
+            // Nobody tells when a firewall rule goes, so it is tried again.
+            self.place = place;
+            self.retry_at = Some(now + self.patience().max(Duration::from_secs(1)));
+        }
+    }
+
+    /// Hand over and stay out of the way (design §6).
+    pub(super) fn demote(&mut self, demotion: Demotion, now: Moment, outputs: &mut Outputs) {
+        self.demotion = Some(demotion);
+        let actions = self.election.give_up(now, Cause::Demoted);
+        self.apply(actions, now, outputs);
+        self.reconfigure(now, outputs);
+    }
+
+    /// Elect with the configured priority again.
+    pub(super) fn restore(&mut self, now: Moment, outputs: &mut Outputs) {
+        self.demotion = None;
+        self.reconfigure(now, outputs);
+    }
+
+    /// A configuration of the same interface, VRID and version.
+    pub(super) fn change(&mut self, config: RouterConfig, now: Moment, outputs: &mut Outputs) {
+        let addresses_changed = config.addresses != self.config.addresses;
+        self.config = config;
+        self.reconfigure(now, outputs);
+        if addresses_changed && self.election.role() == Role::Active {
+            self.claim(now, outputs);
+            self.send(Send::Advert, now, outputs);
+        } else if addresses_changed && let Some(handover) = self.handover.take() {
+            self.let_go(&handover, now, outputs);
+        }
+    }
+
+    /// Hand over and end. [`Router::is_over`] tells when that is done.
+    pub(super) fn end(&mut self, cause: Cause, now: Moment, outputs: &mut Outputs) {
+        self.ending = true;
+        self.retry_at = None;
+        let actions = self.election.shutdown(cause);
+        self.apply(actions, now, outputs);
+    }
+
+    /// Brings the election and the frames in line with configuration, demotion and place.
+    fn reconfigure(&mut self, now: Moment, outputs: &mut Outputs) {
+        let local = self
+            .place
+            .map_or(self.election.parameters().local, |place| place.local);
+        let parameters = parameters(&self.config, self.demotion.as_ref(), local);
+        self.messages = Messages::build(&self.config, parameters.priority, local);
+        let actions = self.election.reconfigure(parameters, now);
+        self.apply(actions, now, outputs);
+    }
+
+    fn apply(&mut self, actions: Actions, now: Moment, outputs: &mut Outputs) {
+        if let Some(send) = actions.send {
+            self.send(send, now, outputs);
+        }
+        if let Some(transition) = actions.transition {
+            self.transition(transition, actions.send, now, outputs);
+        } else if actions.announce
+            && let Some(holding) = &mut self.holding
+        {
+            outputs.announcements.extend(holding.announce_anew(now));
+        }
+    }
+
+    fn send(&mut self, send: Send, now: Moment, outputs: &mut Outputs) {
+        let Some(place) = self.place else { return };
+        if !self.last_refused {
+            self.refusals = 0;
+        }
+        self.last_refused = false;
+        self.last_advert = now;
+        self.counters.adverts_sent += 1;
+        let packet = match send {
+            Send::Advert => self.messages.advert(),
+            Send::PriorityZero => {
+                self.counters.priority_zero_sent += 1;
+                self.messages.priority_zero()
+            }
+        };
+        outputs.adverts.push(SendAdvert {
+            router: self.id,
+            interface: place.index,
+            packet,
+        });
+    }
+
+    fn transition(
+        &mut self,
+        transition: Transition,
+        sent: Option<Send>,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        let Transition { from, to, cause } = transition;
+        self.since = now;
+        self.cause = cause.clone();
+        outputs.events.push(Event::Transition {
+            router: self.config.name.clone(),
+            from,
+            to,
+            cause: cause.clone(),
+            priority: self.election.parameters().priority,
+        });
+        match (from, to) {
+            (_, Role::Active) => {
+                self.counters.became_active += 1;
+                if let Some(handover) = self.handover.take() {
+                    let waited_ms = millis(now.since(handover.started()));
+                    self.outcome = Some(HandoverOutcome::NobodyTookOver { waited_ms });
+                }
+                self.claim(now, outputs);
+            }
+            (Role::Active, Role::Backup | Role::Initialize) => {
+                let addresses = self
+                    .config
+                    .addresses
+                    .iter()
+                    .map(|address| address.ip())
+                    .collect();
+                match (cause, sent) {
+                    (_, Some(Send::PriorityZero)) => {
+                        let limit = now + handover_limit(self.config.interval);
+                        self.handover = Some(Handover::after_giving_up(now, limit, addresses));
+                    }
+                    (
+                        Cause::HigherPriority { active, .. } | Cause::HigherAddress { active, .. },
+                        _,
+                    ) => {
+                        self.handover = Some(Handover::to_better(now, active, addresses));
+                    }
+                    (cause, _) => {
+                        self.release(
+                            HandoverOutcome::Interrupted {
+                                by: cause.to_string(),
+                            },
+                            now,
+                            outputs,
+                        );
+                    }
+                }
+            }
+            (Role::Initialize | Role::Backup, Role::Backup | Role::Initialize) => {}
+        }
+    }
+
+    /// The handover is at its end: release, and remember what to say of it.
+    fn let_go(&mut self, handover: &Handover, now: Moment, outputs: &mut Outputs) {
+        let outcome = match handover.successor() {
+            Some(successor) => HandoverOutcome::TookOver {
+                by: successor.address,
+                after_ms: millis(successor.heard.since(handover.started())),
+                // Until the kernel has confirmed: see `released`.
+                released_after_ms: millis(now.since(successor.heard)),
+            },
+            None => HandoverOutcome::ReleasedToNobody {
+                waited_ms: millis(now.since(handover.started())),
+            },
+        };
+        self.release(outcome, now, outputs);
+    }
+}
+
+fn parameters(config: &RouterConfig, demotion: Option<&Demotion>, local: IpAddr) -> Parameters {
+    Parameters {
+        // A demoted router keeps the lowest priority: everybody else comes first.
+        priority: if demotion.is_some() {
+            Priority::Normal(Level::LOWEST)
+        } else {
+            config.priority
+        },
+        interval: config.interval,
+        preempt: config.preempt,
+        preempt_delay: config.preempt_delay,
+        local,
+        may_claim: !demotion.is_some_and(|demotion| demotion.never),
+    }
+}
+
+fn millis(duration: Duration) -> f64 {
+    // Microseconds are as much as anybody reads.
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}

@@ -1,0 +1,241 @@
+//! What the kernel holds for a router: claims, renewals, announcements, release.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Router;
+use crate::config::VirtualAddress;
+use crate::engine::command::HandoverOutcome;
+use crate::engine::event::Event;
+use crate::engine::lease;
+use crate::engine::outputs::{Announce, Hold, Outputs, Wish};
+use crate::vrrp::times::Moment;
+
+/// After the announcement at the claim itself: soon, for those who asked the old holder in between,
+/// and later, for those who were not listening.
+const REPEATS: [Duration; 4] = [
+    Duration::from_millis(50),
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+];
+
+/// An address that is taken away again and again is put back at most this often; the beat that
+/// renews leases puts it back anyway.
+const PUT_BACK_EVERY: Duration = Duration::from_millis(20);
+
+#[derive(Debug)]
+pub(in crate::engine) struct Holding {
+    hold: Hold,
+    renewed: Moment,
+    put_back: Option<Moment>,
+    /// When the kernel confirmed the claim; nothing is announced before.
+    claimed: bool,
+    /// Start of the present series of announcements, and how many repeats were sent.
+    series: Moment,
+    repeats: usize,
+    /// By address: what the kernel refused.
+    problems: BTreeMap<VirtualAddress, String>,
+}
+
+impl Holding {
+    pub(super) fn announce_at(&self) -> Option<Moment> {
+        REPEATS
+            .get(self.repeats)
+            .filter(|_| self.claimed)
+            .map(|after| self.series + *after)
+    }
+
+    pub(super) fn announce_is_due(&mut self, now: Moment) -> bool {
+        let due = self.announce_at().is_some_and(|at| at <= now);
+        self.repeats += usize::from(due);
+        due
+    }
+
+    pub(super) fn announcement(&self) -> Option<Announce> {
+        self.claimed.then(|| Announce {
+            interface: self.hold.interface,
+            hardware: self.hold.hardware,
+            addresses: Arc::clone(&self.hold.addresses),
+        })
+    }
+
+    /// Now, and the repeats again. Nothing before the claim is confirmed: it announces by itself.
+    pub(super) fn announce_anew(&mut self, now: Moment) -> Option<Announce> {
+        self.series = now;
+        self.repeats = 0;
+        self.announcement()
+    }
+
+    /// Whether the kernel holds this address, and what is wrong with it.
+    pub(in crate::engine) fn state_of(&self, address: &VirtualAddress) -> (bool, Option<String>) {
+        let problem = self.problems.get(address).cloned();
+        (self.claimed && problem.is_none(), problem)
+    }
+}
+
+impl Router {
+    pub(in crate::engine) const fn holding(&self) -> Option<&Holding> {
+        self.holding.as_ref()
+    }
+
+    /// Wishes for every address, as a new claim: it is announced when the kernel holds it.
+    pub(super) fn claim(&mut self, now: Moment, outputs: &mut Outputs) {
+        let Some(place) = self.place else { return };
+        self.releasing = None;
+        self.epoch += 1;
+        let hold = Hold {
+            epoch: self.epoch,
+            interface: place.index,
+            hardware: place.hardware,
+            addresses: self.config.addresses.clone().into(),
+            lease: lease::valid_lifetime(self.config.interval),
+            replace: !self.is_owner(),
+        };
+        outputs.wishes.push(Wish {
+            router: self.id,
+            hold: Some(hold.clone()),
+        });
+        self.holding = Some(Holding {
+            hold,
+            renewed: now,
+            put_back: None,
+            claimed: false,
+            series: now,
+            repeats: 0,
+            problems: BTreeMap::new(),
+        });
+    }
+
+    /// The engine's beat: renew the lease if it is time (see [`lease`]).
+    pub(in crate::engine) fn beat(&mut self, now: Moment, outputs: &mut Outputs) {
+        let since_advert = match self.outage_since {
+            // Nobody hears us anyway; until the outage is a fault, the addresses stay.
+            Some(_) => Duration::ZERO,
+            None => now.since(self.last_advert),
+        };
+        let interval = self.config.interval;
+        if let Some(holding) = &mut self.holding
+            && lease::is_due(interval, since_advert, now.since(holding.renewed))
+        {
+            holding.renewed = now;
+            outputs.wishes.push(Wish {
+                router: self.id,
+                hold: Some(holding.hold.clone()),
+            });
+        }
+    }
+
+    /// The worker confirmed the claim of this epoch, and announced it.
+    pub(in crate::engine) fn claimed(&mut self, epoch: u64, now: Moment, _outputs: &mut Outputs) {
+        if let Some(holding) = self
+            .holding
+            .as_mut()
+            .filter(|holding| holding.hold.epoch == epoch)
+        {
+            holding.claimed = true;
+            holding.problems.clear();
+            holding.series = now;
+            holding.repeats = 0;
+        }
+    }
+
+    /// The kernel refused one address. The others are held; the beat tries this one again.
+    pub(in crate::engine) fn claim_failed(
+        &mut self,
+        epoch: u64,
+        address: VirtualAddress,
+        error: &str,
+        _now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        let Some(holding) = self
+            .holding
+            .as_mut()
+            .filter(|holding| holding.hold.epoch == epoch)
+        else {
+            return;
+        };
+        if holding
+            .problems
+            .insert(address, error.to_owned())
+            .as_deref()
+            != Some(error)
+        {
+            let router = self.config.name.clone();
+            outputs.events.push(Event::ClaimFailed {
+                router,
+                address,
+                error: error.to_owned(),
+            });
+        }
+    }
+
+    /// Somebody took one of our addresses off: it is put back and announced.
+    pub(in crate::engine) fn address_gone(
+        &mut self,
+        address: IpAddr,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        let Some(holding) = &self.holding else { return };
+        // Before the claim is confirmed it may be our own release of an earlier epoch.
+        if !holding.claimed
+            || holding
+                .put_back
+                .is_some_and(|last| now.since(last) < PUT_BACK_EVERY)
+        {
+            return;
+        }
+        self.counters.addresses_put_back += 1;
+        outputs.events.push(Event::AddressPutBack {
+            router: self.config.name.clone(),
+            address,
+        });
+        self.claim(now, outputs);
+        if let Some(holding) = &mut self.holding {
+            holding.put_back = Some(now);
+        }
+    }
+
+    /// Wishes for nothing; `outcome` is told when the kernel has confirmed.
+    pub(super) fn release(
+        &mut self,
+        outcome: HandoverOutcome,
+        _now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        self.handover = None;
+        if self.holding.take().is_some() {
+            outputs.wishes.push(Wish {
+                router: self.id,
+                hold: None,
+            });
+        }
+        self.releasing = Some(outcome);
+    }
+
+    /// The kernel holds nothing for this router any more.
+    pub(in crate::engine) fn released(&mut self, _now: Moment, outputs: &mut Outputs) {
+        let Some(outcome) = self.releasing.take() else {
+            return;
+        };
+        if let HandoverOutcome::TookOver {
+            by,
+            after_ms,
+            released_after_ms,
+        } = outcome
+        {
+            let router = self.config.name.clone();
+            outputs.events.push(Event::HandedOver {
+                router,
+                to: by,
+                after_ms,
+                released_after_ms,
+            });
+        }
+        self.outcome = Some(outcome);
+    }
+}
