@@ -11,6 +11,7 @@ pub mod links;
 pub mod netlink;
 pub mod packet_socket;
 pub mod state;
+pub mod sysctl;
 pub mod vrrp_socket;
 
 use std::fmt;

@@ -168,14 +168,13 @@ impl EngineThread {
             return;
         };
         for _ in 0..BATCHES_A_ROUND {
-            let now = clock::now();
-            let more = port.vrrp.receive(|packet| {
+            let more = port.vrrp.receive(|packet, arrived| {
                 engine.handle(
                     Input::Packet {
                         interface: name,
                         packet,
                     },
-                    now,
+                    arrived,
                     outputs,
                 );
             });

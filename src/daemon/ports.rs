@@ -10,6 +10,7 @@ use crate::config::InterfaceName;
 use crate::engine::interface::InterfaceState;
 use crate::os::OsError;
 use crate::os::packet_socket::ArpSocket;
+use crate::os::sysctl::PromoteSecondaries;
 use crate::os::vrrp_socket::VrrpSocket;
 use crate::vrrp::Vrid;
 
@@ -19,6 +20,7 @@ pub(super) struct Port {
     pub(super) arp: ArpSocket,
     /// Under which epoll reports it.
     pub(super) key: u64,
+    _setting: PromoteSecondaries,
 }
 
 /// All ports, and what the kernel says of every interface.
@@ -92,6 +94,7 @@ impl Ports {
             vrrp: VrrpSocket::open(name, index, vrids)?,
             arp: ArpSocket::open(index)?,
             key,
+            _setting: PromoteSecondaries::set(name),
         };
         for fd in [port.vrrp.as_fd(), port.arp.as_fd()] {
             epoll

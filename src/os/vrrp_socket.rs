@@ -8,15 +8,21 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddrV4;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
 
+use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg,
+};
+use nix::sys::time::TimeSpec;
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockFilter, Socket, Type};
 
-use super::OsError;
+use super::{OsError, clock};
 use crate::config::InterfaceName;
 use crate::vrrp::Vrid;
 use crate::vrrp::advert::{GROUP_V4, PROTOCOL, TRAFFIC_CLASS};
+use crate::vrrp::times::Moment;
 
 /// Datagrams taken from the kernel in one call.
 const BATCH: usize = 32;
@@ -85,6 +91,12 @@ impl VrrpSocket {
                 .set_recv_buffer_size(RECEIVE_BUFFER)
                 .map_err(step("size the receive buffer"))?;
         }
+        nix::sys::socket::setsockopt(
+            &socket,
+            nix::sys::socket::sockopt::ReceiveTimestampns,
+            &true,
+        )
+        .map_err(|error| OsError::new("ask for times of arrival", error))?;
         socket
             .join_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(index))
             .map_err(step("join 224.0.0.18"))?;
@@ -116,19 +128,21 @@ impl VrrpSocket {
         Ok(())
     }
 
-    /// Takes what has arrived, at most one batch, and hands out each IPv4 packet with its header.
-    /// True when there may be more.
+    /// Takes what has arrived, at most one batch, and hands out each IPv4 packet with its header
+    /// and the moment at which the kernel received it: a timer that it starts owes nothing to the
+    /// time that this thread took to wake up. True when there may be more.
     ///
     /// # Errors
     /// The kernel's, except for "nothing there", which is no error.
-    pub fn receive(&mut self, mut each: impl FnMut(&[u8])) -> io::Result<bool> {
+    pub fn receive(&mut self, mut each: impl FnMut(&[u8], Moment)) -> io::Result<bool> {
         let mut slices: Vec<_> = self
             .buffers
             .iter_mut()
             .map(|buffer| [IoSliceMut::new(buffer)])
             .collect();
         // Made for each batch: they hold raw pointers, and would tie the socket to its thread.
-        let mut headers: MultiHeaders<SockaddrIn> = MultiHeaders::preallocate(BATCH, None);
+        let mut headers: MultiHeaders<SockaddrIn> =
+            MultiHeaders::preallocate(BATCH, Some(cmsg_space!(TimeSpec)));
         let fd = self.socket.as_raw_fd();
         match recvmmsg(
             fd,
@@ -138,11 +152,17 @@ impl VrrpSocket {
             None,
         ) {
             Ok(messages) => {
-                let mut count = 0;
+                let (mut count, clock) = (0, clock::Arrivals::now());
                 for message in messages {
                     count += 1;
+                    let arrival = message.cmsgs().ok().and_then(|mut all| {
+                        all.find_map(|control| match control {
+                            ControlMessageOwned::ScmTimestampns(time) => Some(Duration::from(time)),
+                            _ => None,
+                        })
+                    });
                     if let Some(packet) = message.iovs().next() {
-                        each(packet);
+                        each(packet, clock.moment(arrival));
                     }
                 }
                 Ok(count == BATCH)
