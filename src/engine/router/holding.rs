@@ -11,6 +11,7 @@ use crate::engine::command::HandoverOutcome;
 use crate::engine::event::Event;
 use crate::engine::lease;
 use crate::engine::outputs::{Announce, Hold, Outputs, Wish};
+use crate::vrrp::Role;
 use crate::vrrp::times::Moment;
 
 /// After the announcement at the claim itself: soon, for those who asked the old holder in between,
@@ -181,6 +182,10 @@ impl Router {
         outputs: &mut Outputs,
     ) {
         let Some(holding) = &self.holding else { return };
+        // Handing over, a new claim would announce the address away from the successor.
+        if self.election().role() != Role::Active {
+            return;
+        }
         // Before the claim is confirmed it may be our own release of an earlier epoch.
         if !holding.claimed
             || holding
