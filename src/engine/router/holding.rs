@@ -85,7 +85,8 @@ impl Router {
     /// Wishes for every address, as a new claim: it is announced when the kernel holds it.
     pub(super) fn claim(&mut self, now: Moment, outputs: &mut Outputs) {
         let Some(place) = self.place else { return };
-        self.releasing = None;
+        // The kernel's word on an earlier release will not be waited for: whoever asked is told now.
+        self.outcome = self.releasing.take().or_else(|| self.outcome.take());
         self.epoch += 1;
         let hold = Hold {
             epoch: self.epoch,
