@@ -492,8 +492,6 @@ impl Router {
         if addresses_changed && self.election.role() == Role::Active {
             self.claim(now, outputs);
             self.send(Send::Advert, now, outputs);
-        } else if addresses_changed && let Some(handover) = self.handover.take() {
-            self.let_go(&handover, now, outputs);
         }
     }
 
