@@ -492,6 +492,8 @@ impl Router {
         if addresses_changed && self.election.role() == Role::Active {
             self.claim(now, outputs);
             self.send(Send::Advert, now, outputs);
+        } else {
+            self.hold_as_configured(now, outputs);
         }
     }
 

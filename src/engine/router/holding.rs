@@ -111,6 +111,24 @@ impl Router {
         });
     }
 
+    /// After a change of interval or ownership: the lease of the old length would run out between
+    /// the new renewals, or outlive a crash by too much.
+    pub(super) fn hold_as_configured(&mut self, now: Moment, outputs: &mut Outputs) {
+        let lease = lease::valid_lifetime(self.config.interval);
+        let replace = !self.is_owner();
+        if let Some(holding) = &mut self.holding
+            && (holding.hold.lease, holding.hold.replace) != (lease, replace)
+        {
+            holding.hold.lease = lease;
+            holding.hold.replace = replace;
+            holding.renewed = now;
+            outputs.wishes.push(Wish {
+                router: self.id,
+                hold: Some(holding.hold.clone()),
+            });
+        }
+    }
+
     /// The engine's beat: renew the lease if it is time (see [`lease`]).
     pub(in crate::engine) fn beat(&mut self, now: Moment, outputs: &mut Outputs) {
         let since_advert = match self.outage_since {
