@@ -375,7 +375,10 @@ impl Engine {
         received: &Received<'a>,
     ) -> Result<advert::Advert<'a>, Rejected> {
         let interface = self.interfaces.get(name).and_then(Option::as_ref);
-        if interface.is_some_and(|interface| interface.has(received.source)) {
+        // We never advertise from an address that floats, but its owner does (RFC 9568 §5.1.1.1).
+        if interface.is_some_and(|interface| interface.has(received.source))
+            && !self.virtual_addresses(name).contains(&received.source)
+        {
             return Err(Rejected::OwnFrame);
         }
         if received.destination != IpAddr::V4(advert::GROUP_V4) {
