@@ -277,14 +277,10 @@ impl Engine {
             return;
         };
         run(router, outputs);
-        let mut outcome = router.take_outcome();
-        if router.is_over() {
+        let outcome = router.take_outcome();
+        let is_over = router.is_over();
+        if is_over {
             self.remove(id);
-            outcome = outcome.or_else(|| {
-                Some(HandoverOutcome::Interrupted {
-                    by: "its end".to_owned(),
-                })
-            });
         } else {
             if let Some(deadline) = router.deadline() {
                 self.deadlines.set(id, deadline);
@@ -293,8 +289,16 @@ impl Engine {
                 self.next_beat = Some(now + lease::BEAT);
             }
         }
-        if let Some(outcome) = outcome {
-            self.conclude(id, &outcome, outputs);
+        if let Some(outcome) = &outcome {
+            self.conclude(id, outcome, outputs);
+        }
+        if is_over {
+            // Also for those who wait for a successor: nobody will see one any more.
+            let by = "its end".to_owned();
+            let outcome = outcome.unwrap_or(HandoverOutcome::Interrupted { by });
+            self.settle(id, &outcome, outputs);
+        } else {
+            self.settle_restored(id, outputs);
         }
     }
 
