@@ -207,7 +207,12 @@ impl Engine {
     }
 
     /// Ends all waiting for this router.
-    pub(super) fn settle(&mut self, id: RouterId, outcome: &HandoverOutcome, outputs: &mut Outputs) {
+    pub(super) fn settle(
+        &mut self,
+        id: RouterId,
+        outcome: &HandoverOutcome,
+        outputs: &mut Outputs,
+    ) {
         self.fill(id, outcome, |_| true);
         self.send_replies(outputs);
     }
