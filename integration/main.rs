@@ -1,1 +1,3 @@
+//! Tests of the library without privileges: no socket, no namespace, no clock.
 
+mod sim;

@@ -181,6 +181,25 @@ fn p53_a_higher_priority_is_given_way_and_released_to_after_its_announcement() {
 }
 
 #[test]
+fn a_better_one_that_is_not_heard_to_announce_is_told_that_there_were_two() {
+    // Both were Active, cut off from each other; the worse one announced last. Only its advert
+    // makes the better one announce again (RFC 9568 §6.4.3 lets it advertise; it need not announce).
+    let mut host = Host::is_active(&[web()]);
+    host.at(10_300);
+    host.log.clear();
+    host.hears(&advert(250));
+    host.at(10_349);
+    assert_eq!(host.sends(), vec![]);
+    host.at(10_360);
+    assert_eq!(host.sends(), vec![(10_350, 200)]);
+    host.hears(&advert(250));
+    host.hears_announcement_of(VIP);
+    host.at(12_000);
+    assert_eq!(host.releases(), vec![10_363]);
+    assert_eq!(host.sends(), vec![], "once");
+}
+
+#[test]
 fn p57_equal_priority_gives_way_to_the_higher_address_only() {
     let mut host = Host::is_active(&[web()]);
     host.hears(&advert(200).from(Ipv4Addr::new(192, 0, 2, 0)));
