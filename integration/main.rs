@@ -16,4 +16,5 @@ mod config;
 mod departures;
 mod pcaps;
 mod rfc9568;
+mod sim;
 mod station;

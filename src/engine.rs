@@ -277,14 +277,10 @@ impl Engine {
             return;
         };
         run(router, outputs);
-        let mut outcome = router.take_outcome();
-        if router.is_over() {
+        let outcome = router.take_outcome();
+        let is_over = router.is_over();
+        if is_over {
             self.remove(id);
-            outcome = outcome.or_else(|| {
-                Some(HandoverOutcome::Interrupted {
-                    by: "its end".to_owned(),
-                })
-            });
         } else {
             if let Some(deadline) = router.deadline() {
                 self.deadlines.set(id, deadline);
@@ -293,8 +289,16 @@ impl Engine {
                 self.next_beat = Some(now + lease::BEAT);
             }
         }
-        if let Some(outcome) = outcome {
-            self.conclude(id, &outcome, outputs);
+        if let Some(outcome) = &outcome {
+            self.conclude(id, outcome, outputs);
+        }
+        if is_over {
+            // Also for those who wait for a successor: nobody will see one any more.
+            let by = "its end".to_owned();
+            let outcome = outcome.unwrap_or(HandoverOutcome::Interrupted { by });
+            self.settle(id, &outcome, outputs);
+        } else {
+            self.settle_restored(id, outputs);
         }
     }
 
@@ -375,7 +379,10 @@ impl Engine {
         received: &Received<'a>,
     ) -> Result<advert::Advert<'a>, Rejected> {
         let interface = self.interfaces.get(name).and_then(Option::as_ref);
-        if interface.is_some_and(|interface| interface.has(received.source)) {
+        // We never advertise from an address that floats, but its owner does (RFC 9568 §5.1.1.1).
+        if interface.is_some_and(|interface| interface.has(received.source))
+            && !self.virtual_addresses(name).contains(&received.source)
+        {
             return Err(Rejected::OwnFrame);
         }
         if received.destination != IpAddr::V4(advert::GROUP_V4) {

@@ -171,7 +171,10 @@ impl Router {
                 .filter(|_| self.outage_since.is_none()),
             self.outage_since.map(|since| since + self.patience()),
             self.retry_at,
-            self.handover.as_ref().map(Handover::release_at),
+            self.handover
+                .as_ref()
+                .filter(|handover| self.may_let_go(handover))
+                .map(Handover::release_at),
             self.holding.as_ref().and_then(Holding::announce_at),
             self.demotion.and_then(|demotion| demotion.until),
         ]
@@ -204,11 +207,12 @@ impl Router {
             let actions = self.election.wake(now);
             self.apply(actions, now, outputs);
         }
-        if let Some(handover) = self
-            .handover
-            .take_if(|handover| handover.release_at() <= now)
-        {
-            self.let_go(&handover, now, outputs);
+        if let Some(handover) = self.handover.take() {
+            if handover.release_at() <= now && self.may_let_go(&handover) {
+                self.let_go(&handover, now, outputs);
+            } else {
+                self.handover = Some(handover);
+            }
         }
         if let Some(holding) = &mut self.holding
             && holding.announce_is_due(now)
@@ -244,8 +248,8 @@ impl Router {
         if addresses_changed && self.election.role() == Role::Active {
             self.claim(now, outputs);
             self.send(Send::Advert, now, outputs);
-        } else if addresses_changed && let Some(handover) = self.handover.take() {
-            self.let_go(&handover, now, outputs);
+        } else {
+            self.hold_as_configured(now, outputs);
         }
     }
 
@@ -360,6 +364,16 @@ impl Router {
             }
             (Role::Initialize | Role::Backup, Role::Backup | Role::Initialize) => {}
         }
+    }
+
+    /// Without a successor only one that takes no part any more lets go: any other claims again
+    /// when its timer says that nobody else did, and holds the addresses until then. Usually that
+    /// is at the handover's limit; priority 0 of another, a blip of the carrier or a reload may
+    /// make it later.
+    fn may_let_go(&self, handover: &Handover) -> bool {
+        handover.successor().is_some()
+            || self.election.role() != Role::Backup
+            || !self.election.parameters().may_claim
     }
 
     /// The handover is at its end: release, and remember what to say of it.

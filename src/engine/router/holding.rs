@@ -11,6 +11,7 @@ use crate::engine::command::HandoverOutcome;
 use crate::engine::event::Event;
 use crate::engine::lease;
 use crate::engine::outputs::{Announce, Hold, Outputs, Wish};
+use crate::vrrp::Role;
 use crate::vrrp::times::Moment;
 
 /// After the announcement at the claim itself: soon, for those who asked the old holder in between,
@@ -84,7 +85,8 @@ impl Router {
     /// Wishes for every address, as a new claim: it is announced when the kernel holds it.
     pub(super) fn claim(&mut self, now: Moment, outputs: &mut Outputs) {
         let Some(place) = self.place else { return };
-        self.releasing = None;
+        // The kernel's word on an earlier release will not be waited for: whoever asked is told now.
+        self.outcome = self.releasing.take().or_else(|| self.outcome.take());
         self.epoch += 1;
         let hold = Hold {
             epoch: self.epoch,
@@ -107,6 +109,24 @@ impl Router {
             repeats: 0,
             problems: BTreeMap::new(),
         });
+    }
+
+    /// After a change of interval or ownership: the lease of the old length would run out between
+    /// the new renewals, or outlive a crash by too much.
+    pub(super) fn hold_as_configured(&mut self, now: Moment, outputs: &mut Outputs) {
+        let lease = lease::valid_lifetime(self.config.interval);
+        let replace = !self.is_owner();
+        if let Some(holding) = &mut self.holding
+            && (holding.hold.lease, holding.hold.replace) != (lease, replace)
+        {
+            holding.hold.lease = lease;
+            holding.hold.replace = replace;
+            holding.renewed = now;
+            outputs.wishes.push(Wish {
+                router: self.id,
+                hold: Some(holding.hold.clone()),
+            });
+        }
     }
 
     /// The engine's beat: renew the lease if it is time (see [`lease`]).
@@ -181,6 +201,10 @@ impl Router {
         outputs: &mut Outputs,
     ) {
         let Some(holding) = &self.holding else { return };
+        // Handing over, a new claim would announce the address away from the successor.
+        if self.election().role() != Role::Active {
+            return;
+        }
         // Before the claim is confirmed it may be our own release of an earlier epoch.
         if !holding.claimed
             || holding
