@@ -175,7 +175,7 @@ impl Router {
                 .as_ref()
                 .filter(|handover| self.may_let_go(handover))
                 .map(Handover::release_at),
-            self.holding.as_ref().and_then(Holding::announce_at),
+            self.announce_at(),
             self.demotion.and_then(|demotion| demotion.until),
         ]
         .into_iter()
@@ -214,11 +214,7 @@ impl Router {
                 self.handover = Some(handover);
             }
         }
-        if let Some(holding) = &mut self.holding
-            && holding.announce_is_due(now)
-        {
-            outputs.announcements.extend(holding.announcement());
-        }
+        self.announce_if_due(now, outputs);
     }
 
     /// What neighbours suffer at least: shorter gaps of ours they do not notice.
