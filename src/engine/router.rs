@@ -186,6 +186,7 @@ impl Router {
                 .as_ref()
                 .filter(|handover| self.may_let_go(handover))
                 .map(Handover::release_at),
+            self.handover.as_ref().and_then(Handover::farewell_at),
             self.holding.as_ref().and_then(Holding::announce_at),
             self.demotion.and_then(|demotion| demotion.until),
         ]
@@ -217,6 +218,15 @@ impl Router {
         if self.outage_since.is_none() {
             let actions = self.election.wake(now);
             self.apply(actions, now, outputs);
+        }
+        if self
+            .handover
+            .as_mut()
+            .is_some_and(|handover| handover.says_farewell(now))
+        {
+            // Departure from RFC 9568 §6.4.3, where the loser is silent: the winner answers a losing
+            // advert and announces its addresses again, to those who believe the loser.
+            self.send(Send::Advert, now, outputs);
         }
         if let Some(handover) = self.handover.take() {
             if handover.release_at() <= now && self.may_let_go(&handover) {
