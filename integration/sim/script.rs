@@ -169,7 +169,6 @@ impl Story {
             self.goes_on_for(self.interval / 4, Mode::Chaos)?;
         }
         self.world.tell("all is healed");
-        self.world.client_asks_anew();
         self.nothing_is_blocked();
         self.world.weather = CALM;
         for number in 0..self.world.nodes.len() {
@@ -177,6 +176,8 @@ impl Story {
                 self.world.start(number);
             }
         }
+        // Who started has removed what an earlier life of it left behind.
+        self.world.client_asks_anew();
         let handing_over = somebody_hands_over(&self.world);
         let span = patience(&self.world, handing_over, self.refused);
         self.refused = false;

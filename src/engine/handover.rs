@@ -27,6 +27,8 @@ pub(super) struct Handover {
     /// Addresses that the successor has not announced yet.
     unannounced: Vec<IpAddr>,
     last_announced: Moment,
+    /// Announcements before this do not count.
+    listens_from: Moment,
     /// When a last advert goes to a better one, unless it has announced itself by then.
     parting_at: Option<Moment>,
 }
@@ -50,6 +52,7 @@ impl Handover {
             successor: None,
             unannounced: addresses,
             last_announced: now,
+            listens_from: now,
             parting_at: None,
         }
     }
@@ -65,6 +68,7 @@ impl Handover {
             }),
             unannounced: addresses,
             last_announced: now,
+            listens_from: now,
             parting_at: Some(now + PARTING_AFTER),
         }
     }
@@ -100,8 +104,15 @@ impl Handover {
         });
     }
 
+    /// Our own late claim was announced after whatever was heard until now.
+    /// What crosses it on the wire may have been heard by others before it.
+    pub(super) fn announced_by_us(&mut self, addresses: impl Iterator<Item = IpAddr>, now: Moment) {
+        self.unannounced = addresses.collect();
+        self.listens_from = now + SETTLE;
+    }
+
     pub(super) fn announcement_heard(&mut self, address: IpAddr, now: Moment) {
-        if self.unannounced.contains(&address) {
+        if now >= self.listens_from && self.unannounced.contains(&address) {
             self.unannounced.retain(|other| *other != address);
             self.last_announced = now;
         }

@@ -155,6 +155,10 @@ impl Router {
             .as_mut()
             .filter(|holding| holding.hold.epoch == epoch)
         {
+            if let Some(handover) = self.handover.as_mut().filter(|_| !holding.claimed) {
+                let addresses = holding.hold.addresses.iter();
+                handover.announced_by_us(addresses.map(|address| address.ip()), now);
+            }
             holding.claimed = true;
             holding.problems.clear();
             holding.series = now;

@@ -200,6 +200,26 @@ fn a_better_one_that_is_not_heard_to_announce_is_told_that_there_were_two() {
 }
 
 #[test]
+fn an_announcement_of_the_better_one_before_our_own_does_not_count() {
+    // Both took over at the same instant; our kernel was the slower one and announced last.
+    let mut host = Host::starts(&[web()]);
+    host.kernel_is_slow = true;
+    let router = host.engine.ids()[0];
+    host.at(DOWN + 1);
+    host.hears(&advert(250));
+    host.hears_announcement_of(VIP);
+    host.told(Input::Claimed { router, epoch: 1 });
+    host.at(DOWN + 3);
+    // Crossed ours on the wire.
+    host.hears_announcement_of(VIP);
+    host.at(DOWN + 50);
+    assert_eq!(host.releases(), vec![]);
+    host.hears_announcement_of(VIP);
+    host.at(DOWN + 60);
+    assert_eq!(host.releases(), vec![DOWN + 53]);
+}
+
+#[test]
 fn p57_equal_priority_gives_way_to_the_higher_address_only() {
     let mut host = Host::is_active(&[web()]);
     host.hears(&advert(200).from(Ipv4Addr::new(192, 0, 2, 0)));
