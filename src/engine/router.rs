@@ -187,7 +187,10 @@ impl Router {
                 .filter(|handover| self.may_let_go(handover))
                 .map(Handover::release_at),
             self.handover.as_ref().and_then(Handover::farewell_at),
-            self.holding.as_ref().and_then(Holding::announce_at),
+            self.holding
+                .as_ref()
+                .filter(|_| self.election.role() == Role::Active)
+                .and_then(Holding::announce_at),
             self.demotion.and_then(|demotion| demotion.until),
         ]
         .into_iter()
@@ -235,7 +238,9 @@ impl Router {
                 self.handover = Some(handover);
             }
         }
-        if let Some(holding) = &mut self.holding
+        // Handing over, a repeat would take the clients back from the successor.
+        if self.election.role() == Role::Active
+            && let Some(holding) = &mut self.holding
             && holding.announce_is_due(now)
         {
             outputs.announcements.extend(holding.announcement());

@@ -220,6 +220,16 @@ fn an_announcement_of_the_better_one_before_our_own_does_not_count() {
 }
 
 #[test]
+fn repeats_of_the_announcement_end_with_the_role() {
+    // They would take the clients back from a successor that just announced itself.
+    let mut host = Host::starts(&[web()]);
+    host.at(DOWN + 20);
+    host.demotes("web");
+    host.at(DOWN + 2000);
+    assert_eq!(host.announces(), vec![DOWN + 1520 + 50, DOWN + 1520 + 250]);
+}
+
+#[test]
 fn p57_equal_priority_gives_way_to_the_higher_address_only() {
     let mut host = Host::is_active(&[web()]);
     host.hears(&advert(200).from(Ipv4Addr::new(192, 0, 2, 0)));
