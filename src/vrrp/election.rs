@@ -285,6 +285,13 @@ impl Election {
                 {
                     backup.active_interval = parameters.interval;
                 }
+                if let (Waiting::Advert, Some(active)) = (backup.waiting, backup.active)
+                    && !submits(&old, active)
+                    && submits(&parameters, active)
+                {
+                    // P60: the timer ran on through its adverts (P46); as if they had been followed.
+                    *backup = Self::follow(active, backup.heard_at, None);
+                }
                 Actions::default()
             }
             State::Active { advert_at } if old != parameters => {
@@ -352,8 +359,7 @@ impl Election {
                 ..backup
             };
         }
-        let submits = !self.parameters.preempt || heard.priority >= self.parameters.priority;
-        if submits {
+        if submits(&self.parameters, heard) {
             // P45, P47, P48.
             return Self::follow(heard, now, None);
         }
@@ -539,6 +545,11 @@ impl Election {
             ..Actions::default()
         }
     }
+}
+
+/// Whether a Backup follows this advert (RFC 9568 §6.4.2).
+fn submits(own: &Parameters, heard: Heard) -> bool {
+    !own.preempt || heard.priority >= own.priority
 }
 
 #[cfg(test)]
