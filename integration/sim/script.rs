@@ -182,6 +182,11 @@ impl Story {
         let span = patience(&self.world, handing_over, self.refused);
         self.refused = false;
         self.goes_on_for(span, Mode::Chaos)?;
+        if handing_over {
+            // What was said at its beginning may have been lost in chaos. Then the successor never
+            // learns that there was something to announce, and ARP entries have to run out.
+            self.world.client_asks_anew();
+        }
         all_agree(&self.world)
     }
 

@@ -105,10 +105,15 @@ impl Handover {
     }
 
     /// Our own late claim was announced after whatever was heard until now.
-    /// What crosses it on the wire may have been heard by others before it.
     pub(super) fn announced_by_us(&mut self, addresses: impl Iterator<Item = IpAddr>, now: Moment) {
         self.unannounced = addresses.collect();
-        self.listens_from = now + SETTLE;
+        self.listens_after(now);
+    }
+
+    /// We announced at `announced`: what crossed that on the wire may have been heard by others
+    /// before it, and does not count.
+    pub(super) fn listens_after(&mut self, announced: Moment) {
+        self.listens_from = self.listens_from.max(announced + SETTLE);
     }
 
     pub(super) fn announcement_heard(&mut self, address: IpAddr, now: Moment) {

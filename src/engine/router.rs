@@ -623,6 +623,10 @@ impl Router {
             }
             (Role::Initialize | Role::Backup, Role::Backup | Role::Initialize) => {}
         }
+        let announced = self.holding.as_ref().and_then(|holding| holding.announced);
+        if let (Some(handover), Some(announced)) = (&mut self.handover, announced) {
+            handover.listens_after(announced);
+        }
     }
 
     /// Without a successor only one that takes no part any more lets go: any other claims again

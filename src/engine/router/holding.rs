@@ -37,6 +37,8 @@ pub(in crate::engine) struct Holding {
     /// Start of the present series of announcements, and how many repeats were sent.
     series: Moment,
     repeats: usize,
+    /// When we last told the LAN.
+    pub(super) announced: Option<Moment>,
     /// By address: what the kernel refused.
     problems: BTreeMap<VirtualAddress, String>,
 }
@@ -51,7 +53,10 @@ impl Holding {
 
     pub(super) fn announce_is_due(&mut self, now: Moment) -> bool {
         let due = self.announce_at().is_some_and(|at| at <= now);
-        self.repeats += usize::from(due);
+        if due {
+            self.repeats += 1;
+            self.announced = Some(now);
+        }
         due
     }
 
@@ -67,6 +72,7 @@ impl Holding {
     pub(super) fn announce_anew(&mut self, now: Moment) -> Option<Announce> {
         self.series = now;
         self.repeats = 0;
+        self.announced = Some(now).filter(|_| self.claimed).or(self.announced);
         self.announcement()
     }
 
@@ -107,6 +113,7 @@ impl Router {
             claimed: false,
             series: now,
             repeats: 0,
+            announced: None,
             problems: BTreeMap::new(),
         });
     }
@@ -163,6 +170,7 @@ impl Router {
             holding.problems.clear();
             holding.series = now;
             holding.repeats = 0;
+            holding.announced = Some(now);
         }
     }
 

@@ -220,6 +220,20 @@ fn an_announcement_of_the_better_one_before_our_own_does_not_count() {
 }
 
 #[test]
+fn an_announcement_that_crossed_our_last_one_does_not_count() {
+    let mut host = Host::starts(&[web()]);
+    host.at(DOWN + 2);
+    host.hears(&advert(250));
+    host.at(DOWN + 3);
+    host.hears_announcement_of(VIP);
+    host.at(DOWN + 50);
+    assert_eq!(host.releases(), vec![]);
+    host.hears_announcement_of(VIP);
+    host.at(DOWN + 60);
+    assert_eq!(host.releases(), vec![DOWN + 53]);
+}
+
+#[test]
 fn repeats_of_the_announcement_end_with_the_role() {
     // They would take the clients back from a successor that just announced itself.
     let mut host = Host::starts(&[web()]);
