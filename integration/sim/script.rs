@@ -18,6 +18,7 @@ const CALM: Weather = Weather {
     // The old holder lets go 3 ms after it heard the last announcement: a client that hears it
     // later than that is not promised anything.
     slowest: Duration::from_micros(1500),
+    reorders: false,
 };
 const ROUNDS: usize = 3;
 
@@ -134,6 +135,7 @@ impl Story {
                     lost_percent: self.world.random.of(&[0, 5, 30, 60]),
                     doubled_percent: self.world.random.of(&[0, 5, 30]),
                     slowest: self.world.random.micros(100, 20_000),
+                    reorders: self.world.random.percent(50),
                 };
             }
         }
