@@ -1,1 +1,4 @@
+//! Tests in network namespaces: the real kernel, and faults from outside. They need root and say so.
 
+#[cfg(test)]
+mod lab;

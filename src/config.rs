@@ -1,6 +1,6 @@
 //! The configuration, valid by construction.
 //!
-//! Owns the types that the engine works from, and [`parse`], the only way from a file to them.
+//! Owns the types that the engine works from, and [`load`] and [`parse`], the only ways from a file to them.
 //! Called by the daemon at start and on reload, by `buoy check` and by tests. Pure: the text comes
 //! in, a [`Config`] or all [`Problems`](error::Problems) of the text come out.
 
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Family, Priority, Version, Vrid};
 
-pub use file::parse;
+pub use file::{load, minimal_example, parse};
 
 /// A whole file, for one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,3 +192,6 @@ impl fmt::Display for InterfaceName {
         f.pad(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,19 +5,25 @@
 //! Outside tools may speak it too; [`SCHEMA`] changes when a field changes its meaning.
 
 pub mod client;
+pub mod instance;
 pub mod server;
 
 use serde::{Deserialize, Serialize};
 
 use crate::engine::command::{Demoted, Plan, Restored, Selection};
-use crate::engine::status::RouterStatus;
+use crate::engine::status::{DropStatus, RouterStatus};
 
 /// Version of the shapes below. Fields may be added under the same number.
 pub const SCHEMA: u32 = 1;
 
 /// What can be asked, one a line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "command", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+#[serde(
+    tag = "command",
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case",
+    deny_unknown_fields
+)]
 pub enum Request {
     /// The state of everything.
     Status,
@@ -96,6 +102,9 @@ pub struct Status {
     pub configuration: ConfigurationStatus,
     /// In the order of the file.
     pub routers: Vec<RouterStatus>,
+    /// Frames that belong to no router, by reason.
+    #[serde(default)]
+    pub drops: Vec<DropStatus>,
     /// What was lost inside the daemon because a bounded queue was full.
     pub queue_drops: u64,
 }

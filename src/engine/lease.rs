@@ -82,13 +82,13 @@ mod tests {
                         .try_into()
                         .unwrap(),
                 );
-                if is_due(interval, since_advert, beat - renewed) {
+                if is_due(interval, since_advert, beat.checked_sub(renewed).unwrap()) {
                     renewed = beat;
                 }
                 assert!(
-                    beat - renewed <= lease * 4 / 5,
+                    beat.checked_sub(renewed).unwrap() <= lease * 4 / 5,
                     "{interval:?}: {:?} of {lease:?}",
-                    beat - renewed
+                    beat.checked_sub(renewed).unwrap()
                 );
             }
         }

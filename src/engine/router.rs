@@ -6,6 +6,8 @@
 
 mod holding;
 mod messages;
+mod place;
+mod reception;
 mod status;
 
 use std::net::IpAddr;
@@ -15,38 +17,25 @@ use super::command::HandoverOutcome;
 use super::drops::Drops;
 use super::event::Event;
 use super::handover::Handover;
-use super::interface::{InterfaceState, LinkState};
 use super::neighbours::Neighbours;
 use super::outputs::{Outputs, RouterId, SendAdvert};
 use super::status::Counters;
 use crate::config::RouterConfig;
-use crate::vrrp::advert::{Advert, Rejected};
-use crate::vrrp::announce::HardwareAddress;
 use crate::vrrp::election::{
-    Actions, Cause, Election, Heard, Parameters, Send, Transition, handover_limit,
+    Actions, Cause, Election, Parameters, Send, Transition, handover_limit,
 };
 use crate::vrrp::times::Moment;
-use crate::vrrp::{Family, Level, Priority, Role, Version};
+use crate::vrrp::{Level, Priority, Role};
 
 use holding::Holding;
 use messages::Messages;
-
-/// So many adverts in a row that the kernel refuses make a fault (design §5).
-const REFUSALS: u32 = 3;
+use place::Place;
 
 /// Sent to stay out of the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Demotion {
     pub(super) until: Option<Moment>,
     pub(super) never: bool,
-}
-
-/// Where the router lives while its interface can be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
-    index: u32,
-    hardware: HardwareAddress,
-    local: IpAddr,
 }
 
 #[derive(Debug)]
@@ -250,239 +239,6 @@ impl Router {
     /// What neighbours suffer at least: shorter gaps of ours they do not notice.
     fn patience(&self) -> Duration {
         3 * self.config.interval.duration()
-    }
-
-    /// An advert that passed the checks of its bytes: the checks against this router, then the
-    /// election (RFC 9568 §7.1, RFC 3768 §7.1).
-    pub(super) fn advert(
-        &mut self,
-        advert: &Advert<'_>,
-        source: IpAddr,
-        now: Moment,
-        outputs: &mut Outputs,
-    ) {
-        if let Err(rejected) = self.check(advert) {
-            return self.reject(rejected, source, now, outputs);
-        }
-        self.counters.adverts_received += 1;
-        let interval_differs = advert.interval != self.config.interval;
-        let family = match source {
-            IpAddr::V4(_) => Family::Ipv4,
-            IpAddr::V6(_) => Family::Ipv6,
-        };
-        let own = self
-            .config
-            .addresses
-            .iter()
-            .map(|address| address.ip())
-            .filter(|ip| ip.is_ipv4() == source.is_ipv4());
-        let list_differs = !advert.addresses.same_as(&own);
-        // P30, P32: counted and shown, never dropped.
-        self.counters.interval_mismatches += u64::from(interval_differs);
-        self.counters.address_list_mismatches += u64::from(list_differs);
-        if self
-            .neighbours
-            .heard(advert, source, family, interval_differs, list_differs, now)
-        {
-            let router = self.config.name.clone();
-            outputs.events.push(Event::Mismatch {
-                router,
-                neighbour: source,
-                interval_differs,
-                list_differs,
-            });
-        }
-        if advert.priority == Priority::Release {
-            self.counters.priority_zero_received += 1;
-        } else if let Some(handover) = &mut self.handover {
-            handover.advert_heard(source, now);
-        }
-        let heard = Heard {
-            source,
-            priority: advert.priority,
-            interval: advert.interval,
-        };
-        let actions = self.election.advert(heard, now);
-        if actions.conflict {
-            self.counters.conflicts += 1;
-            if actions.announce {
-                let router = self.config.name.clone();
-                outputs.events.push(Event::Conflict {
-                    router,
-                    with: source,
-                    priority: advert.priority,
-                });
-            }
-        }
-        self.apply(actions, now, outputs);
-    }
-
-    fn check(&self, advert: &Advert<'_>) -> Result<(), Rejected> {
-        if self.election.role() == Role::Initialize && self.handover.is_none() {
-            return Err(Rejected::NotRunning);
-        }
-        let version = self.config.version();
-        if advert.version() != version {
-            return Err(Rejected::OtherVersion {
-                heard: advert.version(),
-                ours: version,
-            });
-        }
-        match version {
-            // RFC 3768 §7.1: the owner drops them; RFC 9568 §7.1 with erratum 8298: it does not.
-            Version::V2 if self.election.parameters().priority == Priority::Owner => {
-                Err(Rejected::Owner)
-            }
-            // P31, RFC 3768 §7.1.
-            Version::V2 if advert.interval != self.config.interval => {
-                Err(Rejected::IntervalDiffers(advert.interval))
-            }
-            Version::V2 | Version::V3 => Ok(()),
-        }
-    }
-
-    /// A frame for this VRID that was not processed.
-    pub(super) fn reject(
-        &mut self,
-        rejected: Rejected,
-        source: IpAddr,
-        now: Moment,
-        outputs: &mut Outputs,
-    ) {
-        if self.drops.count_and_ask_to_log(rejected, source, now) {
-            let router = self.config.name.clone();
-            outputs.events.push(Event::Rejected {
-                router,
-                rejected,
-                from: source,
-            });
-        }
-    }
-
-    /// Another host announced one of our addresses.
-    pub(super) fn announcement_heard(
-        &mut self,
-        address: IpAddr,
-        now: Moment,
-        _outputs: &mut Outputs,
-    ) {
-        if let Some(handover) = &mut self.handover {
-            handover.announcement_heard(address, now);
-        }
-    }
-
-    /// The interface, or what of it this router needs, changed (P61).
-    pub(super) fn interface_changed(
-        &mut self,
-        state: Option<&InterfaceState>,
-        virtual_addresses: &[IpAddr],
-        now: Moment,
-        outputs: &mut Outputs,
-    ) {
-        let name = &self.config.interface;
-        let Some(state) = state else {
-            return self.fail(format!("waiting for {name}"), now, outputs);
-        };
-        if let Some(problem) = &state.problem {
-            return self.fail(format!("{name}: {problem}"), now, outputs);
-        }
-        let Some(local) = state.primary_ipv4(virtual_addresses) else {
-            return self.fail(
-                format!("{name}: no IPv4 address of its own to advertise from"),
-                now,
-                outputs,
-            );
-        };
-        if self.place.is_some_and(|place| place.index != state.index) {
-            self.fail(format!("{name} was made anew"), now, outputs);
-        }
-        let place = Place {
-            index: state.index,
-            hardware: state.hardware,
-            local: IpAddr::V4(local),
-        };
-        let moved = self.place.replace(place) != Some(place);
-        match state.link {
-            LinkState::Up => {
-                if moved {
-                    self.reconfigure(now, outputs);
-                }
-                self.path_is_up(moved, now, outputs);
-            }
-            LinkState::NoCarrier | LinkState::Down if self.election.role() == Role::Initialize => {
-                let what = if state.link == LinkState::Down {
-                    "switched off"
-                } else {
-                    "no carrier"
-                };
-                let reason = format!("{}: {what}", self.config.interface);
-                self.fail(reason, now, outputs);
-            }
-            LinkState::NoCarrier | LinkState::Down => {
-                self.outage_since.get_or_insert(now);
-            }
-        }
-    }
-
-    fn path_is_up(&mut self, moved: bool, now: Moment, outputs: &mut Outputs) {
-        let outage = self.outage_since.take();
-        if self.election.role() == Role::Initialize {
-            if self.retry_at.is_none() {
-                self.start(now, outputs);
-            }
-        } else if outage.is_some() {
-            let actions = self.election.path_restored(now);
-            self.apply(actions, now, outputs);
-        } else if moved && self.election.role() == Role::Active {
-            self.claim(now, outputs);
-        }
-    }
-
-    fn start(&mut self, now: Moment, outputs: &mut Outputs) {
-        if self.ending || self.place.is_none() {
-            return;
-        }
-        self.fault = None;
-        self.reconfigure(now, outputs);
-        let actions = self.election.startup(now);
-        self.apply(actions, now, outputs);
-    }
-
-    /// Takes no part from now on, for this reason.
-    fn fail(&mut self, reason: String, now: Moment, outputs: &mut Outputs) {
-        self.outage_since = None;
-        self.retry_at = None;
-        self.place = None;
-        if self.fault.as_ref() != Some(&reason) {
-            outputs.events.push(Event::Fault {
-                router: self.config.name.clone(),
-                reason: reason.clone(),
-            });
-            self.fault = Some(reason.clone());
-        }
-        let actions = self.election.fail(Cause::Fault(reason.clone()));
-        self.apply(actions, now, outputs);
-        if self.handover.take().is_some() || self.holding.is_some() {
-            self.release(HandoverOutcome::Interrupted { by: reason }, now, outputs);
-        }
-    }
-
-    /// The kernel refused our last advert.
-    pub(super) fn advert_refused(&mut self, error: &str, now: Moment, outputs: &mut Outputs) {
-        self.counters.adverts_refused += 1;
-        self.refusals += 1;
-        self.last_refused = true;
-        if self.refusals >= REFUSALS && self.election.role() == Role::Active {
-            let place = self.place;
-            self.fail(
-                format!("cannot send adverts on {}: {error}", self.config.interface),
-                now,
-                outputs,
-            );
-            // Nobody tells when a firewall rule goes, so it is tried again.
-            self.place = place;
-            self.retry_at = Some(now + self.patience().max(Duration::from_secs(1)));
-        }
     }
 
     /// Hand over and stay out of the way (design §6).

@@ -90,10 +90,14 @@ impl<'a> AddressList<'a> {
 
     /// True when both hold the same addresses, in any order: the RFC gives the order no meaning.
     pub fn same_as(&self, others: &(impl Iterator<Item = IpAddr> + Clone)) -> bool {
+        // Both ways, because an address that the frame names twice may hide one that it lacks.
         self.iter().len() == others.clone().count()
             && self
                 .iter()
                 .all(|mine| others.clone().any(|other| other == mine))
+            && others
+                .clone()
+                .all(|other| self.iter().any(|mine| mine == other))
     }
 }
 

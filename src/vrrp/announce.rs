@@ -72,6 +72,7 @@ pub fn read_gratuitous_arp(frame: &[u8]) -> Option<Announcement> {
         && arp.get_protocol_type() == EtherTypes::Ipv4
         && arp.get_hw_addr_len() == 6
         && arp.get_proto_addr_len() == 4
+        && [ArpOperations::Request, ArpOperations::Reply].contains(&arp.get_operation())
         && arp.get_sender_proto_addr() == arp.get_target_proto_addr();
     gratuitous.then(|| Announcement {
         address: arp.get_sender_proto_addr(),
@@ -110,6 +111,31 @@ mod tests {
         );
         frame[41] = 101;
         assert_eq!(read_gratuitous_arp(&frame), None);
+    }
+
+    #[test]
+    fn a_reply_announces_as_a_request_does_and_no_other_operation_does() {
+        let mut frame = gratuitous_arp(VIP, MAC);
+        for operation in 0..=255 {
+            frame[21] = operation;
+            let read = read_gratuitous_arp(&frame).is_some();
+            assert_eq!(read, [1, 2].contains(&operation), "operation {operation}");
+        }
+    }
+
+    #[test]
+    fn a_frame_of_another_kind_is_no_announcement() {
+        for (place, what) in [
+            (13, "ethertype"),
+            (15, "hardware type"),
+            (17, "protocol type"),
+            (18, "length of a hardware address"),
+            (19, "length of an address"),
+        ] {
+            let mut frame = gratuitous_arp(VIP, MAC);
+            frame[place] ^= 0x10;
+            assert_eq!(read_gratuitous_arp(&frame), None, "{what}");
+        }
     }
 
     #[test]

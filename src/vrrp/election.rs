@@ -31,6 +31,15 @@ pub struct Parameters {
     pub may_claim: bool,
 }
 
+impl Parameters {
+    /// RFC 9568 §6.4.2: true when an advert of this priority keeps a Backup a Backup. An owner
+    /// preempts whatever `Preempt_Mode` says (§6.1, P49).
+    fn submits_to(&self, priority: Priority) -> bool {
+        let preempts = self.preempt || self.priority == Priority::Owner;
+        !preempts || priority >= self.priority
+    }
+}
+
 /// What an accepted advert says to an election.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heard {
@@ -84,6 +93,8 @@ pub struct Election {
     state: State,
     /// P59: before this, losing adverts are not answered.
     answer_from: Moment,
+    /// Before this, priority 0 from others is not answered at once.
+    answer_release_from: Moment,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -98,8 +109,8 @@ enum State {
 
 #[derive(Debug, Clone, Copy)]
 struct Backup {
-    /// `Active_Adver_Interval`.
-    active_interval: AdvertisementInterval,
+    /// `Active_Adver_Interval`, when an advert taught one.
+    learned: Option<AdvertisementInterval>,
     /// `Active_Down_Timer`: when it was started and what for.
     started: Moment,
     waiting: Waiting,
@@ -127,11 +138,17 @@ pub fn handover_limit(interval: AdvertisementInterval) -> Duration {
     interval.duration() * 3 / 2
 }
 
-/// P59: losing adverts, and priority 0 from others, are answered at most this often; otherwise two
-/// clones answer each other without end (T16).
+/// P59: losing adverts are answered at most this often; otherwise two clones answer each other
+/// without end (T16).
 #[must_use]
 pub fn answer_window(interval: AdvertisementInterval) -> Duration {
     (interval.duration() / 10).max(Duration::from_millis(10))
+}
+
+/// Priority 0 from others is answered at most this often: half the `Skew_Time` of priority 254, so
+/// that the answer that comes last still comes before a Backup takes over.
+fn release_answer_window(interval: AdvertisementInterval) -> Duration {
+    (interval.duration() / 256).max(Duration::from_millis(1))
 }
 
 impl Election {
@@ -142,6 +159,7 @@ impl Election {
             parameters,
             state: State::Initialize,
             answer_from: Moment::ZERO,
+            answer_release_from: Moment::ZERO,
         }
     }
 
@@ -165,8 +183,19 @@ impl Election {
     #[must_use]
     pub const fn active_interval(&self) -> AdvertisementInterval {
         match self.state {
-            State::Backup(backup) => backup.active_interval,
+            State::Backup(backup) => self.active_interval_of(&backup),
             State::Initialize | State::Active { .. } => self.parameters.interval,
+        }
+    }
+
+    const fn active_interval_of(&self, backup: &Backup) -> AdvertisementInterval {
+        match (backup.learned, self.parameters.interval) {
+            (
+                Some(learned @ AdvertisementInterval::Centis(_)),
+                AdvertisementInterval::Centis(_),
+            ) => learned,
+            // Version 2 learns nothing (RFC 3768 §6.1).
+            (Some(_) | None, own) => own,
         }
     }
 
@@ -280,17 +309,15 @@ impl Election {
                 }
             }
             State::Backup(backup) => {
-                if backup.active.is_none()
-                    || backup.active_interval.version() != parameters.interval.version()
+                // Who was only suffered so far may outrank us now; then its last advert counts as
+                // if it had been followed. Otherwise a demoted router might still preempt.
+                if let Some(active) = backup.active
+                    && backup.waiting == Waiting::Advert
+                    && parameters.submits_to(active.priority)
                 {
-                    backup.active_interval = parameters.interval;
-                }
-                if let (Waiting::Advert, Some(active)) = (backup.waiting, backup.active)
-                    && !submits(&old, active)
-                    && submits(&parameters, active)
-                {
-                    // P60: the timer ran on through its adverts (P46); as if they had been followed.
-                    *backup = Self::follow(active, backup.heard_at, None);
+                    backup.learned = Some(active.interval);
+                    backup.started = backup.started.max(backup.heard_at);
+                    backup.preempt_at = None;
                 }
                 Actions::default()
             }
@@ -313,7 +340,7 @@ impl Election {
                 self.state = State::Backup(self.advert_in_backup(backup, heard, now));
                 Actions::default()
             }
-            State::Active { .. } => self.advert_in_active(heard, now),
+            State::Active { advert_at } => self.advert_in_active(heard, advert_at, now),
         }
     }
 
@@ -329,15 +356,20 @@ impl Election {
                 let cause = self.takeover_cause(&backup, now);
                 self.become_active(now, cause)
             }
-            State::Active { advert_at } => {
+            State::Active { advert_at: due } => {
                 // P51. The schedule is absolute, so that lateness does not add up; adverts missed
                 // altogether are not made up for.
-                let next = advert_at + self.parameters.interval.duration();
+                let next = due + self.parameters.interval.duration();
                 let advert_at = if next > now {
                     next
                 } else {
                     now + self.parameters.interval.duration()
                 };
+                if due == self.answer_release_from {
+                    // This was an answer put off by `answer_release`; it opens a window as any other.
+                    self.answer_release_from =
+                        now + release_answer_window(self.parameters.interval);
+                }
                 self.state = State::Active { advert_at };
                 Actions {
                     send: Some(Send::Advert),
@@ -359,7 +391,7 @@ impl Election {
                 ..backup
             };
         }
-        if submits(&self.parameters, heard) {
+        if self.parameters.submits_to(heard.priority) {
             // P45, P47, P48.
             return Self::follow(heard, now, None);
         }
@@ -386,8 +418,7 @@ impl Election {
     /// P45: learn the interval and start the timer anew.
     const fn follow(heard: Heard, now: Moment, preempt_at: Option<Moment>) -> Backup {
         Backup {
-            // Version 2 learns nothing: reception dropped every other interval (P31).
-            active_interval: heard.interval,
+            learned: Some(heard.interval),
             started: now,
             waiting: Waiting::Advert,
             active: Some(heard),
@@ -397,21 +428,10 @@ impl Election {
     }
 
     /// RFC 9568 §6.4.3, "If an ADVERTISEMENT is received": P52 to P59.
-    fn advert_in_active(&mut self, heard: Heard, now: Moment) -> Actions {
+    fn advert_in_active(&mut self, heard: Heard, advert_at: Moment, now: Moment) -> Actions {
         let own = &self.parameters;
         if heard.priority == Priority::Release {
-            // P52: advertise at once and start the timer anew.
-            if now < self.answer_from {
-                return Actions::default();
-            }
-            self.answer_from = now + answer_window(own.interval);
-            self.state = State::Active {
-                advert_at: now + own.interval.duration(),
-            };
-            return Actions {
-                send: Some(Send::Advert),
-                ..Actions::default()
-            };
+            return self.answer_release(advert_at, now);
         }
         if heard.priority > own.priority {
             // P53.
@@ -451,11 +471,33 @@ impl Election {
         }
     }
 
+    /// P52: advertise at once and start the timer anew. In a flood the answer is put off to the end
+    /// of the window, never left out: every priority 0 starts the `Skew_Time` of all Backups.
+    fn answer_release(&mut self, advert_at: Moment, now: Moment) -> Actions {
+        let interval = self.parameters.interval;
+        if now < self.answer_release_from {
+            self.state = State::Active {
+                advert_at: advert_at.min(self.answer_release_from),
+            };
+            return Actions::default();
+        }
+        self.answer_release_from = now + release_answer_window(interval);
+        self.state = State::Active {
+            advert_at: now + interval.duration(),
+        };
+        Actions {
+            send: Some(Send::Advert),
+            ..Actions::default()
+        }
+    }
+
     fn takeover_at(&self, backup: &Backup) -> Moment {
         let priority = self.parameters.priority;
         let patience = match backup.waiting {
-            Waiting::Advert => active_down_interval(priority, backup.active_interval),
-            Waiting::AfterPriorityZero { .. } => skew_time(priority, backup.active_interval),
+            Waiting::Advert => active_down_interval(priority, self.active_interval_of(backup)),
+            Waiting::AfterPriorityZero { .. } => {
+                skew_time(priority, self.active_interval_of(backup))
+            }
             Waiting::OwnSuccessor => handover_limit(self.parameters.interval),
         };
         let due = backup.started + patience;
@@ -472,7 +514,7 @@ impl Election {
             (Waiting::AfterPriorityZero { by }, _) => Cause::GaveUp { active: by },
             (Waiting::Advert, Some(active))
                 if active.priority < self.parameters.priority
-                    && now.since(backup.heard_at) < 2 * backup.active_interval.duration() =>
+                    && now.since(backup.heard_at) < 2 * active.interval.duration() =>
             {
                 Cause::Preempts {
                     active: active.source,
@@ -516,7 +558,7 @@ impl Election {
     ) -> Actions {
         let from = self.role();
         self.state = State::Backup(Backup {
-            active_interval: active.map_or(self.parameters.interval, |active| active.interval),
+            learned: active.map(|active| active.interval),
             started: now,
             waiting,
             active,
@@ -545,11 +587,6 @@ impl Election {
             ..Actions::default()
         }
     }
-}
-
-/// Whether a Backup follows this advert (RFC 9568 §6.4.2).
-fn submits(own: &Parameters, heard: Heard) -> bool {
-    !own.preempt || heard.priority >= own.priority
 }
 
 #[cfg(test)]

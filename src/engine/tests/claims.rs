@@ -14,13 +14,16 @@ fn p43_a_takeover_adverts_wishes_with_a_new_epoch_and_announces_only_what_the_ke
     assert_eq!(hold.addresses.as_ref(), web().addresses.as_slice());
     assert!(!host.status().addresses[0].held);
     host.at(6000);
-    assert_eq!(host.announces(), vec![], "the kernel said nothing yet");
+    assert!(host.announces().is_empty(), "the kernel said nothing yet");
     host.told(Input::Claimed {
         router: wishes[0].1.router,
         epoch: 1,
     });
     assert!(host.status().addresses[0].held);
-    assert_eq!(host.announces(), vec![], "the worker announced the claim");
+    assert!(
+        host.announces().is_empty(),
+        "the worker announced the claim"
+    );
     host.at(20_000);
     assert_eq!(host.announces(), vec![6050, 6250, 7000, 9000]);
 }
@@ -91,7 +94,7 @@ fn nothing_but_the_beat_renews_so_a_stuck_engine_loses_its_leases() {
         Some(with_addresses(&[(LOCAL, false), (VIP, false)])),
     );
     let _ = host.status();
-    assert_eq!(host.wishes(), vec![]);
+    assert!(host.wishes().is_empty());
 }
 
 #[test]
@@ -123,10 +126,10 @@ fn putting_back_is_rate_limited() {
 fn an_address_that_is_not_ours_or_not_held_is_not_put_back() {
     let mut host = Host::is_active(&[web()]);
     host.loses(PEER);
-    assert_eq!(host.wishes(), vec![]);
+    assert!(host.wishes().is_empty());
     let mut backup = Host::starts(&[web()]);
     backup.loses(VIP);
-    assert_eq!(backup.wishes(), vec![]);
+    assert!(backup.wishes().is_empty());
 }
 
 #[test]
@@ -136,7 +139,7 @@ fn an_address_that_goes_during_a_handover_is_not_claimed_away_from_the_successor
     host.loses(VIP);
     host.at(11_000);
     assert_eq!(host.wishes(), vec![(10_100, None)]);
-    assert_eq!(host.announces(), vec![]);
+    assert!(host.announces().is_empty());
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn demote_of_a_backup_is_answered_at_once_with_who_is_active() {
             priority: Some(Priority::from_octet(250)),
         })
     );
-    assert_eq!(host.sends(), vec![]);
+    assert!(host.sends().is_empty());
     let status = host.status();
     assert_eq!(status.effective_priority, Priority::from_octet(1));
     assert_eq!(status.priority, Priority::from_octet(200));

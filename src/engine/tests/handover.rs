@@ -30,8 +30,8 @@ fn p50_demote_sends_priority_0_once_and_keeps_the_addresses() {
         Some("waiting for a neighbour to take over")
     );
     host.at(11_799);
-    assert_eq!(host.sends(), vec![]);
-    assert_eq!(host.releases(), vec![]);
+    assert!(host.sends().is_empty());
+    assert!(host.releases().is_empty());
     assert_eq!(host.outcome_of(token), None);
 }
 
@@ -50,7 +50,7 @@ fn the_old_holder_releases_three_ms_after_advert_and_every_announcement_of_the_s
     assert!(host.status().handover.unwrap().contains("192.0.2.101"));
     host.hears_announcement_of(VIP2);
     host.at(10_606);
-    assert_eq!(host.releases(), vec![]);
+    assert!(host.releases().is_empty());
     host.at(10_607);
     assert_eq!(host.releases(), vec![10_607]);
     assert_eq!(took_over(token, &mut host), (600.0, 7.0));
@@ -65,7 +65,7 @@ fn a_successor_that_is_not_heard_to_announce_is_believed_after_100_ms() {
     host.at(10_600);
     host.hears(&advert(100));
     host.at(10_699);
-    assert_eq!(host.releases(), vec![]);
+    assert!(host.releases().is_empty());
     host.at(10_700);
     assert_eq!(host.releases(), vec![10_700]);
     assert_eq!(took_over(token, &mut host), (600.0, 100.0));
@@ -82,7 +82,7 @@ fn our_own_announcement_coming_back_releases_nothing() {
         hardware: up().hardware,
     });
     host.at(10_099);
-    assert_eq!(host.releases(), vec![]);
+    assert!(host.releases().is_empty());
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn nobody_takes_over_so_the_demoted_goes_on_with_priority_1_and_nothing_was_ever
         host.sends(),
         vec![(10_000, 0), (11_500, 1), (12_500, 1), (13_500, 1)]
     );
-    assert_eq!(host.releases(), vec![]);
+    assert!(host.releases().is_empty());
     assert!(host.status().demoted.is_some());
 }
 
@@ -112,7 +112,7 @@ fn a_priority_0_of_another_during_the_wait_does_not_make_the_holder_let_go() {
     host.at(11_000);
     host.hears(&advert(0));
     host.at(15_000);
-    assert_eq!(host.releases(), vec![]);
+    assert!(host.releases().is_empty());
     assert_eq!(host.role(), Role::Active);
     assert!(matches!(
         host.outcome_of(token),
@@ -129,7 +129,7 @@ fn an_interval_that_grows_during_the_wait_does_not_make_the_holder_let_go() {
         ..web()
     }]);
     host.at(16_000);
-    assert_eq!(host.releases(), vec![]);
+    assert!(host.releases().is_empty());
     assert_eq!(host.role(), Role::Active);
 }
 
@@ -142,7 +142,7 @@ fn changed_addresses_during_the_wait_do_not_make_the_holder_let_go() {
         ..web()
     }]);
     host.at(16_000);
-    assert_eq!(host.releases(), vec![]);
+    assert!(host.releases().is_empty());
     assert_eq!(host.role(), Role::Active);
     let last = host.engine.router(host.engine.ids()[0]).unwrap();
     assert!(last.holds());
@@ -154,7 +154,7 @@ fn demote_never_releases_to_nobody_when_the_time_is_up() {
     let mut host = Host::is_active(&[web()]);
     let token = host.asked(demote_never("web"));
     host.at(11_499);
-    assert_eq!(host.releases(), vec![]);
+    assert!(host.releases().is_empty());
     host.at(60_000);
     assert_eq!(host.releases(), vec![11_500]);
     assert_eq!(
@@ -177,7 +177,7 @@ fn p53_a_higher_priority_is_given_way_and_released_to_after_its_announcement() {
     host.hears_announcement_of(VIP);
     host.at(10_400);
     assert_eq!(host.releases(), vec![10_323]);
-    assert_eq!(host.sends(), vec![], "no priority 0 to a better one");
+    assert!(host.sends().is_empty(), "no priority 0 to a better one");
 }
 
 #[test]
@@ -189,14 +189,14 @@ fn a_better_one_that_is_not_heard_to_announce_is_told_that_there_were_two() {
     host.log.clear();
     host.hears(&advert(250));
     host.at(10_349);
-    assert_eq!(host.sends(), vec![]);
+    assert!(host.sends().is_empty());
     host.at(10_360);
     assert_eq!(host.sends(), vec![(10_350, 200)]);
     host.hears(&advert(250));
     host.hears_announcement_of(VIP);
     host.at(12_000);
     assert_eq!(host.releases(), vec![10_363]);
-    assert_eq!(host.sends(), vec![], "once");
+    assert!(host.sends().is_empty(), "once");
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn an_announcement_of_the_better_one_before_our_own_does_not_count() {
     // Crossed ours on the wire.
     host.hears_announcement_of(VIP);
     host.at(DOWN + 50);
-    assert_eq!(host.releases(), vec![]);
+    assert!(host.releases().is_empty());
     host.hears_announcement_of(VIP);
     host.at(DOWN + 60);
     assert_eq!(host.releases(), vec![DOWN + 53]);
@@ -227,7 +227,7 @@ fn an_announcement_that_crossed_our_last_one_does_not_count() {
     host.at(DOWN + 3);
     host.hears_announcement_of(VIP);
     host.at(DOWN + 50);
-    assert_eq!(host.releases(), vec![]);
+    assert!(host.releases().is_empty());
     host.hears_announcement_of(VIP);
     host.at(DOWN + 60);
     assert_eq!(host.releases(), vec![DOWN + 53]);
@@ -270,7 +270,7 @@ fn stop_hands_over_and_then_the_engine_is_finished() {
     assert!(host.engine.is_finished());
     host.at(20_000);
     assert_eq!(host.engine.next_deadline(), None);
-    assert_eq!(host.sends(), vec![]);
+    assert!(host.sends().is_empty());
 }
 
 #[test]
@@ -303,8 +303,8 @@ fn p42_a_stopped_backup_says_nothing_and_is_finished_at_once() {
     let mut host = Host::starts(&[web()]);
     host.told(Input::Stop);
     assert!(host.engine.is_finished());
-    assert_eq!(host.sends(), vec![]);
-    assert_eq!(host.wishes(), vec![]);
+    assert!(host.sends().is_empty());
+    assert!(host.wishes().is_empty());
 }
 
 #[test]
@@ -359,7 +359,7 @@ fn restore_during_the_wait_takes_part_with_the_configured_priority_again() {
     host.at(10_300);
     host.restores("web");
     host.at(11_600);
-    assert_eq!(host.releases(), vec![]);
+    assert!(host.releases().is_empty());
     assert_eq!(host.sends(), vec![(10_000, 0), (11_500, 200)]);
     assert!(host.outcome_of(token).is_some());
 }

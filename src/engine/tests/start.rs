@@ -19,7 +19,7 @@ fn p41_a_router_starts_as_backup_when_its_interface_comes_and_claims_after_the_d
     host.sees("eth0", Some(up()));
     assert_eq!((host.role(), host.fault()), (Role::Backup, None));
     host.at(500 + DOWN);
-    assert_eq!(host.sends(), vec![]);
+    assert!(host.sends().is_empty());
     host.at(500 + DOWN + 1);
     assert_eq!(host.sends(), vec![(500 + DOWN, 200)]);
     assert_eq!(host.role(), Role::Active);
@@ -51,7 +51,7 @@ fn every_unusable_interface_is_a_fault_with_its_reason_and_ends_by_itself() {
         assert_eq!(host.fault().as_deref(), Some(reason));
         assert_eq!(host.role(), Role::Initialize, "{reason}");
         host.at(30_000);
-        assert_eq!(host.sends(), vec![], "{reason}");
+        assert!(host.sends().is_empty(), "{reason}");
         host.sees("eth0", Some(up()));
         assert_eq!(
             (host.role(), host.fault()),
@@ -127,13 +127,13 @@ fn a_blip_of_the_carrier_within_the_neighbours_patience_changes_nothing_but_adve
     host.log.clear();
     host.sees("eth0", Some(with_link(LinkState::NoCarrier)));
     host.at(13_299);
-    assert_eq!(host.sends(), vec![], "nobody would hear it");
+    assert!(host.sends().is_empty(), "nobody would hear it");
     host.sees("eth0", Some(up()));
     assert_eq!(host.role(), Role::Active);
     assert_eq!(host.sends(), vec![(13_299, 200)]);
     assert_eq!(host.announces(), vec![13_299]);
     host.at(14_298);
-    assert_eq!(host.sends(), vec![]);
+    assert!(host.sends().is_empty());
     assert_eq!(host.announces(), vec![13_349, 13_549]);
     assert!(
         host.wishes().iter().all(|(_, epoch)| *epoch == Some(1)),
@@ -147,7 +147,7 @@ fn a_carrier_gone_for_longer_is_a_fault_and_the_addresses_are_released() {
     let mut host = Host::is_active(&[web()]);
     host.sees("eth0", Some(with_link(LinkState::NoCarrier)));
     host.at(12_999);
-    assert_eq!(host.releases(), vec![]);
+    assert!(host.releases().is_empty());
     assert!(host.fault().unwrap().contains("no carrier"));
     host.at(13_000);
     assert_eq!(host.releases(), vec![13_000]);

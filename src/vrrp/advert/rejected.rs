@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use crate::vrrp::times::Span;
 use crate::vrrp::{AdvertisementInterval, Version};
 
 macro_rules! kinds {
@@ -157,6 +158,7 @@ impl fmt::Display for Rejected {
             ),
             Self::Source => write!(f, "source address is not one a router sends from"),
             Self::Destination => write!(f, "not sent to the VRRP group"),
+            Self::Version(2) => write!(f, "version 2 over IPv6, which began with version 3"),
             Self::Version(version) => write!(f, "version {version} instead of 2 or 3"),
             Self::OtherVersion { heard, ours } => {
                 write!(
@@ -176,8 +178,8 @@ impl fmt::Display for Rejected {
             Self::IntervalDiffers(interval) => {
                 write!(
                     f,
-                    "interval {:?} differs from ours, which version 2 forbids",
-                    interval.duration()
+                    "interval {} differs from ours, which version 2 forbids",
+                    Span(interval.duration())
                 )
             }
             Self::FirstAddress => write!(f, "the first IPv6 address is not link-local"),

@@ -1,0 +1,162 @@
+//! The tables below the routers: neighbours, counters, drops.
+//!
+//! Owns their columns. Pure; called by [`super::overview`] and [`super::details`]. A table without
+//! rows is no text at all.
+
+use crate::cli::text::{Cell, Style, Table, clean, interval, span};
+use crate::control::Status;
+use crate::engine::status::{Counters, NeighbourStatus, RouterStatus};
+
+pub(super) fn neighbours(status: &Status, colour: bool) -> String {
+    let mut table = Table::new(&[
+        "NEIGHBOUR",
+        "ROUTER",
+        "PRIORITY",
+        "INTERVAL",
+        "HEARD",
+        "ADVERTS",
+        "CHECKSUM",
+    ]);
+    let mut none = true;
+    for router in &status.routers {
+        for neighbour in &router.neighbours {
+            none = false;
+            let differs = neighbour
+                .mismatches
+                .iter()
+                .map(|mismatch| Cell::new(format!("differs: {}", clean(mismatch)), Style::Warning));
+            table.push(neighbour_cells(router, neighbour), differs.collect());
+        }
+    }
+    if none {
+        String::new()
+    } else {
+        format!("\n{}", table.render(colour))
+    }
+}
+
+fn neighbour_cells(router: &RouterStatus, neighbour: &NeighbourStatus) -> Vec<Cell> {
+    vec![
+        Cell::plain(neighbour.address.to_string()),
+        Cell::plain(router.name.as_str()),
+        Cell::plain(neighbour.priority.to_string()),
+        Cell::plain(interval(neighbour.interval_ms)),
+        Cell::plain(format!("{} ago", span(neighbour.heard_ms_ago))),
+        Cell::plain(neighbour.adverts.to_string()),
+        Cell::plain(
+            neighbour
+                .checksum
+                .map_or("-".to_owned(), |checksum| checksum.to_string()),
+        ),
+    ]
+}
+
+/// Counters that should be 0, where they are not.
+pub(super) fn notable(status: &Status, colour: bool) -> String {
+    let mut table = Table::new(&["NOTABLE", "ROUTER", "COUNT"]);
+    let mut none = true;
+    for router in &status.routers {
+        for (name, count, expected) in counted(&router.counters) {
+            if count > 0 && !expected {
+                none = false;
+                let cells = [
+                    name.to_owned(),
+                    router.name.as_str().to_owned(),
+                    count.to_string(),
+                ];
+                table.push(cells.map(Cell::plain).into(), Vec::new());
+            }
+        }
+    }
+    if none {
+        String::new()
+    } else {
+        format!("\n{}", table.render(colour))
+    }
+}
+
+pub(super) fn counters(router: &RouterStatus, colour: bool) -> String {
+    let mut table = Table::new(&["COUNTED", "TIMES"]);
+    for (name, count, expected) in counted(&router.counters) {
+        let style = if count > 0 && !expected {
+            Style::Warning
+        } else {
+            Style::Plain
+        };
+        table.push(
+            vec![Cell::plain(name), Cell::new(count.to_string(), style)],
+            Vec::new(),
+        );
+    }
+    format!("\n{}", table.render(colour))
+}
+
+/// Name, count, and whether a count is nothing to wonder about.
+fn counted(counters: &Counters) -> [(&'static str, u64, bool); 10] {
+    let Counters {
+        adverts_sent,
+        adverts_refused,
+        adverts_received,
+        priority_zero_sent,
+        priority_zero_received,
+        became_active,
+        interval_mismatches,
+        address_list_mismatches,
+        addresses_put_back,
+        conflicts,
+    } = *counters;
+    [
+        ("adverts sent", adverts_sent, true),
+        ("adverts received", adverts_received, true),
+        ("priority 0 sent", priority_zero_sent, true),
+        ("priority 0 received", priority_zero_received, true),
+        ("became Active", became_active, true),
+        (
+            "adverts that the kernel refused to send",
+            adverts_refused,
+            false,
+        ),
+        ("adverts with another interval", interval_mismatches, false),
+        (
+            "adverts with other addresses",
+            address_list_mismatches,
+            false,
+        ),
+        (
+            "addresses put back that somebody removed",
+            addresses_put_back,
+            false,
+        ),
+        (
+            "adverts of another that thought it was Active",
+            conflicts,
+            false,
+        ),
+    ]
+}
+
+pub(super) fn drops(status: &Status, colour: bool) -> String {
+    let mut table = Table::new(&["DROPPED", "ROUTER", "COUNT", "LAST", "FROM", "WHY"]);
+    let mut none = true;
+    for router in &status.routers {
+        for drop in &router.drops {
+            none = false;
+            table.push(
+                vec![
+                    Cell::plain(clean(&drop.reason)),
+                    Cell::plain(router.name.as_str()),
+                    Cell::plain(drop.count.to_string()),
+                    Cell::plain(format!("{} ago", span(drop.last_ms_ago))),
+                    Cell::plain(drop.last_from.to_string()),
+                    Cell::plain(clean(&drop.last)),
+                ],
+                Vec::new(),
+            );
+        }
+    }
+    if none {
+        String::new()
+    } else {
+        format!("\n{}", table.render(colour))
+    }
+}

@@ -1,0 +1,96 @@
+//! Words that people write for other words: near misses, keepalived's keys, keys of later versions.
+//!
+//! Owns these lists and the search in them. Called by the readers beside it for every name that
+//! they do not know. Pure; finding nothing is an answer.
+
+/// The one of `known` that `word` was probably meant to be.
+pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    // Comparing costs the product of the lengths, and no name of ours is that long.
+    const LONGEST: usize = 64;
+    if word.len() > LONGEST {
+        return None;
+    }
+    let plain = |word: &str| word.to_ascii_lowercase().replace('_', "-");
+    let word = plain(word);
+    known
+        .into_iter()
+        .filter(|candidate| candidate.len() <= LONGEST)
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(&word, &plain(candidate)),
+                candidate,
+            )
+        })
+        .filter(|(distance, candidate)| {
+            *distance <= (candidate.len().min(word.len()) / 3).max(1)
+                && *distance < candidate.len().max(word.len())
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// What to write for a router's key that other programs know, or that people try first.
+pub(super) fn of_other_programs(key: &str) -> Option<&'static str> {
+    let key = key.to_ascii_lowercase().replace('-', "_");
+    Some(match key.as_str() {
+        "virtual_router_id" | "vr_id" | "id" | "vhid" => "write `vrid = 51`",
+        "advert_int" | "advertisement_interval" | "advert_interval" | "advertise_interval" => {
+            "write `interval = \"1s\"`, a text with its unit"
+        }
+        "virtual_ipaddress"
+        | "virtual_ipaddress_excluded"
+        | "virtual_address"
+        | "virtual_addresses"
+        | "address"
+        | "ip"
+        | "ips"
+        | "vip"
+        | "vips" => "write `addresses = [\"192.0.2.100/24\"]`",
+        "nopreempt" => "write `preempt = false`",
+        "state" | "initial_state" => {
+            "leave it out: there is no such thing; the highest priority of those alive is Active"
+        }
+        "authentication" | "auth_type" | "auth_pass" | "password" => {
+            "leave it out: VRRP has had no authentication since RFC 3768; keep strangers off the LAN instead"
+        }
+        "dev" | "device" | "iface" | "nic" => "write `interface = \"eth0\"`",
+        "unicast_peer" | "unicast_peers" | "unicast" => {
+            "leave it out: this version of buoy sends to the VRRP multicast group only"
+        }
+        "unicast_src_ip" | "mcast_src_ip" => {
+            "leave it out: adverts come from the first address of the interface"
+        }
+        "use_vmac" | "vmac" => {
+            "leave it out: this version of buoy announces the addresses with the interface's own MAC address"
+        }
+        "vrrp_version" | "protocol" => "write `version = 3` or `version = 2`",
+        "notify" | "notify_master" | "notify_backup" | "notify_fault" | "track_script"
+        | "track_interface" | "track_process" | "track_file" => {
+            "leave it out: this version of buoy has no checks and hooks yet; `buoy status --watch` shows each change"
+        }
+        "garp_master_delay"
+        | "garp_master_repeat"
+        | "garp_master_refresh"
+        | "garp_lower_prio_delay" => {
+            "leave it out: buoy announces at once, and again after every conflict"
+        }
+        _ => return None,
+    })
+}
+
+/// What to do about a name that has a meaning in the design but not in this version.
+pub(super) fn of_later_versions(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "group" => "leave it out; put the addresses that have to move together into one router",
+        "check" | "checks" => {
+            "leave it out; a check of your own can run `buoy demote ROUTER` and `buoy restore ROUTER`"
+        }
+        "hook" | "hooks" => "leave it out; follow `buoy status --watch` to act on changes",
+        "witness" => "leave it out; run a third server of lower priority to watch the other two",
+        "realtime" => {
+            "leave it out; the service manager can set the scheduling class of `buoy run`"
+        }
+        "metrics" => "leave it out; read `buoy status --json`",
+        _ => return None,
+    })
+}

@@ -1,0 +1,335 @@
+//! `buoy run`: puts the engine's thread, the address worker, the link watch and the control socket
+//! together, and takes them apart again.
+//!
+//! Owns the order of start and end. Called by `main`. Anything that fails before the daemon is
+//! ready is an [`Error`] with an exit code; later, only the loss of the engine's thread or of the
+//! link watch ends it, and then the kernel's leases take the addresses away.
+
+mod control;
+mod engine_thread;
+mod log;
+mod mailbox;
+mod ports;
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::process::parent_id;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info, warn};
+
+use crate::cli::{LogFormat, LogLevel};
+use crate::config::{self, Config};
+use crate::control::server::{ControlError, Server};
+use crate::engine::{Engine, StoredDemotion};
+use crate::exit::Exit;
+use crate::os::addresses::{Wishes, Worker};
+use crate::os::state::{AddressRecord, DemotionRecord, StateDirectory};
+use crate::os::{OsError, addresses, capabilities, clock, links};
+use crate::vrrp::times::Moment;
+
+use control::Control;
+use engine_thread::EngineThread;
+use mailbox::{Mailbox, Message};
+
+/// Lines that wait for the log at most; more are counted as lost.
+const EVENTS: usize = 1024;
+/// A larger file is not read to its end.
+const LONGEST_FILE: u64 = (1 << 20) + 1;
+
+/// What `buoy run` is told.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The file.
+    pub config: PathBuf,
+    /// For the control socket.
+    pub runtime_dir: PathBuf,
+    /// For what outlives the daemon.
+    pub state_dir: PathBuf,
+    /// Under which name this host looks itself up in the file.
+    pub host: String,
+    /// Form of the log.
+    pub log: LogFormat,
+    /// How much is logged.
+    pub log_level: LogLevel,
+    /// End when the parent does.
+    pub die_with_parent: bool,
+}
+
+/// Why the daemon did not start, or ended by itself.
+#[derive(Debug)]
+pub enum Error {
+    /// The file cannot be read.
+    Unreadable(PathBuf, io::Error),
+    /// The file is wrong: all its problems, as `buoy check` prints them.
+    Configuration(String),
+    /// A capability is missing.
+    Capability(capabilities::Missing),
+    /// The control socket.
+    Control(ControlError),
+    /// The kernel refused something.
+    Os(OsError),
+    /// The engine's thread ended by a bug.
+    Bug,
+}
+
+impl Error {
+    /// For `main`.
+    #[must_use]
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::Unreadable(..) | Self::Configuration(_) => Exit::Configuration,
+            Self::Capability(_) => Exit::MissingCapability,
+            Self::Os(error) if error.reason().kind() == io::ErrorKind::PermissionDenied => {
+                Exit::MissingCapability
+            }
+            Self::Control(_) | Self::Os(_) => Exit::Unreachable,
+            Self::Bug => Exit::Bug,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(path, error) => write!(
+                f,
+                "cannot read {}: {error}; write it, or name another with --config (`buoy check` tells what is wrong with one)",
+                path.display()
+            ),
+            Self::Configuration(problems) => f.write_str(problems.trim_end()),
+            Self::Capability(missing) => missing.fmt(f),
+            Self::Control(error) => error.fmt(f),
+            Self::Os(error) => error.fmt(f),
+            Self::Bug => {
+                f.write_str("the engine ended by a bug; please report what is logged above")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<OsError> for Error {
+    fn from(error: OsError) -> Self {
+        Self::Os(error)
+    }
+}
+
+impl From<ControlError> for Error {
+    fn from(error: ControlError) -> Self {
+        Self::Control(error)
+    }
+}
+
+/// Runs until SIGTERM or SIGINT, and until everything is handed over then.
+///
+/// # Errors
+/// [`Error`]; nothing is left on an interface but leases that run out.
+pub fn run(options: Options) -> Result<(), Error> {
+    if options.die_with_parent {
+        let parent = parent_id();
+        prctl::set_pdeathsig(Signal::SIGKILL)
+            .map_err(|error| OsError::new("follow the parent", error))?;
+        if parent_id() != parent {
+            return Ok(());
+        }
+    }
+    let config = load(&options.config, &options.host)?;
+    capabilities::check().map_err(Error::Capability)?;
+    log::start(options.log, options.log_level);
+    let server = Server::bind(&options.runtime_dir, config.control.group.as_deref())?;
+    let state = StateDirectory::open(&options.state_dir)?;
+    remove_leftovers(&state, &config)?;
+    let demotions = demotions(&state)?;
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| OsError::new("start the runtime", error))?
+        .block_on(serve(options, config, server, state, demotions))
+}
+
+/// Reads and judges the file; the one loader of start, reload and `buoy check`.
+fn load(path: &Path, host: &str) -> Result<Config, Error> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(LONGEST_FILE).read_to_end(&mut bytes))
+        .map_err(|error| Error::Unreadable(path.to_owned(), error))?;
+    config::load(&bytes, host)
+        .map_err(|problems| Error::Configuration(problems.render(&path.to_string_lossy(), false)))
+}
+
+/// Addresses of an earlier life are released before this one begins: nobody answers for them.
+fn remove_leftovers(state: &StateDirectory, config: &Config) -> Result<(), Error> {
+    let known = state.addresses().unwrap_or_else(|error| {
+        warn!("{error}; addresses of an earlier run are told by the kernel's mark only");
+        Vec::new()
+    });
+    let listed = |address: &crate::os::netlink::Address| {
+        let found = address.address.map(|address| address.to_string());
+        known
+            .iter()
+            .any(|record| Some(&record.address) == found.as_ref())
+            || config.routers.iter().any(|router| {
+                router
+                    .addresses
+                    .iter()
+                    .any(|own| Some(*own) == address.address && address.marked)
+            })
+    };
+    for address in addresses::remove_leases(listed)? {
+        info!("{address} was left over from an earlier run: removed");
+    }
+    // From here on the list tells what this life may put on an interface.
+    state.save_addresses_of(config, &Vec::<AddressRecord>::new())?;
+    Ok(())
+}
+
+/// The demotions that are still in force.
+fn demotions(state: &StateDirectory) -> Result<Vec<DemotionRecord>, Error> {
+    let records = match state.demotions() {
+        Ok(records) => records,
+        Err(error) => {
+            let aside = state.set_demotions_aside()?;
+            error!(
+                "{error}; no router is demoted; the file is kept as {}",
+                aside.display()
+            );
+            Vec::new()
+        }
+    };
+    let now = clock::unix_ms(clock::wall_now());
+    let in_force = records
+        .into_iter()
+        .filter(|record| record.until_unix_ms.is_none_or(|until| until > now));
+    Ok(in_force.collect())
+}
+
+/// A wall-clock time as a moment of the monotonic clock.
+fn moment(unix_ms: u64) -> Moment {
+    let ahead = unix_ms.saturating_sub(clock::unix_ms(clock::wall_now()));
+    clock::now() + Duration::from_millis(ahead)
+}
+
+async fn serve(
+    options: Options,
+    config: Config,
+    server: Server,
+    state: StateDirectory,
+    demotions: Vec<DemotionRecord>,
+) -> Result<(), Error> {
+    let watch = |kind| signal(kind).map_err(|error| OsError::new("watch for signals", error));
+    let (mut terminate, mut interrupt) = (
+        watch(SignalKind::terminate())?,
+        watch(SignalKind::interrupt())?,
+    );
+    let mut hangup = watch(SignalKind::hangup())?;
+
+    let lost = Arc::new(AtomicU64::new(0));
+    let (events, event_receiver) = mpsc::channel(EVENTS);
+    let (mailbox, receiver, wake) = Mailbox::open()?;
+    let stored: Vec<_> = demotions.iter().map(stored).collect();
+    let engine = Engine::new(&config, &stored, clock::now());
+    let wishes = Wishes::default();
+    let thread = EngineThread::open(
+        engine,
+        receiver,
+        wake,
+        wishes.clone(),
+        events,
+        Arc::clone(&lost),
+    )?;
+    let ended = start_threads(thread, Worker::open()?, wishes, &mailbox)?;
+    let logging = tokio::spawn(log::write(event_receiver));
+
+    let control = Control::new(&options, mailbox.clone(), state.clone(), demotions, lost);
+    let serving = server.serve(control.clone());
+    tokio::pin!(serving, ended);
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        host = options.host,
+        routers = config.routers.len(),
+        "started"
+    );
+    notify_systemd(&[sd_notify::NotifyState::Ready]);
+    loop {
+        tokio::select! {
+            result = &mut serving => match result? {},
+            result = &mut ended => {
+                // What the engine said last is written before the process ends.
+                let _ = tokio::time::timeout(Duration::from_secs(1), logging).await;
+                result.unwrap_or(Err(Error::Bug))?;
+                state.forget_addresses()?;
+                info!("stopped");
+                return Ok(());
+            }
+            _ = hangup.recv() => control.reload_by_signal().await,
+            _ = terminate.recv() => stop(&mailbox),
+            _ = interrupt.recv() => stop(&mailbox),
+        }
+    }
+}
+
+fn stop(mailbox: &Mailbox) {
+    notify_systemd(&[sd_notify::NotifyState::Stopping]);
+    // The thread takes messages all the time; if it cannot take this one it has ended already.
+    let mailbox = mailbox.clone();
+    thread::spawn(move || mailbox.send(Message::Stop));
+}
+
+fn stored(record: &DemotionRecord) -> StoredDemotion {
+    StoredDemotion {
+        router: record.router.clone(),
+        until: record.until_unix_ms.map(moment),
+        never: record.never,
+    }
+}
+
+/// Starts the three threads. What comes back is the end of the engine's.
+fn start_threads(
+    engine: EngineThread,
+    worker: Worker,
+    wishes: Wishes,
+    mailbox: &Mailbox,
+) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
+    let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+        let started = thread::Builder::new().name(name.to_owned()).spawn(run);
+        started
+            .map(drop)
+            .map_err(|error| OsError::new(format!("start the thread {name}"), error))
+    };
+    let (report, ended) = oneshot::channel();
+    let done = mailbox.clone();
+    spawn(
+        "addresses",
+        Box::new(move || worker.run(&wishes, |done_| done.send(Message::Done(done_)))),
+    )?;
+    let seen = mailbox.clone();
+    spawn(
+        "links",
+        Box::new(move || links::watch(|seen_| seen.send(Message::Seen(seen_)))),
+    )?;
+    spawn(
+        "engine",
+        Box::new(move || {
+            let result = engine.run().map_err(Error::Os);
+            // Nobody listens only when the process is ending anyway.
+            let _ = report.send(result);
+        }),
+    )?;
+    Ok(ended)
+}
+
+fn notify_systemd(states: &[sd_notify::NotifyState<'_>]) {
+    // Without systemd there is nobody to tell.
+    let _ = sd_notify::notify(states);
+}

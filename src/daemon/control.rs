@@ -1,0 +1,294 @@
+//! What the daemon answers to control clients.
+//!
+//! Owns the configuration's path and state, and the demotions on the disk. Called by the control
+//! server and on SIGHUP. A demotion is written down before the engine is told, so that it is not
+//! lost; when it cannot be written, nothing is done.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, oneshot};
+use tracing::{error, info};
+
+use super::mailbox::{Mailbox, Message, Snapshot, Undelivered};
+use super::{Error, Options, load, moment};
+use crate::config::RouterName;
+use crate::control::server::Answer;
+use crate::control::{ConfigurationStatus, Request, Response, SCHEMA, Status};
+use crate::engine::command::{Command, Reply, Selection};
+use crate::os::clock;
+use crate::os::state::{DemotionRecord, StateDirectory};
+use crate::vrrp::times::Moment;
+
+/// The engine's thread answers in microseconds; if it does not for so long, something is wrong.
+const STATUS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Shared by all clients.
+#[derive(Clone)]
+pub(super) struct Control(Arc<Inner>);
+
+struct Inner {
+    host: String,
+    started: Moment,
+    mailbox: Mailbox,
+    state: StateDirectory,
+    lost: Arc<AtomicU64>,
+    path: PathBuf,
+    /// One change at a time: reload, demote, restore.
+    configuration: Mutex<Configuration>,
+}
+
+struct Configuration {
+    loaded_unix_ms: u64,
+    error: Option<String>,
+    demotions: Vec<DemotionRecord>,
+}
+
+impl Control {
+    pub(super) fn new(
+        options: &Options,
+        mailbox: Mailbox,
+        state: StateDirectory,
+        demotions: Vec<DemotionRecord>,
+        lost: Arc<AtomicU64>,
+    ) -> Self {
+        let loaded_unix_ms = clock::unix_ms(clock::wall_now());
+        Self(Arc::new(Inner {
+            host: options.host.clone(),
+            started: clock::now(),
+            mailbox,
+            state,
+            lost,
+            path: options.config.clone(),
+            configuration: Mutex::new(Configuration {
+                loaded_unix_ms,
+                error: None,
+                demotions,
+            }),
+        }))
+    }
+
+    /// SIGHUP: there is no terminal to tell, so the log is told.
+    pub(super) async fn reload_by_signal(&self) {
+        match self.0.reload(false).await {
+            // The engine logs what a good reload did.
+            Response::Reloaded { .. } => {}
+            Response::BadConfiguration { problems } => {
+                error!("reload: nothing was changed\n{problems}");
+            }
+            Response::Error { message } => error!("reload: {message}"),
+            Response::Status(_) | Response::Demoted(_) | Response::Restored(_) => {}
+        }
+    }
+}
+
+impl Answer for Control {
+    async fn answer(&self, request: Request) -> Response {
+        match request {
+            Request::Status => self.0.status().await,
+            Request::Demote {
+                routers,
+                for_ms,
+                never,
+                wait,
+            } => self.0.demote(routers, for_ms, never, wait).await,
+            Request::Restore { routers } => self.0.restore(routers).await,
+            Request::Reload { dry_run } => self.0.reload(dry_run).await,
+        }
+    }
+}
+
+impl Inner {
+    async fn status(&self) -> Response {
+        let snapshot = match self.snapshot().await {
+            Ok(snapshot) => snapshot,
+            Err(undelivered) => return refuse(undelivered),
+        };
+        let configuration = self.configuration.lock().await;
+        Response::Status(Box::new(Status {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            host: self.host.clone(),
+            time_unix_ms: clock::unix_ms(clock::wall_now()),
+            uptime_ms: u64::try_from(clock::now().since(self.started).as_millis())
+                .unwrap_or(u64::MAX),
+            configuration: ConfigurationStatus {
+                path: self.path.display().to_string(),
+                loaded_unix_ms: configuration.loaded_unix_ms,
+                error: configuration.error.clone(),
+            },
+            routers: snapshot.routers,
+            drops: snapshot.drops,
+            queue_drops: self.lost.load(Ordering::Relaxed),
+        }))
+    }
+
+    async fn demote(
+        &self,
+        routers: Selection,
+        for_ms: Option<u64>,
+        never: bool,
+        wait: bool,
+    ) -> Response {
+        let until_unix_ms = for_ms.map(|ms| clock::unix_ms(clock::wall_now()).saturating_add(ms));
+        let until = until_unix_ms.map(moment);
+        let record = |router| DemotionRecord {
+            router,
+            until_unix_ms,
+            never,
+        };
+        let command = Command::Demote {
+            routers: routers.clone(),
+            until,
+            never,
+            wait,
+        };
+        let reply = {
+            let mut configuration = self.configuration.lock().await;
+            let names = match self.names(&routers).await {
+                Ok(names) => names,
+                Err(response) => return response,
+            };
+            let mut demotions = configuration.demotions.clone();
+            demotions.retain(|old| !names.contains(&old.router));
+            demotions.extend(names.into_iter().map(record));
+            if let Err(error) = self.state.save_demotions(&demotions) {
+                return Response::Error {
+                    message: format!("{error}; nothing was changed"),
+                };
+            }
+            configuration.demotions = demotions;
+            self.send(command)
+        };
+        // The lock is free again: a handover may take its time.
+        match receive(reply).await {
+            Ok(Reply::Demoted(demoted)) => Response::Demoted(demoted),
+            other => unexpected(other),
+        }
+    }
+
+    async fn restore(&self, routers: Selection) -> Response {
+        let mut configuration = self.configuration.lock().await;
+        let names = match self.names(&routers).await {
+            Ok(names) => names,
+            Err(response) => return response,
+        };
+        let mut demotions = configuration.demotions.clone();
+        demotions.retain(|old| !names.contains(&old.router));
+        if let Err(error) = self.state.save_demotions(&demotions) {
+            return Response::Error {
+                message: format!("{error}; nothing was changed"),
+            };
+        }
+        configuration.demotions = demotions;
+        match receive(self.send(Command::Restore { routers })).await {
+            Ok(Reply::Restored(restored)) => Response::Restored(restored),
+            other => unexpected(other),
+        }
+    }
+
+    /// The whole file is judged first; a bad one changes nothing.
+    async fn reload(&self, dry_run: bool) -> Response {
+        let mut configuration = self.configuration.lock().await;
+        let config = match load(&self.path, &self.host) {
+            Ok(config) => config,
+            Err(error) => {
+                let problems = match error {
+                    Error::Configuration(problems) => problems,
+                    other => other.to_string(),
+                };
+                if !dry_run {
+                    configuration.error = Some(problems.clone());
+                }
+                return Response::BadConfiguration { problems };
+            }
+        };
+        let known = self.state.addresses().unwrap_or_default();
+        if !dry_run && let Err(error) = self.state.save_addresses_of(&config, &known) {
+            return Response::Error {
+                message: format!("{error}; nothing was changed"),
+            };
+        }
+        match receive(self.send(Command::Reload { config, dry_run })).await {
+            Ok(Reply::Reloaded(plan)) => {
+                if !dry_run {
+                    configuration.error = None;
+                    configuration.loaded_unix_ms = clock::unix_ms(clock::wall_now());
+                    info!("{} was read again", self.path.display());
+                }
+                Response::Reloaded { plan, dry_run }
+            }
+            other => unexpected(other),
+        }
+    }
+
+    async fn snapshot(&self) -> Result<Snapshot, Undelivered> {
+        let (sender, receiver) = oneshot::channel();
+        self.mailbox.try_send(Message::Status(sender))?;
+        match tokio::time::timeout(STATUS_PATIENCE, receiver).await {
+            Ok(Ok(snapshot)) => Ok(snapshot),
+            Ok(Err(_)) => Err(Undelivered::Ended),
+            Err(_) => Err(Undelivered::Full),
+        }
+    }
+
+    /// The names behind a selection; an answer that lists those there are, when it names none.
+    async fn names(&self, routers: &Selection) -> Result<Vec<RouterName>, Response> {
+        let snapshot = self.snapshot().await.map_err(refuse)?;
+        let known: Vec<_> = snapshot
+            .routers
+            .into_iter()
+            .map(|router| router.name)
+            .collect();
+        match routers {
+            Selection::All => Ok(known),
+            Selection::Router(name) if known.contains(name) => Ok(vec![name.clone()]),
+            Selection::Router(name) => Err(unknown(name, &known)),
+        }
+    }
+
+    fn send(&self, command: Command) -> Result<oneshot::Receiver<Reply>, Undelivered> {
+        let (sender, receiver) = oneshot::channel();
+        self.mailbox.try_send(Message::Command(command, sender))?;
+        Ok(receiver)
+    }
+}
+
+async fn receive(
+    reply: Result<oneshot::Receiver<Reply>, Undelivered>,
+) -> Result<Reply, Undelivered> {
+    reply?.await.map_err(|_| Undelivered::Ended)
+}
+
+fn refuse(undelivered: Undelivered) -> Response {
+    let message = match undelivered {
+        Undelivered::Full => "the engine is too busy to answer; try again in a moment",
+        Undelivered::Ended => "the daemon is ending",
+    };
+    Response::Error {
+        message: message.to_owned(),
+    }
+}
+
+fn unexpected(reply: Result<Reply, Undelivered>) -> Response {
+    match reply {
+        Err(undelivered) => refuse(undelivered),
+        Ok(Reply::UnknownRouter { name, known }) => unknown(&name, &known),
+        Ok(Reply::Demoted(_) | Reply::Restored(_) | Reply::Reloaded(_)) => Response::Error {
+            message: "the engine answered something else; this is a bug".to_owned(),
+        },
+    }
+}
+
+fn unknown(name: &RouterName, known: &[RouterName]) -> Response {
+    let known: Vec<_> = known.iter().map(RouterName::as_str).collect();
+    Response::Error {
+        message: format!(
+            "there is no router `{name}` here; there are: {}",
+            known.join(", ")
+        ),
+    }
+}

@@ -1,0 +1,352 @@
+//! The engine's thread: drain inputs, ask the engine, do what it says.
+//!
+//! Owns the engine, its sockets, one timer. It waits for nobody: wishes for addresses, events and
+//! replies are left where others fetch them, and what does not fit is counted. It ends when the
+//! engine has handed everything over, or when epoll itself fails.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::EventFd;
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use tokio::sync::{mpsc, oneshot};
+
+use super::mailbox::{Message, Snapshot};
+use super::ports::Ports;
+use crate::config::InterfaceName;
+use crate::engine::command::{Reply, Token};
+use crate::engine::event::Event;
+use crate::engine::{Engine, Input, Outputs, SendAdvert};
+use crate::os::addresses::{self, Done, Wishes};
+use crate::os::links::Seen;
+use crate::os::packet_socket::AnnounceSocket;
+use crate::os::{OsError, clock};
+use crate::vrrp::times::Moment;
+
+const MAIL: u64 = 0;
+const TIMER: u64 = 1;
+const FIRST_PORT: u64 = 2;
+
+/// Messages taken in one round; adverts come first in the next.
+const MESSAGES_A_ROUND: usize = 256;
+/// Batches of frames taken from one socket in one round: a flood on one interface must not keep
+/// the others, or the deadlines, waiting.
+const BATCHES_A_ROUND: usize = 8;
+
+/// Everything the thread is given.
+pub(super) struct EngineThread {
+    engine: Engine,
+    receiver: Receiver<Message>,
+    wake: Arc<EventFd>,
+    epoll: Epoll,
+    timer: TimerFd,
+    armed: Option<Moment>,
+    ports: Ports,
+    topology: Vec<InterfaceName>,
+    announce: AnnounceSocket,
+    wishes: Wishes,
+    replies: HashMap<Token, oneshot::Sender<Reply>>,
+    next_token: u64,
+    events: mpsc::Sender<Event>,
+    lost: Arc<AtomicU64>,
+    outputs: Outputs,
+    failure: Option<OsError>,
+}
+
+impl EngineThread {
+    /// Opens what does not depend on an interface.
+    pub(super) fn open(
+        engine: Engine,
+        receiver: Receiver<Message>,
+        wake: Arc<EventFd>,
+        wishes: Wishes,
+        events: mpsc::Sender<Event>,
+        lost: Arc<AtomicU64>,
+    ) -> Result<Self, OsError> {
+        let failed = |error: Errno| OsError::new("set up the engine's timer", error);
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(failed)?;
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags).map_err(failed)?;
+        epoll
+            .add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, MAIL))
+            .map_err(failed)?;
+        epoll
+            .add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER))
+            .map_err(failed)?;
+        Ok(Self {
+            engine,
+            receiver,
+            wake,
+            epoll,
+            timer,
+            armed: None,
+            ports: Ports::new(FIRST_PORT),
+            topology: Vec::new(),
+            announce: AnnounceSocket::open()?,
+            wishes,
+            replies: HashMap::new(),
+            next_token: 0,
+            events,
+            lost,
+            outputs: Outputs::default(),
+            failure: None,
+        })
+    }
+
+    /// Runs until everything is handed over.
+    pub(super) fn run(mut self) -> Result<(), OsError> {
+        let mut ready = [EpollEvent::empty(); 64];
+        self.settle_all(clock::now());
+        while !self.engine.is_finished() {
+            self.arm();
+            let count = match self.epoll.wait(&mut ready, EpollTimeout::NONE) {
+                Ok(count) => count,
+                Err(Errno::EINTR) => 0,
+                Err(error) => return Err(OsError::new("wait for sockets", error)),
+            };
+            // Listen first: what was heard may move the deadlines that woke us (design §5).
+            for event in ready.iter().take(count) {
+                match event.data() {
+                    MAIL => self.mail(),
+                    TIMER => self.timer_fired(),
+                    key => self.port(key),
+                }
+            }
+            let now = clock::now();
+            self.engine.wake(now, &mut self.outputs);
+            self.dispatch(now);
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the timer to the engine's next deadline, on the absolute clock.
+    fn arm(&mut self) {
+        let next = self.engine.next_deadline();
+        if next == self.armed {
+            return;
+        }
+        self.armed = next;
+        let result = match next {
+            Some(deadline) => {
+                // Zero would switch the timer off.
+                let at = Duration::from_nanos(deadline.as_nanos().max(1));
+                let expiration = Expiration::OneShot(TimeSpec::from(at));
+                self.timer
+                    .set(expiration, TimerSetTimeFlags::TFD_TIMER_ABSTIME)
+            }
+            None => self.timer.unset(),
+        };
+        if let Err(error) = result {
+            self.failure = Some(OsError::new("set the engine's timer", error));
+        }
+    }
+
+    fn timer_fired(&mut self) {
+        // Armed again in any case: the engine says for when.
+        self.armed = None;
+        let _ = nix::unistd::read(&self.timer, &mut [0; 8]);
+    }
+
+    fn port(&mut self, key: u64) {
+        let Self {
+            engine,
+            ports,
+            outputs,
+            ..
+        } = self;
+        let Some((name, port)) = ports.open.iter_mut().find(|(_, port)| port.key == key) else {
+            return;
+        };
+        for _ in 0..BATCHES_A_ROUND {
+            let more = port.vrrp.receive(|packet, arrived| {
+                engine.handle(
+                    Input::Packet {
+                        interface: name,
+                        packet,
+                    },
+                    arrived,
+                    outputs,
+                );
+            });
+            // An error (the interface went down) is cleared by reading it; the link watch tells the rest.
+            if !matches!(more, Ok(true)) {
+                break;
+            }
+        }
+        let now = clock::now();
+        for _ in 0..BATCHES_A_ROUND {
+            let Some(heard) = port.arp.receive() else {
+                break;
+            };
+            let address = IpAddr::V4(heard.address);
+            engine.handle(
+                Input::Announcement {
+                    interface: name,
+                    address,
+                    hardware: heard.hardware,
+                },
+                now,
+                outputs,
+            );
+        }
+        self.dispatch(now);
+    }
+
+    fn mail(&mut self) {
+        let _ = self.wake.read();
+        for _ in 0..MESSAGES_A_ROUND {
+            let Ok(message) = self.receiver.try_recv() else {
+                return;
+            };
+            self.message(message);
+        }
+        // There may be more: come again.
+        let _ = self.wake.write(1);
+    }
+
+    fn message(&mut self, message: Message) {
+        let now = clock::now();
+        match message {
+            Message::Seen(Seen::Interface(name, state)) => {
+                self.ports.note(&name, state);
+                if self.topology.contains(&name) || self.engine.interfaces().contains(&name) {
+                    self.settle(&name, now);
+                }
+            }
+            Message::Seen(Seen::AddressGone(interface, address)) => {
+                self.handle(
+                    Input::AddressGone {
+                        interface: &interface,
+                        address,
+                    },
+                    now,
+                );
+            }
+            Message::Seen(Seen::Failed(error)) => self.failure = Some(error),
+            Message::Done(Done::Claimed(router, epoch)) => {
+                self.handle(Input::Claimed { router, epoch }, now);
+            }
+            Message::Done(Done::Failed(router, epoch, address, error)) => {
+                self.handle(
+                    Input::ClaimFailed {
+                        router,
+                        epoch,
+                        address,
+                        error: &error,
+                    },
+                    now,
+                );
+            }
+            Message::Done(Done::Released(router)) => self.handle(Input::Released { router }, now),
+            Message::Command(command, reply) => {
+                let token = Token(self.next_token);
+                self.next_token += 1;
+                self.replies.insert(token, reply);
+                self.handle(Input::Command(token, command), now);
+                self.settle_all(now);
+            }
+            Message::Status(reply) => {
+                let snapshot = Snapshot {
+                    routers: self.engine.status(now),
+                    drops: self.engine.drops(now),
+                };
+                // A client that is gone needs no answer.
+                let _ = reply.send(snapshot);
+            }
+            Message::Stop => self.handle(Input::Stop, now),
+        }
+        self.dispatch(now);
+    }
+
+    fn handle(&mut self, input: Input<'_>, now: Moment) {
+        self.engine.handle(input, now, &mut self.outputs);
+    }
+
+    /// The port of one interface, and the engine's knowledge of it.
+    fn settle(&mut self, name: &InterfaceName, now: Moment) {
+        let vrids = self.engine.vrids(name);
+        let state = self.ports.settle(name, &vrids, &self.epoll);
+        self.handle(Input::Interface { name, state }, now);
+    }
+
+    /// After a change of the configuration: the ports of all interfaces.
+    fn settle_all(&mut self, now: Moment) {
+        self.topology = self.engine.interfaces();
+        self.ports.keep_only(&self.topology);
+        for name in self.topology.clone() {
+            self.settle(&name, now);
+        }
+    }
+
+    /// Does what the engine wants: adverts first, at once; then what others do.
+    fn dispatch(&mut self, now: Moment) {
+        while !self.outputs.adverts.is_empty() {
+            let adverts = std::mem::take(&mut self.outputs.adverts);
+            self.send(&adverts, now);
+        }
+        if !self.outputs.wishes.is_empty() {
+            self.wishes.leave(self.outputs.wishes.drain(..));
+        }
+        for announce in self.outputs.announcements.drain(..) {
+            addresses::announce(&self.announce, &announce);
+        }
+        for (token, reply) in self.outputs.replies.drain(..) {
+            if let Some(sender) = self.replies.remove(&token) {
+                let _ = sender.send(reply);
+            }
+        }
+        for event in self.outputs.events.drain(..) {
+            if self.events.try_send(event).is_err() {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// All adverts of one interface in one call. Refusals go back to the engine before anything
+    /// else is done, so that a router that cannot speak claims nothing.
+    fn send(&mut self, adverts: &[SendAdvert], now: Moment) {
+        let mut refused = Vec::new();
+        for run in adverts.chunk_by(|a, b| a.interface == b.interface) {
+            let Some(index) = run.first().map(|advert| advert.interface) else {
+                continue;
+            };
+            let packets: Vec<&[u8]> = run.iter().map(|advert| &*advert.packet).collect();
+            match self
+                .ports
+                .open
+                .values()
+                .find(|port| port.vrrp.index() == index)
+            {
+                Some(port) => port.vrrp.send(&packets, |position, error| {
+                    refused.extend(
+                        run.get(position)
+                            .map(|advert| (advert.router, error.to_string())),
+                    );
+                }),
+                None => refused.extend(
+                    run.iter()
+                        .map(|advert| (advert.router, "its socket is closed".to_owned())),
+                ),
+            }
+        }
+        for (router, error) in refused {
+            self.handle(
+                Input::AdvertRefused {
+                    router,
+                    error: &error,
+                },
+                now,
+            );
+        }
+    }
+}

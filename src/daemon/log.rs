@@ -1,0 +1,80 @@
+//! Logs: one line a transition, with its cause; nothing an advert.
+//!
+//! Owns the set-up of `tracing` and the task that writes the engine's events. The engine leaves
+//! them in a bounded queue, so a log that blocks costs lines and nothing else.
+
+use std::io;
+
+use tokio::sync::mpsc::Receiver;
+use tracing::{info, warn};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, fmt};
+
+use crate::cli::terminal::wants_colour;
+use crate::cli::{LogFormat, LogLevel};
+use crate::engine::event::Event;
+
+/// Starts logging. Without a journal, `journald` falls back to text and says so.
+pub(super) fn start(format: LogFormat, level: LogLevel) {
+    let (layer, complaint) = layer(format);
+    // Fails only where a subscriber is set already, as in tests: that one is kept.
+    let _ = Registry::default()
+        .with(layer.with_filter(filter(level)))
+        .try_init();
+    if let Some(error) = complaint {
+        warn!("the journal cannot be reached ({error}): logging text to stderr");
+    }
+}
+
+fn layer(format: LogFormat) -> (Box<dyn Layer<Registry> + Send + Sync>, Option<io::Error>) {
+    let text = || {
+        fmt::layer()
+            .with_writer(io::stderr)
+            .with_target(false)
+            .with_ansi(wants_colour(&io::stderr()))
+            .boxed()
+    };
+    match format {
+        LogFormat::Text => (text(), None),
+        LogFormat::Json => (
+            fmt::layer()
+                .json()
+                .flatten_event(true)
+                .with_target(false)
+                .with_writer(io::stderr)
+                .boxed(),
+            None,
+        ),
+        LogFormat::Journald => match tracing_journald::layer() {
+            Ok(layer) => (
+                layer.with_syslog_identifier("buoy".to_owned()).boxed(),
+                None,
+            ),
+            Err(error) => (text(), Some(error)),
+        },
+    }
+}
+
+const fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}
+
+/// Writes events until the engine's thread has ended.
+pub(super) async fn write(mut events: Receiver<Event>) {
+    while let Some(event) = events.recv().await {
+        match (event.router(), event.is_warning()) {
+            (Some(router), true) => warn!(%router, "{event}"),
+            (Some(router), false) => info!(%router, "{event}"),
+            (None, true) => warn!("{event}"),
+            (None, false) => info!("{event}"),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The way into the engine's thread: a bounded queue and an eventfd that wakes it.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use tokio::sync::oneshot;
+
+use crate::engine::command::{Command, Reply};
+use crate::engine::status::{DropStatus, RouterStatus};
+use crate::os::{OsError, addresses, links};
+
+/// Messages that wait at most. Senders that may wait do; a control client is told to come again.
+const CAPACITY: usize = 1024;
+
+/// Something for the engine's thread.
+pub(super) enum Message {
+    /// From the link watch.
+    Seen(links::Seen),
+    /// From the address worker.
+    Done(addresses::Done),
+    /// From a control client.
+    Command(Command, oneshot::Sender<Reply>),
+    /// From a control client.
+    Status(oneshot::Sender<Snapshot>),
+    /// Hand over and end.
+    Stop,
+}
+
+/// What observers get.
+#[derive(Debug, Clone)]
+pub(super) struct Snapshot {
+    pub(super) routers: Vec<RouterStatus>,
+    pub(super) drops: Vec<DropStatus>,
+}
+
+/// Sends to the engine's thread.
+#[derive(Clone)]
+pub(super) struct Mailbox {
+    sender: SyncSender<Message>,
+    wake: Arc<EventFd>,
+}
+
+/// The engine's thread does not take messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Undelivered {
+    /// Too many wait already.
+    Full,
+    /// It has ended.
+    Ended,
+}
+
+impl Mailbox {
+    pub(super) fn open() -> Result<(Self, Receiver<Message>, Arc<EventFd>), OsError> {
+        let (sender, receiver) = sync_channel(CAPACITY);
+        let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
+            .map_err(|error| OsError::new("make an eventfd", error))?;
+        let wake = Arc::new(wake);
+        Ok((
+            Self {
+                sender,
+                wake: Arc::clone(&wake),
+            },
+            receiver,
+            wake,
+        ))
+    }
+
+    /// For threads that may wait.
+    pub(super) fn send(&self, message: Message) {
+        // When the engine's thread has ended, so does the process: nobody misses the message.
+        if self.sender.send(message).is_ok() {
+            self.ring();
+        }
+    }
+
+    /// For those who must not wait.
+    pub(super) fn try_send(&self, message: Message) -> Result<(), Undelivered> {
+        self.sender.try_send(message).map_err(|error| match error {
+            TrySendError::Full(_) => Undelivered::Full,
+            TrySendError::Disconnected(_) => Undelivered::Ended,
+        })?;
+        self.ring();
+        Ok(())
+    }
+
+    fn ring(&self) {
+        // Fails only when the counter is at its end, and then the thread is awake anyway.
+        let _ = self.wake.write(1);
+    }
+}

@@ -1,0 +1,150 @@
+//! Where one router lives, and what keeps it from living there.
+//!
+//! Owns the faults: an interface that is missing, without carrier or without an address, adverts
+//! that the kernel refuses (RFC 9568 §6.4 with P61, design §5). A fault puts the router into
+//! Initialize, bears a reason, and ends by itself.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::Router;
+use crate::engine::command::HandoverOutcome;
+use crate::engine::event::Event;
+use crate::engine::interface::{InterfaceState, LinkState};
+use crate::engine::outputs::Outputs;
+use crate::vrrp::Role;
+use crate::vrrp::announce::HardwareAddress;
+use crate::vrrp::election::Cause;
+use crate::vrrp::times::Moment;
+
+/// So many adverts in a row that the kernel refuses make a fault (design §5).
+const REFUSALS: u32 = 3;
+
+/// Where the router lives while its interface can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) index: u32,
+    pub(super) hardware: HardwareAddress,
+    pub(super) local: IpAddr,
+}
+
+impl Router {
+    /// The interface, or what of it this router needs, changed (P61).
+    pub(in crate::engine) fn interface_changed(
+        &mut self,
+        state: Option<&InterfaceState>,
+        virtual_addresses: &[IpAddr],
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        let name = &self.config.interface;
+        let Some(state) = state else {
+            return self.fail(format!("waiting for {name}"), now, outputs);
+        };
+        if let Some(problem) = &state.problem {
+            return self.fail(format!("{name}: {problem}"), now, outputs);
+        }
+        let Some(local) = state.primary_ipv4(virtual_addresses) else {
+            return self.fail(
+                format!("{name}: no IPv4 address of its own to advertise from"),
+                now,
+                outputs,
+            );
+        };
+        if self.place.is_some_and(|place| place.index != state.index) {
+            self.fail(format!("{name} was made anew"), now, outputs);
+        }
+        let place = Place {
+            index: state.index,
+            hardware: state.hardware,
+            local: IpAddr::V4(local),
+        };
+        let moved = self.place.replace(place) != Some(place);
+        match state.link {
+            LinkState::Up => {
+                if moved {
+                    self.reconfigure(now, outputs);
+                }
+                self.path_is_up(moved, now, outputs);
+            }
+            LinkState::NoCarrier | LinkState::Down if self.election.role() == Role::Initialize => {
+                let what = if state.link == LinkState::Down {
+                    "switched off"
+                } else {
+                    "no carrier"
+                };
+                let reason = format!("{}: {what}", self.config.interface);
+                self.fail(reason, now, outputs);
+            }
+            LinkState::NoCarrier | LinkState::Down => {
+                self.outage_since.get_or_insert(now);
+            }
+        }
+    }
+
+    fn path_is_up(&mut self, moved: bool, now: Moment, outputs: &mut Outputs) {
+        let outage = self.outage_since.take();
+        if self.election.role() == Role::Initialize {
+            if self.retry_at.is_none() {
+                self.start(now, outputs);
+            }
+        } else if outage.is_some() {
+            let actions = self.election.path_restored(now);
+            self.apply(actions, now, outputs);
+        } else if moved && self.election.role() == Role::Active {
+            self.claim(now, outputs);
+        }
+    }
+
+    pub(super) fn start(&mut self, now: Moment, outputs: &mut Outputs) {
+        if self.ending || self.place.is_none() {
+            return;
+        }
+        self.fault = None;
+        self.reconfigure(now, outputs);
+        let actions = self.election.startup(now);
+        self.apply(actions, now, outputs);
+    }
+
+    /// Takes no part from now on, for this reason.
+    pub(super) fn fail(&mut self, reason: String, now: Moment, outputs: &mut Outputs) {
+        self.outage_since = None;
+        self.retry_at = None;
+        self.place = None;
+        if self.fault.as_ref() != Some(&reason) {
+            outputs.events.push(Event::Fault {
+                router: self.config.name.clone(),
+                reason: reason.clone(),
+            });
+            self.fault = Some(reason.clone());
+        }
+        let actions = self.election.fail(Cause::Fault(reason.clone()));
+        self.apply(actions, now, outputs);
+        if self.handover.take().is_some() || self.holding.is_some() {
+            self.release(HandoverOutcome::Interrupted { by: reason }, now, outputs);
+        }
+    }
+
+    /// The kernel refused our last advert.
+    pub(in crate::engine) fn advert_refused(
+        &mut self,
+        error: &str,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        self.counters.adverts_refused += 1;
+        self.refusals += 1;
+        self.last_refused = true;
+        if self.refusals >= REFUSALS && self.election.role() == Role::Active {
+            let place = self.place;
+            self.fail(
+                format!("cannot send adverts on {}: {error}", self.config.interface),
+                now,
+                outputs,
+            );
+            // Nobody tells when a firewall rule goes, so it is tried again.
+            self.place = place;
+            self.retry_at = Some(now + self.patience().max(Duration::from_secs(1)));
+        }
+    }
+}

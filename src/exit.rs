@@ -1,0 +1,138 @@
+//! The exit codes, and the one error that ends a command.
+//!
+//! Owns [`Exit`], the numbers that scripts rely on, and [`Failure`], everything that can end a
+//! command of the binary. `main` prints a failure once and exits with its code.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use crate::control::client::ClientError;
+use crate::{daemon, demo, release};
+
+/// How the binary ends. The numbers are those of `sysexits.h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done.
+    Fine,
+    /// 1: a step of the demo cost more than the protocol allows.
+    Beyond,
+    /// 64: arguments that make no sense, a router that does not exist.
+    Usage,
+    /// 69: the daemon is not reachable, or could not do what was asked.
+    Unreachable,
+    /// 70: a bug in buoy.
+    Bug,
+    /// 77: a capability or a permission is missing.
+    MissingCapability,
+    /// 78: the configuration file is missing or wrong.
+    Configuration,
+    /// 130: the demo was interrupted.
+    Interrupted,
+}
+
+impl Exit {
+    /// The number.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Fine => 0,
+            Self::Beyond => 1,
+            Self::Usage => 64,
+            Self::Unreachable => 69,
+            Self::Bug => 70,
+            Self::MissingCapability => 77,
+            Self::Configuration => 78,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// What ended a command. [`fmt::Display`] gives whole sentences, one or more lines.
+#[derive(Debug)]
+pub enum Failure {
+    /// The arguments name something that does not exist.
+    Usage(String),
+    /// The daemon was not reached or not understood.
+    Client {
+        /// Why.
+        error: ClientError,
+        /// What the kernel holds of buoy's addresses all the same, a line each.
+        leftovers: Vec<String>,
+    },
+    /// The daemon answered that it could not do it.
+    Refused(String),
+    /// The configuration file: all its problems, already laid out.
+    Configuration(String),
+    /// A result could not be written to stdout.
+    Output(io::Error),
+    /// `run` ended.
+    Daemon(daemon::Error),
+    /// `release` ended.
+    Release(release::Error),
+    /// `demo` ended.
+    Demo(demo::Error),
+}
+
+impl Failure {
+    /// The code to exit with.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            Self::Client { error, .. } => match error {
+                ClientError::PermissionDenied { .. } => Exit::MissingCapability,
+                ClientError::NotRunning { .. }
+                | ClientError::TimedOut { .. }
+                | ClientError::HungUp { .. }
+                | ClientError::Declined { .. }
+                | ClientError::Protocol { .. }
+                | ClientError::Connection { .. } => Exit::Unreachable,
+            },
+            Self::Refused(_) | Self::Output(_) => Exit::Unreachable,
+            Self::Configuration(_) => Exit::Configuration,
+            Self::Daemon(error) => error.exit_code(),
+            Self::Release(error) => error.exit_code(),
+            Self::Demo(error) => error.exit_code(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(message) | Self::Refused(message) => write!(f, "buoy: {message}"),
+            Self::Client { error, leftovers } => {
+                write!(f, "buoy: {error}")?;
+                if !leftovers.is_empty() {
+                    write!(f, "\nthe kernel holds these addresses with buoy's mark:")?;
+                }
+                leftovers
+                    .iter()
+                    .try_for_each(|line| write!(f, "\n  {line}"))
+            }
+            Self::Configuration(problems) => f.write_str(problems.trim_end()),
+            Self::Output(error) => write!(f, "buoy: cannot write to stdout: {error}"),
+            Self::Daemon(error) => write!(f, "buoy: {error}"),
+            Self::Release(error) => write!(f, "buoy: {error}"),
+            Self::Demo(error) => write!(f, "buoy: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::Client {
+            error,
+            leftovers: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Ring 3: the only place that touches Linux.
+//!
+//! Owns clocks, sockets, netlink and files. Called by the daemon, the commands and the demo.
+//! Failures are [`OsError`]: what was tried, on what, and the kernel's reason.
+
+pub mod addresses;
+pub mod capabilities;
+pub mod clock;
+pub mod lab;
+pub mod links;
+pub mod netlink;
+pub mod packet_socket;
+pub mod state;
+pub mod sysctl;
+pub mod vrrp_socket;
+
+use std::fmt;
+use std::io;
+
+/// Something the kernel refused.
+#[derive(Debug)]
+pub struct OsError {
+    what: String,
+    source: io::Error,
+}
+
+impl OsError {
+    /// `what` completes the sentence "cannot ...".
+    pub fn new(what: impl Into<String>, source: impl Into<io::Error>) -> Self {
+        Self {
+            what: what.into(),
+            source: source.into(),
+        }
+    }
+
+    /// The kernel's reason.
+    #[must_use]
+    pub const fn reason(&self) -> &io::Error {
+        &self.source
+    }
+}
+
+impl fmt::Display for OsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {}: {}", self.what, self.source)
+    }
+}
+
+impl std::error::Error for OsError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}

@@ -1,0 +1,396 @@
+//! The address worker: makes the kernel hold what the engine wishes for.
+//!
+//! Owns a thread, its netlink socket and the list of what was put on which interface. The engine's
+//! thread leaves the latest [`Wish`] of each router in [`Wishes`]; the worker takes all there are,
+//! does them in one batch, announces each new claim at once, and reports. It may wait for the
+//! kernel's locks as long as it likes: nobody waits for it. An address that the kernel refuses is
+//! reported and tried again with the next renewal.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use rtnetlink::packet_route::address::{
+    AddressAttribute, AddressFlags, AddressHeader, AddressMessage, AddressProtocol, CacheInfo,
+};
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::OsError;
+use super::netlink::{MARK, Netlink};
+use super::packet_socket::AnnounceSocket;
+use crate::config::VirtualAddress;
+use crate::engine::{Announce, Hold, RouterId, Wish};
+use crate::vrrp::announce::gratuitous_arp;
+
+/// The latest wish of each router that was not taken yet.
+#[derive(Debug, Default, Clone)]
+pub struct Wishes(Arc<(Mutex<Latest>, Condvar)>);
+
+type Latest = BTreeMap<RouterId, Option<Hold>>;
+
+impl Wishes {
+    /// Leaves wishes; an older one of the same router is forgotten.
+    pub fn leave(&self, wishes: impl Iterator<Item = Wish>) {
+        let (latest, news) = &*self.0;
+        let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.extend(wishes.map(|wish| (wish.router, wish.hold)));
+        news.notify_one();
+    }
+
+    fn take(&self) -> Latest {
+        let (latest, news) = &*self.0;
+        let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+        while latest.is_empty() {
+            latest = news.wait(latest).unwrap_or_else(PoisonError::into_inner);
+        }
+        std::mem::take(&mut *latest)
+    }
+}
+
+/// What became of a wish.
+#[derive(Debug)]
+pub enum Done {
+    /// Every address is held, and announced if the claim was new.
+    Claimed(RouterId, u64),
+    /// The kernel refused one.
+    Failed(RouterId, u64, VirtualAddress, String),
+    /// Nothing of this router is on any interface.
+    Released(RouterId),
+}
+
+/// The worker's state.
+pub struct Worker {
+    netlink: Netlink,
+    announce: AnnounceSocket,
+    installed: BTreeMap<RouterId, Installed>,
+}
+
+#[derive(Debug, Clone)]
+struct Installed {
+    hold: Hold,
+    /// Stood there before us and are not ours to renew or to remove.
+    foreign: BTreeSet<VirtualAddress>,
+    failing: bool,
+}
+
+/// What one request of a batch is for.
+enum Purpose {
+    Add(RouterId, VirtualAddress),
+    Remove,
+}
+
+impl Worker {
+    /// Opens its sockets.
+    ///
+    /// # Errors
+    /// The one that the kernel refused.
+    pub fn open() -> Result<Self, OsError> {
+        Ok(Self {
+            netlink: Netlink::open()?,
+            announce: AnnounceSocket::open()?,
+            installed: BTreeMap::new(),
+        })
+    }
+
+    /// Works until the process ends.
+    pub fn run(mut self, wishes: &Wishes, mut report: impl FnMut(Done)) {
+        loop {
+            self.fulfil(wishes.take(), &mut report);
+        }
+    }
+
+    fn fulfil(&mut self, wishes: Latest, report: &mut impl FnMut(Done)) {
+        let before = self.installed.clone();
+        for (router, hold) in &wishes {
+            self.enter(*router, hold.as_ref());
+        }
+        let (purposes, requests): (Vec<_>, Vec<_>) =
+            self.requests(&wishes, &before).into_iter().unzip();
+        let mut refusals: BTreeMap<RouterId, Vec<(VirtualAddress, String)>> = BTreeMap::new();
+        let refused = match self.netlink.batch(requests) {
+            Ok(refused) => refused,
+            // Nothing is known; the next renewal tries everything again, on a new socket.
+            Err(error) => {
+                self.reopen();
+                let lost = |position| (position, std::io::Error::other(error.to_string()));
+                (0..purposes.len()).map(lost).collect()
+            }
+        };
+        for (position, error) in refused {
+            if let Some(Purpose::Add(router, address)) = purposes.get(position) {
+                let installed = self.installed.get_mut(router);
+                if let Some(installed) =
+                    installed.filter(|installed| is_foreign(&installed.hold, &error))
+                {
+                    installed.foreign.insert(*address);
+                } else {
+                    refusals
+                        .entry(*router)
+                        .or_default()
+                        .push((*address, error.to_string()));
+                }
+            }
+        }
+        for (router, hold) in wishes {
+            let refusals = refusals.remove(&router).unwrap_or_default();
+            let is_new = hold.as_ref().is_some_and(|hold| {
+                before
+                    .get(&router)
+                    .is_none_or(|old| old.hold.epoch != hold.epoch)
+            });
+            self.conclude(router, hold, is_new, refusals, report);
+        }
+    }
+
+    fn enter(&mut self, router: RouterId, hold: Option<&Hold>) {
+        let Some(hold) = hold else {
+            self.installed.remove(&router);
+            return;
+        };
+        let old = self.installed.remove(&router);
+        let same_place = old.filter(|old| old.hold.interface == hold.interface);
+        let (foreign, failing) =
+            same_place.map_or_else(Default::default, |old| (old.foreign, old.failing));
+        self.installed.insert(
+            router,
+            Installed {
+                hold: hold.clone(),
+                foreign,
+                failing,
+            },
+        );
+    }
+
+    /// Additions and renewals first, removals last: an address that moves from one router to
+    /// another is never off.
+    fn requests(
+        &self,
+        wishes: &Latest,
+        before: &BTreeMap<RouterId, Installed>,
+    ) -> Vec<(Purpose, (RouteNetlinkMessage, u16))> {
+        let mut requests = Vec::new();
+        for (router, hold) in wishes {
+            let Some(hold) = hold else { continue };
+            let foreign = self
+                .installed
+                .get(router)
+                .map(|installed| &installed.foreign);
+            for address in hold
+                .addresses
+                .iter()
+                .filter(|address| foreign.is_none_or(|foreign| !foreign.contains(address)))
+            {
+                let already = before
+                    .get(router)
+                    .is_some_and(|old| holds(old, hold.interface, *address));
+                let flags = if hold.replace || already {
+                    NLM_F_CREATE | NLM_F_REPLACE
+                } else {
+                    NLM_F_CREATE | NLM_F_EXCL
+                };
+                let request = RouteNetlinkMessage::NewAddress(lease(hold, *address));
+                requests.push((Purpose::Add(*router, *address), (request, flags)));
+            }
+        }
+        for router in wishes.keys() {
+            let Some(old) = before.get(router) else {
+                continue;
+            };
+            for address in old
+                .hold
+                .addresses
+                .iter()
+                .filter(|address| !old.foreign.contains(address))
+            {
+                let still = self
+                    .installed
+                    .values()
+                    .any(|other| holds(other, old.hold.interface, *address));
+                if !still {
+                    let request =
+                        RouteNetlinkMessage::DelAddress(message(old.hold.interface, *address));
+                    requests.push((Purpose::Remove, (request, 0)));
+                }
+            }
+        }
+        requests
+    }
+
+    fn conclude(
+        &mut self,
+        router: RouterId,
+        hold: Option<Hold>,
+        is_new: bool,
+        refusals: Vec<(VirtualAddress, String)>,
+        report: &mut impl FnMut(Done),
+    ) {
+        let Some(hold) = hold else {
+            return report(Done::Released(router));
+        };
+        let was_failing = self
+            .installed
+            .get(&router)
+            .is_some_and(|installed| installed.failing);
+        if let Some(installed) = self.installed.get_mut(&router) {
+            installed.failing = !refusals.is_empty();
+        }
+        if is_new || was_failing {
+            let refused: BTreeSet<_> = refusals.iter().map(|(address, _)| *address).collect();
+            let announced = hold
+                .addresses
+                .iter()
+                .filter(|address| !refused.contains(address))
+                .copied()
+                .collect();
+            announce(
+                &self.announce,
+                &Announce {
+                    interface: hold.interface,
+                    hardware: hold.hardware,
+                    addresses: announced,
+                },
+            );
+            report(Done::Claimed(router, hold.epoch));
+        }
+        for (address, error) in refusals {
+            report(Done::Failed(router, hold.epoch, address, error));
+        }
+    }
+
+    fn reopen(&mut self) {
+        if let Ok(netlink) = Netlink::open() {
+            self.netlink = netlink;
+        }
+    }
+}
+
+/// Sends one gratuitous ARP for each address. What the kernel does not take is made good by the
+/// repeats, which come at their times whatever happens here.
+pub fn announce(socket: &AnnounceSocket, announce: &Announce) {
+    let frame = |address: &VirtualAddress| match address.ip() {
+        IpAddr::V4(ip) => Some(gratuitous_arp(ip, announce.hardware)),
+        IpAddr::V6(_) => None,
+    };
+    let frames: Vec<_> = announce.addresses.iter().filter_map(frame).collect();
+    let _ = socket.send(announce.interface, &frames);
+}
+
+fn holds(installed: &Installed, interface: u32, address: VirtualAddress) -> bool {
+    installed.hold.interface == interface && installed.hold.addresses.contains(&address)
+}
+
+/// The owner's own address stands there already.
+fn is_foreign(hold: &Hold, error: &std::io::Error) -> bool {
+    !hold.replace && error.kind() == std::io::ErrorKind::AlreadyExists
+}
+
+fn message(interface: u32, address: VirtualAddress) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header = AddressHeader {
+        family: match address.ip() {
+            IpAddr::V4(_) => AddressFamily::Inet,
+            IpAddr::V6(_) => AddressFamily::Inet6,
+        },
+        prefix_len: address.prefix_length(),
+        index: interface,
+        ..AddressHeader::default()
+    };
+    message
+        .attributes
+        .push(AddressAttribute::Local(address.ip()));
+    message
+        .attributes
+        .push(AddressAttribute::Address(address.ip()));
+    message
+}
+
+/// An address with a lifetime: valid for the lease, preferred never, so that it is no source of
+/// connections that we open (design §7).
+fn lease(hold: &Hold, address: VirtualAddress) -> AddressMessage {
+    let mut message = message(hold.interface, address);
+    let mut lifetime = CacheInfo::default();
+    lifetime.ifa_valid = hold.lease;
+    lifetime.ifa_preferred = 0;
+    message
+        .attributes
+        .push(AddressAttribute::CacheInfo(lifetime));
+    message
+        .attributes
+        .push(AddressAttribute::Protocol(AddressProtocol::from(MARK)));
+    if address.ip().is_ipv6() {
+        // P80: duplicate address detection would make the address wait.
+        message
+            .attributes
+            .push(AddressAttribute::Flags(AddressFlags::Nodad));
+    }
+    message
+}
+
+/// Removes leases: by their mark, and by the list of what may have been put on an interface.
+/// Only addresses with a lifetime are removed; a permanent one is somebody else's.
+///
+/// # Errors
+/// The kernel's, for the first address that stayed.
+pub fn remove_leases(
+    mut ours: impl FnMut(&super::netlink::Address) -> bool,
+) -> Result<Vec<VirtualAddress>, OsError> {
+    let mut netlink = Netlink::open()?;
+    let found: Vec<_> = super::netlink::addresses(&mut netlink)?
+        .into_iter()
+        .filter(|address| address.valid.is_some() && ours(address))
+        .filter_map(|found| found.address.map(|address| (found.interface, address)))
+        .collect();
+    let request = |(interface, address): &(u32, VirtualAddress)| {
+        (
+            RouteNetlinkMessage::DelAddress(message(*interface, *address)),
+            0,
+        )
+    };
+    let refused = netlink.batch(found.iter().map(request).collect())?;
+    // One that ran out in between is gone as well.
+    let stayed = refused
+        .into_iter()
+        .find(|(_, error)| error.raw_os_error() != Some(nix::libc::EADDRNOTAVAIL));
+    match stayed.and_then(|(position, error)| Some((found.get(position)?, error))) {
+        Some(((_, address), error)) => Err(OsError::new(format!("remove {address}"), error)),
+        None => Ok(found.into_iter().map(|(_, address)| address).collect()),
+    }
+}
+
+/// An address that bears our mark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Name of its interface.
+    pub interface: String,
+    /// The address.
+    pub address: VirtualAddress,
+    /// Seconds until the kernel takes it away; `None`: never.
+    pub valid: Option<u32>,
+}
+
+/// What the kernel holds with our mark in this network namespace, whichever daemon put it there.
+/// Needs no capability. Kernels before 5.18 know no mark and show nothing.
+///
+/// # Errors
+/// The kernel does not answer.
+pub fn held() -> Result<Vec<Held>, OsError> {
+    let mut netlink = Netlink::open()?;
+    let links = super::netlink::links(&mut netlink)?;
+    let name = |index: u32| {
+        let link = links.iter().find(|link| link.index == index);
+        link.map_or_else(|| format!("interface {index}"), |link| link.name.clone())
+    };
+    let found = super::netlink::addresses(&mut netlink)?;
+    let held = found
+        .into_iter()
+        .filter(|found| found.marked)
+        .filter_map(|found| {
+            Some(Held {
+                interface: name(found.interface),
+                address: found.address?,
+                valid: found.valid,
+            })
+        });
+    Ok(held.collect())
+}

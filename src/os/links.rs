@@ -1,0 +1,158 @@
+//! The watch on interfaces and their addresses.
+//!
+//! Owns a thread with a netlink subscription and a table of what it learned. The daemon starts it
+//! and gives it a function to report to; it reports each interface whose state changed, and each
+//! of our addresses that went. When the kernel dropped notices (ENOBUFS) everything is read anew.
+//! If the socket itself fails, the report is the end of the watch, and of the daemon.
+
+use std::collections::BTreeMap;
+
+use rtnetlink::constants::{RTMGRP_IPV4_IFADDR, RTMGRP_LINK};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+
+use super::OsError;
+use super::netlink::{self, Address, Link, Netlink, Notices};
+use crate::config::InterfaceName;
+use crate::engine::interface::{InterfaceAddress, InterfaceState, LinkState};
+
+/// What the watch saw.
+#[derive(Debug)]
+pub enum Seen {
+    /// An interface appeared, changed or (`None`) went.
+    Interface(InterfaceName, Option<InterfaceState>),
+    /// An address of ours went from this interface.
+    AddressGone(InterfaceName, std::net::IpAddr),
+    /// The watch is over.
+    Failed(OsError),
+}
+
+#[derive(Default)]
+struct Table {
+    links: BTreeMap<u32, Link>,
+    /// By interface, in the kernel's order. Our own floating addresses are left out.
+    addresses: BTreeMap<u32, Vec<InterfaceAddress>>,
+    reported: BTreeMap<InterfaceName, InterfaceState>,
+}
+
+/// Reports everything there is, then every change, until the process ends.
+pub fn watch(mut report: impl FnMut(Seen)) {
+    if let Err(error) = run(&mut report) {
+        report(Seen::Failed(error));
+    }
+}
+
+fn run(report: &mut impl FnMut(Seen)) -> Result<(), OsError> {
+    // Subscribed before the dump, so that nothing falls between the two.
+    let mut notices = Netlink::subscribe(RTMGRP_LINK | RTMGRP_IPV4_IFADDR)?;
+    let mut requests = Netlink::open()?;
+    let mut table = Table::read(&mut requests, Table::default())?;
+    table.report(report);
+    loop {
+        match notices.notices()? {
+            Notices::Lost => table = Table::read(&mut requests, table)?,
+            Notices::Messages(messages) => {
+                for message in messages {
+                    if let Some(gone) = table.take(&message) {
+                        report(gone);
+                    }
+                }
+            }
+        }
+        table.report(report);
+    }
+}
+
+impl Table {
+    fn read(netlink: &mut Netlink, old: Self) -> Result<Self, OsError> {
+        let mut table = Self {
+            reported: old.reported,
+            ..Self::default()
+        };
+        for link in netlink::links(netlink)? {
+            table.links.insert(link.index, link);
+        }
+        for address in netlink::addresses(netlink)? {
+            table.add(&address);
+        }
+        Ok(table)
+    }
+
+    fn add(&mut self, address: &Address) {
+        // The renewal of a lease is no change.
+        if !address.marked {
+            let list = self.addresses.entry(address.interface).or_default();
+            let new = InterfaceAddress {
+                ip: address.ip,
+                secondary: address.secondary,
+            };
+            match list.iter_mut().find(|known| known.ip == new.ip) {
+                Some(known) => *known = new,
+                None => list.push(new),
+            }
+        }
+    }
+
+    fn take(&mut self, message: &RouteNetlinkMessage) -> Option<Seen> {
+        match message {
+            RouteNetlinkMessage::NewLink(message) => {
+                let link = Link::read(message)?;
+                self.links.insert(link.index, link);
+            }
+            RouteNetlinkMessage::DelLink(message)
+                // A port that leaves its bridge is reported with this message too, but stays.
+                if message.header.interface_family == rtnetlink::packet_route::AddressFamily::Unspec
+                => {
+                    self.links.remove(&message.header.index);
+                    self.addresses.remove(&message.header.index);
+                }
+            RouteNetlinkMessage::NewAddress(message) => self.add(&Address::read(message)?),
+            RouteNetlinkMessage::DelAddress(message) => {
+                let address = Address::read(message)?;
+                if address.marked {
+                    let link = self.links.get(&address.interface)?;
+                    return Some(Seen::AddressGone(
+                        InterfaceName::new(&link.name)?,
+                        address.ip,
+                    ));
+                }
+                if let Some(list) = self.addresses.get_mut(&address.interface) {
+                    list.retain(|known| known.ip != address.ip);
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn report(&mut self, report: &mut impl FnMut(Seen)) {
+        let mut now = BTreeMap::new();
+        for link in self.links.values() {
+            if let Some(name) = InterfaceName::new(&link.name) {
+                now.insert(name, self.state(link));
+            }
+        }
+        for name in self.reported.keys().filter(|name| !now.contains_key(*name)) {
+            report(Seen::Interface(name.clone(), None));
+        }
+        for (name, state) in &now {
+            if self.reported.get(name) != Some(state) {
+                report(Seen::Interface(name.clone(), Some(state.clone())));
+            }
+        }
+        self.reported = now;
+    }
+
+    fn state(&self, link: &Link) -> InterfaceState {
+        InterfaceState {
+            index: link.index,
+            hardware: link.hardware,
+            link: match (link.up, link.carrier) {
+                (true, true) => LinkState::Up,
+                (true, false) => LinkState::NoCarrier,
+                (false, _) => LinkState::Down,
+            },
+            addresses: self.addresses.get(&link.index).cloned().unwrap_or_default(),
+            problem: None,
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! Blocking rtnetlink: dumps, notifications, and batches with one answer.
+//!
+//! Owns the socket and the framing; rtnetlink's types own the messages. Called by threads that may
+//! wait: the address worker, the link watch, the commands. A request that the kernel refuses is an
+//! error of that request; a socket that fails is an [`OsError`].
+
+use std::io;
+
+use rtnetlink::packet_core::{
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
+};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage, AddressProtocol};
+use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage};
+use rtnetlink::sys::protocols::NETLINK_ROUTE;
+use rtnetlink::sys::{Socket, SocketAddr};
+
+use super::OsError;
+use crate::config::VirtualAddress;
+use crate::vrrp::announce::HardwareAddress;
+
+/// Requests that go to the kernel in one call. Their answers must fit its receive buffer.
+const BATCH: usize = 128;
+
+/// One socket of `NETLINK_ROUTE`.
+pub struct Netlink {
+    socket: Socket,
+    sequence: u32,
+}
+
+/// What [`Netlink::notices`] found.
+pub enum Notices {
+    /// What happened, in order.
+    Messages(Vec<RouteNetlinkMessage>),
+    /// The kernel dropped some (ENOBUFS): everything has to be read anew.
+    Lost,
+}
+
+impl Netlink {
+    /// For requests.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open() -> Result<Self, OsError> {
+        Self::bind(0)
+    }
+
+    /// For notifications of these groups (a bit mask of `RTMGRP_`).
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn subscribe(groups: u32) -> Result<Self, OsError> {
+        Self::bind(groups)
+    }
+
+    fn bind(groups: u32) -> Result<Self, OsError> {
+        let open = || -> io::Result<Socket> {
+            let mut socket = Socket::new(NETLINK_ROUTE)?;
+            socket.bind(&SocketAddr::new(0, groups))?;
+            // Refusals need not repeat the request.
+            socket.set_cap_ack(true)?;
+            // As much as the kernel grants; losing notices is handled, but costs a dump.
+            let _ = socket.set_rx_buf_sz(1_u32 << 20);
+            Ok(socket)
+        };
+        open()
+            .map(|socket| Self {
+                socket,
+                sequence: 0,
+            })
+            .map_err(|error| OsError::new("open a netlink socket", error))
+    }
+
+    /// All objects of the request's kind. Objects that cannot be parsed are left out.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn dump(
+        &mut self,
+        request: RouteNetlinkMessage,
+    ) -> Result<Vec<RouteNetlinkMessage>, OsError> {
+        let failed = |error: io::Error| {
+            OsError::new("ask the kernel for its interfaces and addresses", error)
+        };
+        self.sequence += 1;
+        let bytes = frame(request, NLM_F_REQUEST | NLM_F_DUMP, self.sequence);
+        self.socket.send(&bytes, 0).map_err(failed)?;
+        let mut found = Vec::new();
+        loop {
+            for payload in self.receive().map_err(failed)? {
+                match payload {
+                    (_, NetlinkPayload::InnerMessage(message)) => found.push(message),
+                    (_, NetlinkPayload::Error(error)) => return Err(failed(error.to_io())),
+                    (_, NetlinkPayload::Done(_)) => return Ok(found),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Does all requests, in order, each with its flags, and reports the positions of those that
+    /// the kernel refused. One answer for many: only refusals are answered, and the last request.
+    ///
+    /// # Errors
+    /// The socket's; then it is not known which requests were done.
+    pub fn batch(
+        &mut self,
+        requests: Vec<(RouteNetlinkMessage, u16)>,
+    ) -> Result<Vec<(usize, io::Error)>, OsError> {
+        let failed = |error: io::Error| OsError::new("change addresses", error);
+        let mut refused = Vec::new();
+        let mut requests = requests.into_iter().enumerate().peekable();
+        while requests.peek().is_some() {
+            let first = self.sequence + 1;
+            let mut start = 0;
+            let mut bytes = Vec::new();
+            for (count, (position, (request, flags))) in requests.by_ref().take(BATCH).enumerate() {
+                start = position - count;
+                self.sequence += 1;
+                bytes.extend(frame(request, NLM_F_REQUEST | flags, self.sequence));
+            }
+            let last = self.sequence;
+            acknowledge_last(&mut bytes, last - first);
+            self.socket.send(&bytes, 0).map_err(failed)?;
+            let mut answered = false;
+            while !answered {
+                for (sequence, payload) in self.receive().map_err(failed)? {
+                    let NetlinkPayload::Error(error) = payload else {
+                        continue;
+                    };
+                    if error.code.is_some() {
+                        refused
+                            .push((start + sequence.wrapping_sub(first) as usize, error.to_io()));
+                    }
+                    answered |= sequence == last;
+                }
+            }
+        }
+        Ok(refused)
+    }
+
+    /// Waits for notifications.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn notices(&mut self) -> Result<Notices, OsError> {
+        match self.receive() {
+            Ok(payloads) => {
+                let inner = payloads
+                    .into_iter()
+                    .filter_map(|(_, payload)| match payload {
+                        NetlinkPayload::InnerMessage(message) => Some(message),
+                        _ => None,
+                    });
+                Ok(Notices::Messages(inner.collect()))
+            }
+            Err(error) if error.raw_os_error() == Some(nix::libc::ENOBUFS) => Ok(Notices::Lost),
+            Err(error) => Err(OsError::new("watch interfaces and addresses", error)),
+        }
+    }
+
+    /// One datagram's messages with their sequence numbers; what cannot be parsed is left out.
+    fn receive(&self) -> io::Result<Vec<(u32, NetlinkPayload<RouteNetlinkMessage>)>> {
+        let bytes = loop {
+            match self.socket.recv_from_full() {
+                Ok((bytes, _)) => break bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        };
+        let mut payloads = Vec::new();
+        let mut rest = bytes.as_slice();
+        while let Some(length) = rest
+            .first_chunk()
+            .map(|length: &[u8; 4]| u32::from_ne_bytes(*length) as usize)
+        {
+            let Some(message) = rest.get(..length).filter(|message| message.len() >= 16) else {
+                break;
+            };
+            if let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(message) {
+                payloads.push((message.header.sequence_number, message.payload));
+            }
+            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        }
+        Ok(payloads)
+    }
+}
+
+fn frame(request: RouteNetlinkMessage, flags: u16, sequence: u32) -> Vec<u8> {
+    let mut message = NetlinkMessage::from(request);
+    message.header.flags = flags;
+    message.header.sequence_number = sequence;
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len().next_multiple_of(4)];
+    message.serialize(&mut bytes);
+    bytes
+}
+
+/// Sets `NLM_F_ACK` on the message that is `skip` messages into `bytes`.
+fn acknowledge_last(bytes: &mut [u8], skip: u32) {
+    let mut offset = 0;
+    for _ in 0..skip {
+        let length = bytes
+            .get(offset..)
+            .and_then(<[u8]>::first_chunk)
+            .map_or(0, |length: &[u8; 4]| u32::from_ne_bytes(*length));
+        offset += (length as usize).next_multiple_of(4);
+    }
+    if let Some([low, high]) = bytes.get_mut(offset + 6..offset + 8) {
+        let flags = u16::from_ne_bytes([*low, *high]) | NLM_F_ACK;
+        [*low, *high] = flags.to_ne_bytes();
+    }
+}
+
+/// The mark of our addresses (`IFA_PROTO`, Linux 5.18 and later): the number of the protocol that
+/// moves them.
+pub const MARK: u8 = 112;
+
+/// What this project wants to know of an address message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// Index of its interface.
+    pub interface: u32,
+    /// The address with its prefix; `None` for one that no router could have.
+    pub address: Option<VirtualAddress>,
+    /// The address.
+    pub ip: std::net::IpAddr,
+    /// `IFA_F_SECONDARY`; on IPv6 the same bit means a temporary address.
+    pub secondary: bool,
+    /// It bears [`MARK`].
+    pub marked: bool,
+    /// Seconds until the kernel takes it away; `None`: for ever.
+    pub valid: Option<u32>,
+}
+
+impl Address {
+    /// Reads a message; `None` when it bears no address.
+    #[must_use]
+    pub fn read(message: &AddressMessage) -> Option<Self> {
+        let (mut local, mut peer, mut marked, mut valid) = (None, None, false, None);
+        for attribute in &message.attributes {
+            match attribute {
+                AddressAttribute::Local(ip) => local = Some(*ip),
+                AddressAttribute::Address(ip) => peer = Some(*ip),
+                AddressAttribute::Protocol(protocol) => {
+                    marked = *protocol == AddressProtocol::from(MARK);
+                }
+                AddressAttribute::CacheInfo(info) => {
+                    valid = (info.ifa_valid != u32::MAX).then_some(info.ifa_valid);
+                }
+                _ => {}
+            }
+        }
+        let ip = local.or(peer)?;
+        let secondary = rtnetlink::packet_route::address::AddressHeaderFlags::Secondary;
+        Some(Self {
+            interface: message.header.index,
+            address: VirtualAddress::new(ip, message.header.prefix_len),
+            ip,
+            secondary: message.header.flags.contains(secondary),
+            marked,
+            valid,
+        })
+    }
+}
+
+/// What this project wants to know of a link message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The kernel's index.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// All zero when it has none of six bytes.
+    pub hardware: HardwareAddress,
+    /// Switched on by the administrator.
+    pub up: bool,
+    /// Frames can pass (`IFF_LOWER_UP`).
+    pub carrier: bool,
+}
+
+impl Link {
+    /// Reads a message; `None` when it bears no name.
+    #[must_use]
+    pub fn read(message: &LinkMessage) -> Option<Self> {
+        use rtnetlink::packet_route::link::LinkFlags;
+        let (mut name, mut hardware) = (None, HardwareAddress::default());
+        for attribute in &message.attributes {
+            match attribute {
+                LinkAttribute::IfName(found) => name = Some(found.clone()),
+                LinkAttribute::Address(bytes) => {
+                    hardware = bytes
+                        .first_chunk()
+                        .copied()
+                        .map(HardwareAddress)
+                        .unwrap_or_default();
+                }
+                _ => {}
+            }
+        }
+        Some(Self {
+            index: message.header.index,
+            name: name?,
+            hardware,
+            up: message.header.flags.contains(LinkFlags::Up),
+            carrier: message.header.flags.contains(LinkFlags::LowerUp),
+        })
+    }
+}
+
+/// Every address of this network namespace.
+///
+/// # Errors
+/// The kernel's.
+pub fn addresses(netlink: &mut Netlink) -> Result<Vec<Address>, OsError> {
+    let found = netlink.dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
+    let read = found.iter().filter_map(|message| match message {
+        RouteNetlinkMessage::NewAddress(message) => Address::read(message),
+        _ => None,
+    });
+    Ok(read.collect())
+}
+
+/// Every interface of this network namespace.
+///
+/// # Errors
+/// The kernel's.
+pub fn links(netlink: &mut Netlink) -> Result<Vec<Link>, OsError> {
+    let found = netlink.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
+    let read = found.iter().filter_map(|message| match message {
+        RouteNetlinkMessage::NewLink(message) => Link::read(message),
+        _ => None,
+    });
+    Ok(read.collect())
+}

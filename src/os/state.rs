@@ -1,0 +1,174 @@
+//! The state directory: what must outlive the daemon and the machine's next boot.
+//!
+//! Owns two small JSON files, each replaced in one step (written beside, synced, renamed):
+//! `demotions.json`, what people asked for, and `addresses.json`, what may stand on an interface
+//! because of us. Called by the daemon's control side and by `buoy release`, never by the engine. A
+//! file that cannot be read is an error that says which; the caller decides.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::OsError;
+use crate::config::{Config, RouterName};
+
+const DEMOTIONS: &str = "demotions.json";
+const ADDRESSES: &str = "addresses.json";
+
+/// A demotion as it is written down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DemotionRecord {
+    /// Which router.
+    pub router: RouterName,
+    /// When it ends by itself: wall-clock milliseconds since 1970 UTC.
+    pub until_unix_ms: Option<u64>,
+    /// `--never`.
+    #[serde(default)]
+    pub never: bool,
+}
+
+/// An address that may have been put on an interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AddressRecord {
+    /// Name of the interface.
+    pub interface: String,
+    /// With its prefix length.
+    pub address: String,
+}
+
+/// One state directory.
+#[derive(Debug, Clone)]
+pub struct StateDirectory {
+    path: PathBuf,
+}
+
+impl StateDirectory {
+    /// Makes it if it is missing.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open(path: &Path) -> Result<Self, OsError> {
+        fs::create_dir_all(path).map_err(|error| {
+            OsError::new(
+                format!("make the state directory {}", path.display()),
+                error,
+            )
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+        })
+    }
+
+    /// Without making anything; reading from it finds what there is.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+        }
+    }
+
+    /// The demotions in force.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read.
+    pub fn demotions(&self) -> Result<Vec<DemotionRecord>, OsError> {
+        self.read(DEMOTIONS)
+    }
+
+    /// Replaces the demotions; on the disk when it returns.
+    ///
+    /// # Errors
+    /// The kernel's; then the older ones are still there.
+    pub fn save_demotions(&self, demotions: &[DemotionRecord]) -> Result<(), OsError> {
+        self.write(DEMOTIONS, demotions)
+    }
+
+    /// Puts an unreadable file of demotions aside, so that it is not lost and not read again.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn set_demotions_aside(&self) -> Result<PathBuf, OsError> {
+        let (from, to) = (
+            self.path.join(DEMOTIONS),
+            self.path.join("demotions.json.unreadable"),
+        );
+        fs::rename(&from, &to)
+            .map_err(|error| OsError::new(format!("rename {}", from.display()), error))?;
+        Ok(to)
+    }
+
+    /// The addresses that may stand on an interface because of us.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read.
+    pub fn addresses(&self) -> Result<Vec<AddressRecord>, OsError> {
+        self.read(ADDRESSES)
+    }
+
+    /// Adds the addresses of `config` to `known`, on the disk before any of them is claimed.
+    ///
+    /// # Errors
+    /// The kernel's; then the older list is still there.
+    pub fn save_addresses_of(
+        &self,
+        config: &Config,
+        known: &[AddressRecord],
+    ) -> Result<(), OsError> {
+        let mut list = known.to_vec();
+        for router in &config.routers {
+            for address in &router.addresses {
+                let record = AddressRecord {
+                    interface: router.interface.to_string(),
+                    address: address.to_string(),
+                };
+                if !list.contains(&record) {
+                    list.push(record);
+                }
+            }
+        }
+        self.write(ADDRESSES, &list)
+    }
+
+    /// Nothing of ours is left on any interface.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn forget_addresses(&self) -> Result<(), OsError> {
+        match fs::remove_file(self.path.join(ADDRESSES)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(OsError::new("forget the addresses", error))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    fn read<T: DeserializeOwned + Default>(&self, name: &str) -> Result<T, OsError> {
+        let path = self.path.join(name);
+        let failed = |error: io::Error| OsError::new(format!("read {}", path.display()), error);
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| failed(error.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(T::default()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    fn write<T: Serialize + ?Sized>(&self, name: &str, value: &T) -> Result<(), OsError> {
+        let path = self.path.join(name);
+        let beside = self.path.join(format!("{name}.new"));
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&beside)?;
+            file.write_all(&serde_json::to_vec_pretty(value)?)?;
+            file.write_all(b"\n")?;
+            file.sync_all()?;
+            fs::rename(&beside, &path)?;
+            // The rename itself is on the disk when the directory is.
+            File::open(&self.path)?.sync_all()
+        };
+        write().map_err(|error| OsError::new(format!("write {}", path.display()), error))
+    }
+}

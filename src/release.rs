@@ -1,0 +1,76 @@
+//! `buoy release`: removes every address that buoy left on this host, for `ExecStopPost=`.
+//!
+//! Owns nothing that lasts. Called by `main`. Refuses while a daemon runs on the same runtime
+//! directory: it would put them back.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use crate::control::instance::{self, ControlError};
+use crate::exit::Exit;
+use crate::os::state::StateDirectory;
+use crate::os::{OsError, addresses};
+
+/// Why not every address was removed.
+#[derive(Debug)]
+pub enum Error {
+    /// A daemon runs.
+    Running(ControlError),
+    /// The kernel refused.
+    Os(OsError),
+}
+
+impl Error {
+    /// For `main`.
+    #[must_use]
+    pub fn exit_code(&self) -> Exit {
+        match self {
+            Self::Os(error) if error.reason().kind() == io::ErrorKind::PermissionDenied => {
+                Exit::MissingCapability
+            }
+            Self::Running(_) | Self::Os(_) => Exit::Unreachable,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Running(error) => write!(f, "{error}; stop it, or use `buoy demote --all`"),
+            Self::Os(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Removes them; a line for each.
+///
+/// # Errors
+/// [`Error`]; an address that stayed is a lease all the same, unless the kernel is older than 5.18.
+pub fn run(runtime_dir: &Path, state_dir: &Path) -> Result<Vec<String>, Error> {
+    instance::refuse_if_running(runtime_dir).map_err(Error::Running)?;
+    let state = StateDirectory::at(state_dir);
+    // An unreadable list must not keep the marked ones on the interface.
+    let (known, complaint) = match state.addresses() {
+        Ok(known) => (known, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    let ours = |address: &crate::os::netlink::Address| {
+        let text = address.address.map(|address| address.to_string());
+        address.marked
+            || known
+                .iter()
+                .any(|record| Some(&record.address) == text.as_ref())
+    };
+    let removed = addresses::remove_leases(ours).map_err(Error::Os)?;
+    if let Some(error) = complaint {
+        return Err(Error::Os(error));
+    }
+    state.forget_addresses().map_err(Error::Os)?;
+    Ok(removed
+        .into_iter()
+        .map(|address| format!("{address}: removed"))
+        .collect())
+}
