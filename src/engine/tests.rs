@@ -334,6 +334,7 @@ impl Host {
 
     fn hears_announcement_of(&mut self, address: Ipv4Addr) {
         self.told(Input::Announcement {
+            said: Said::Here,
             interface: &eth("eth0"),
             address: address.into(),
             hardware: PEER_HARDWARE,
@@ -431,8 +432,16 @@ impl Host {
     }
 
     fn announces(&mut self) -> Vec<u64> {
+        self.says(Said::Here)
+    }
+
+    fn asks(&mut self) -> Vec<u64> {
+        self.says(Said::WhoseIsIt)
+    }
+
+    fn says(&mut self, said: Said) -> Vec<u64> {
         self.take(|ms, did| match did {
-            Did::Announced(_) => Some(ms),
+            Did::Announced(announce) => (announce.say == said).then_some(ms),
             Did::Sent(_) | Did::Wished(_) | Did::Replied(..) | Did::Noted(_) => None,
         })
     }
