@@ -215,6 +215,7 @@ impl Router {
             .handover
             .as_mut()
             .is_some_and(|handover| handover.says_farewell(now))
+            && self.loses_to_successor()
         {
             // Departure from RFC 9568 §6.4.3, where the loser is silent: the winner answers a losing
             // advert and announces its addresses again, to those who believe the loser.
@@ -383,6 +384,18 @@ impl Router {
         if let (Some(handover), Some(announced)) = (&mut self.handover, announced) {
             handover.listens_after(announced);
         }
+    }
+
+    /// An advert of ours would not make the successor give way to a Backup: nothing changed since
+    /// it won.
+    fn loses_to_successor(&self) -> bool {
+        let own = self.election.parameters();
+        let successor = self.handover.as_ref().and_then(Handover::successor);
+        self.election.active().is_some_and(|active| {
+            successor.is_some_and(|successor| successor.address == active.source)
+                && (active.priority > own.priority
+                    || (active.priority == own.priority && active.source > own.local))
+        })
     }
 
     /// Without a successor only one that takes no part any more lets go: any other claims again

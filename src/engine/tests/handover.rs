@@ -234,6 +234,19 @@ fn an_announcement_that_crossed_our_last_one_does_not_count() {
 }
 
 #[test]
+fn a_loser_that_would_win_by_now_says_no_farewell() {
+    // Its advert would make the winner give way to a Backup, and nobody would hold the addresses.
+    let mut host = Host::is_active(&[web()]);
+    host.demotes("web");
+    host.at(20_000);
+    host.hears(&advert(100));
+    host.restores("web");
+    host.log.clear();
+    host.at(20_099);
+    assert!(host.sends().is_empty());
+}
+
+#[test]
 fn repeats_of_the_announcement_end_with_the_role() {
     // They would take the clients back from a successor that just announced itself.
     let mut host = Host::starts(&[web()]);
