@@ -18,3 +18,4 @@ mod pcaps;
 mod rfc9568;
 mod sim;
 mod station;
+mod tidy;

@@ -410,7 +410,7 @@ impl Engine {
         for id in self.on_interface(name) {
             if self.router(id).is_some_and(|router| router.has(address)) {
                 self.with(id, now, outputs, |router, outputs| {
-                    router.announcement_heard(address, now, outputs);
+                    router.announcement_heard(address, hardware, now, outputs);
                 });
             }
         }

@@ -12,8 +12,6 @@ use crate::vrrp::times::Moment;
 
 /// A successor that adverts but is not heard to announce is believed after this long.
 const ANNOUNCEMENT_PATIENCE: Duration = Duration::from_millis(100);
-/// A better one that was not heard to announce for so long is told that there were two of us.
-const PARTING_AFTER: Duration = Duration::from_millis(50);
 /// After its last announcement: for frames that are on their way to us already.
 const SETTLE: Duration = Duration::from_millis(3);
 /// A successor heard just before the limit still gets this long to announce itself.
@@ -29,8 +27,6 @@ pub(super) struct Handover {
     last_announced: Moment,
     /// Announcements before this do not count.
     listens_from: Moment,
-    /// When a last advert goes to a better one, unless it has announced itself by then.
-    parting_at: Option<Moment>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +49,6 @@ impl Handover {
             unannounced: addresses,
             last_announced: now,
             listens_from: now,
-            parting_at: None,
         }
     }
 
@@ -69,23 +64,7 @@ impl Handover {
             unannounced: addresses,
             last_announced: now,
             listens_from: now,
-            parting_at: Some(now + PARTING_AFTER),
         }
-    }
-
-    /// When [`Handover::says_farewell`] is true.
-    pub(super) fn farewell_at(&self) -> Option<Moment> {
-        self.parting_at.filter(|_| !self.unannounced.is_empty())
-    }
-
-    /// True once, when the better one should be told that we were Active too: two that were cut off
-    /// from each other both announced, perhaps ours was the later, and it cannot know.
-    pub(super) fn says_farewell(&mut self, now: Moment) -> bool {
-        let due = self.farewell_at().is_some_and(|at| at <= now);
-        if due {
-            self.parting_at = None;
-        }
-        due
     }
 
     pub(super) const fn started(&self) -> Moment {

@@ -175,11 +175,7 @@ impl Router {
                 .as_ref()
                 .filter(|handover| self.may_let_go(handover))
                 .map(Handover::release_at),
-            self.handover.as_ref().and_then(Handover::farewell_at),
-            self.holding
-                .as_ref()
-                .filter(|_| self.election.role() == Role::Active)
-                .and_then(Holding::announce_at),
+            self.announce_at(),
             self.demotion.and_then(|demotion| demotion.until),
         ]
         .into_iter()
@@ -211,16 +207,6 @@ impl Router {
             let actions = self.election.wake(now);
             self.apply(actions, now, outputs);
         }
-        if self
-            .handover
-            .as_mut()
-            .is_some_and(|handover| handover.says_farewell(now))
-            && self.loses_to_successor()
-        {
-            // Departure from RFC 9568 §6.4.3, where the loser is silent: the winner answers a losing
-            // advert and announces its addresses again, to those who believe the loser.
-            self.send(Send::Advert, now, outputs);
-        }
         if let Some(handover) = self.handover.take() {
             if handover.release_at() <= now && self.may_let_go(&handover) {
                 self.let_go(&handover, now, outputs);
@@ -228,13 +214,7 @@ impl Router {
                 self.handover = Some(handover);
             }
         }
-        // Handing over, a repeat would take the clients back from the successor.
-        if self.election.role() == Role::Active
-            && let Some(holding) = &mut self.holding
-            && holding.announce_is_due(now)
-        {
-            outputs.announcements.extend(holding.announcement());
-        }
+        self.announce_if_due(now, outputs);
     }
 
     /// What neighbours suffer at least: shorter gaps of ours they do not notice.
@@ -384,18 +364,6 @@ impl Router {
         if let (Some(handover), Some(announced)) = (&mut self.handover, announced) {
             handover.listens_after(announced);
         }
-    }
-
-    /// An advert of ours would not make the successor give way to a Backup: nothing changed since
-    /// it won.
-    fn loses_to_successor(&self) -> bool {
-        let own = self.election.parameters();
-        let successor = self.handover.as_ref().and_then(Handover::successor);
-        self.election.active().is_some_and(|active| {
-            successor.is_some_and(|successor| successor.address == active.source)
-                && (active.priority > own.priority
-                    || (active.priority == own.priority && active.source > own.local))
-        })
     }
 
     /// Without a successor only one that takes no part any more lets go: any other claims again

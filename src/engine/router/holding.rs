@@ -12,6 +12,7 @@ use crate::engine::event::Event;
 use crate::engine::lease;
 use crate::engine::outputs::{Announce, Hold, Outputs, Wish};
 use crate::vrrp::Role;
+use crate::vrrp::announce::HardwareAddress;
 use crate::vrrp::times::Moment;
 
 /// After the announcement at the claim itself: soon, for those who asked the old holder in between,
@@ -22,6 +23,14 @@ const REPEATS: [Duration; 4] = [
     Duration::from_secs(1),
     Duration::from_secs(3),
 ];
+
+/// And ever after: whoever missed the rest, on the far side of a link that was cut at the time, is
+/// wrong about the address for so long at most. The RFC leaves this open.
+const REFRESH: Duration = Duration::from_secs(10);
+
+/// An announcement by somebody else is answered at most this often: two clones of a host must not
+/// answer each other without end.
+const CONTRADICT_EVERY: Duration = Duration::from_secs(1);
 
 /// An address that is taken away again and again is put back at most this often; the beat that
 /// renews leases puts it back anyway.
@@ -39,19 +48,22 @@ pub(in crate::engine) struct Holding {
     repeats: usize,
     /// When we last told the LAN.
     pub(super) announced: Option<Moment>,
+    contradicted: Option<Moment>,
     /// By address: what the kernel refused.
     problems: BTreeMap<VirtualAddress, String>,
 }
 
 impl Holding {
-    pub(super) fn announce_at(&self) -> Option<Moment> {
-        REPEATS
-            .get(self.repeats)
-            .filter(|_| self.claimed)
-            .map(|after| self.series + *after)
+    fn announce_at(&self) -> Option<Moment> {
+        let repeats = REPEATS.iter().copied();
+        let last = REPEATS.last().copied().unwrap_or_default();
+        let after = repeats
+            .chain((1..).map(|times| last + times * REFRESH))
+            .nth(self.repeats)?;
+        self.claimed.then(|| self.series + after)
     }
 
-    pub(super) fn announce_is_due(&mut self, now: Moment) -> bool {
+    fn announce_is_due(&mut self, now: Moment) -> bool {
         let due = self.announce_at().is_some_and(|at| at <= now);
         if due {
             self.repeats += 1;
@@ -60,7 +72,7 @@ impl Holding {
         due
     }
 
-    pub(super) fn announcement(&self) -> Option<Announce> {
+    fn announcement(&self) -> Option<Announce> {
         self.claimed.then(|| Announce {
             interface: self.hold.interface,
             hardware: self.hold.hardware,
@@ -86,6 +98,65 @@ impl Holding {
 impl Router {
     pub(in crate::engine) const fn holding(&self) -> Option<&Holding> {
         self.holding.as_ref()
+    }
+
+    /// When the next announcement is due. Only an Active announces: during a handover the addresses
+    /// are still held, but they are the successor's to announce.
+    pub(super) fn announce_at(&self) -> Option<Moment> {
+        let holding = self
+            .holding
+            .as_ref()
+            .filter(|_| self.election.role() == Role::Active);
+        holding.and_then(Holding::announce_at)
+    }
+
+    pub(super) fn announce_if_due(&mut self, now: Moment, outputs: &mut Outputs) {
+        if let Some(holding) = self
+            .holding
+            .as_mut()
+            .filter(|_| self.election.role() == Role::Active)
+            && holding.announce_is_due(now)
+        {
+            outputs.announcements.extend(holding.announcement());
+        }
+    }
+
+    /// Another host announced one of our addresses. For a handover that is what was waited for; an
+    /// Active contradicts, because whoever heard it asks the wrong host now.
+    pub(in crate::engine) fn announcement_heard(
+        &mut self,
+        address: IpAddr,
+        hardware: HardwareAddress,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        if let Some(handover) = &mut self.handover {
+            handover.announcement_heard(address, now);
+        }
+        let Some(holding) = self
+            .holding
+            .as_mut()
+            .filter(|_| self.election.role() == Role::Active)
+        else {
+            return;
+        };
+        self.counters.foreign_announcements += 1;
+        if holding
+            .contradicted
+            .is_none_or(|last| now.since(last) >= CONTRADICT_EVERY)
+        {
+            holding.contradicted = Some(now);
+            // Not at once: a neighbour that takes over rightly announces just behind its advert, and
+            // on the way the two may change places.
+            holding.series = now;
+            holding.repeats = 0;
+            let router = self.config.name.clone();
+            outputs.events.push(Event::AnnouncedElsewhere {
+                router,
+                address,
+                hardware,
+            });
+        }
     }
 
     /// Wishes for every address, as a new claim: it is announced when the kernel holds it.
@@ -114,6 +185,7 @@ impl Router {
             series: now,
             repeats: 0,
             announced: None,
+            contradicted: None,
             problems: BTreeMap::new(),
         });
     }
@@ -230,7 +302,16 @@ impl Router {
             router: self.config.name.clone(),
             address,
         });
-        self.claim(now, outputs);
+        if self.election.role() == Role::Active {
+            self.claim(now, outputs);
+        } else {
+            // Handing over: put back, but not announced.
+            let hold = Some(holding.hold.clone());
+            outputs.wishes.push(Wish {
+                router: self.id,
+                hold,
+            });
+        }
         if let Some(holding) = &mut self.holding {
             holding.put_back = Some(now);
         }

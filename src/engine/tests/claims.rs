@@ -25,7 +25,39 @@ fn p43_a_takeover_adverts_wishes_with_a_new_epoch_and_announces_only_what_the_ke
         "the worker announced the claim"
     );
     host.at(20_000);
-    assert_eq!(host.announces(), vec![6050, 6250, 7000, 9000]);
+    assert_eq!(host.announces(), vec![6050, 6250, 7000, 9000, 19_000]);
+}
+
+#[test]
+fn an_active_contradicts_whoever_announces_its_addresses_once_a_second() {
+    let mut host = Host::is_active(&[web()]);
+    host.at(20_050);
+    host.log.clear();
+    for _ in 0..5 {
+        host.hears_announcement_of(VIP);
+    }
+    host.at(20_150);
+    assert_eq!(host.announces(), vec![20_100]);
+    assert_eq!(host.status().counters.foreign_announcements, 5);
+    assert_eq!(
+        host.events()
+            .iter()
+            .filter(|event| event.contains("conflict"))
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn nothing_is_announced_while_the_addresses_are_handed_over() {
+    let mut host = Host::is_active(&[web()]);
+    // A conflict starts the repeats anew, so that some are still to come.
+    host.hears(&advert(50));
+    host.log.clear();
+    host.told(Input::Stop);
+    host.at(11_400);
+    assert!(host.announces().is_empty());
+    assert!(host.releases().is_empty());
 }
 
 #[test]
