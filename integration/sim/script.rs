@@ -8,7 +8,9 @@ use buoyd::engine::command::{Command, Selection};
 use buoyd::vrrp::times::Moment;
 use buoyd::vrrp::{AdvertisementInterval, ChecksumStyle, Priority, Version, Vrid};
 
-use super::checks::{Judge, Mode, all_agree, patience, somebody_hands_over};
+use super::checks::{
+    Judge, Mode, REFRESH, all_agree, client_is_misled, patience, somebody_hands_over,
+};
 use super::random::Random;
 use super::world::{Weather, World};
 
@@ -184,10 +186,9 @@ impl Story {
         let span = patience(&self.world, handing_over, self.refused);
         self.refused = false;
         self.goes_on_for(span, Mode::Chaos)?;
-        if handing_over {
-            // What was said at its beginning may have been lost in chaos. Then the successor never
-            // learns that there was something to announce, and ARP entries have to run out.
-            self.world.client_asks_anew();
+        if client_is_misled(&self.world) {
+            // Whoever gave way was the last to announce, and the winner, cut off, never heard of it.
+            self.goes_on_for(REFRESH, Mode::Chaos)?;
         }
         all_agree(&self.world)
     }
