@@ -104,16 +104,16 @@ fn answer(socket: &UdpSocket, server: Server) -> nix::Result<()> {
         Some(&mut ancillary),
         MsgFlags::empty(),
     )?;
-    let asked = message.cmsgs()?.find_map(|control| match control {
+    let address = message.cmsgs()?.find_map(|control| match control {
         ControlMessageOwned::Ipv4PacketInfo(info) => Some(info.ipi_addr),
         _ => None,
     });
-    let (Some(asker), Some(asked)) = (message.address, asked) else {
+    let (Some(asker), Some(address)) = (message.address, address) else {
         return Ok(());
     };
     let from = in_pktinfo {
         ipi_ifindex: 0,
-        ipi_spec_dst: asked,
+        ipi_spec_dst: address,
         ipi_addr: in_addr { s_addr: 0 },
     };
     sendmsg(
