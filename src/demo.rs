@@ -13,13 +13,14 @@ mod script;
 mod site;
 mod traffic;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
 use std::{env, fmt};
 
+use crate::cli::terminal::{self, Reader};
 use crate::control::Response;
 use crate::control::client::ClientError;
 use crate::exit::Exit;
@@ -152,10 +153,10 @@ impl Demo {
     fn open(options: Options) -> Result<Self, Error> {
         let interrupt = Interrupt::listen().map_err(Error::Thread)?;
         let site = Site::build()?;
-        let terminal =
+        let colour = terminal::wants_colour(&io::stdout());
+        let live =
             io::stdout().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb");
-        let colour = terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let stage = match (options.json, terminal) {
+        let stage = match (options.json, live) {
             (true, _) => Stage::Silent,
             (false, true) => Stage::Live(Screen::open(colour).map_err(Error::Output)?),
             (false, false) => Stage::Lines,
@@ -389,10 +390,10 @@ fn table(report: &Report) -> String {
 }
 
 fn print(text: &str) -> Result<(), Error> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(Error::Output)
+    match terminal::print(text).map_err(Error::Output)? {
+        Reader::Listens => Ok(()),
+        Reader::Gone => Err(Error::Interrupted),
+    }
 }
 
 /// Why the demo could not be built or played to its end. Everything was taken down all the same.
@@ -431,7 +432,7 @@ pub enum Error {
         /// How many.
         steps: usize,
     },
-    /// Ctrl-C, SIGTERM, or the terminal is gone.
+    /// Ctrl-C, SIGTERM, or whoever looked on is gone.
     Interrupted,
 }
 

@@ -255,7 +255,7 @@ fn boxed(scene: &ServerScene, whole: &Scene<'_>, width: usize) -> Vec<Line> {
     let address = if scene.holds {
         let line = Line::default().with(format!("● {}", whole.address), Paint::Of(server));
         if whole.answers == Some(server) {
-            line.with(" answers the client", Paint::Plain)
+            line.with("  answers", Paint::Plain)
         } else {
             line
         }
