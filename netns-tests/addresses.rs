@@ -16,15 +16,23 @@ fn an_address_is_a_lease_that_is_renewed_bears_a_mark_and_is_no_source() {
         lan.a.until_holds(VIP);
         let lease = Duration::from_secs(lease);
         // Longer than the lease: only renewals keep it.
-        stays("a holds the address", 2 * lease + Duration::from_millis(500), || {
-            let held = lan.a.address(VIP).expect("the address of the holder");
-            assert_eq!(held.interface, "eth0");
-            assert_eq!(held.prefix_length, 24);
-            assert!(held.valid.is_some_and(|valid| valid <= lease), "{held:?}");
-            assert_eq!(held.preferred, Some(Duration::ZERO), "a source of its connections");
-            assert_eq!(held.protocol, Some(112));
-            true
-        });
+        stays(
+            "a holds the address",
+            2 * lease + Duration::from_millis(500),
+            || {
+                let held = lan.a.address(VIP).expect("the address of the holder");
+                assert_eq!(held.interface, "eth0");
+                assert_eq!(held.prefix_length, 24);
+                assert!(held.valid.is_some_and(|valid| valid <= lease), "{held:?}");
+                assert_eq!(
+                    held.preferred,
+                    Some(Duration::ZERO),
+                    "a source of its connections"
+                );
+                assert_eq!(held.protocol, Some(112));
+                true
+            },
+        );
     }
 }
 
@@ -51,9 +59,19 @@ fn several_addresses_move_together_and_are_all_announced() {
             open.is_empty()
         })
         .unwrap_or_else(|| panic!("not announced: {open:?}"));
-    until("nothing is left on a", PATIENCE, || lan.a.marked().is_empty());
-    let prefixes: Vec<u8> = lan.b.marked().iter().map(|held| held.prefix_length).collect();
-    assert_eq!(prefixes.iter().map(|&bits| u32::from(bits)).sum::<u32>(), 24 + 32 + 24);
+    until("nothing is left on a", PATIENCE, || {
+        lan.a.marked().is_empty()
+    });
+    let prefixes: Vec<u8> = lan
+        .b
+        .marked()
+        .iter()
+        .map(|held| held.prefix_length)
+        .collect();
+    assert_eq!(
+        prefixes.iter().map(|&bits| u32::from(bits)).sum::<u32>(),
+        24 + 32 + 24
+    );
     assert!(lan.b.web().addresses.iter().all(|address| address.held));
 }
 
@@ -61,7 +79,8 @@ fn several_addresses_move_together_and_are_all_announced() {
 fn a_release_leaves_nothing_but_what_was_there_before() {
     let mut lan = Lan::two_servers();
     let before = lan.a.host().addresses().unwrap();
-    lan.a.start(buoy().addresses(&["192.0.2.100/24", "198.51.100.7/24"]));
+    lan.a
+        .start(buoy().addresses(&["192.0.2.100/24", "198.51.100.7/24"]));
     lan.a.until_holds(VIP);
     lan.a.stop();
     assert_eq!(lan.a.host().addresses().unwrap(), before);
@@ -71,18 +90,38 @@ fn a_release_leaves_nothing_but_what_was_there_before() {
 fn buoy_release_removes_what_a_killed_daemon_left() {
     let mut lan = Lan::two_servers();
     // A lease of many seconds: it does not run out during the test.
-    lan.a.start(buoy().interval("10s").priority(255).addresses(&["192.0.2.100/24", "192.0.2.101/24"]));
+    lan.a.start(
+        buoy()
+            .interval("10s")
+            .priority(255)
+            .addresses(&["192.0.2.100/24", "192.0.2.101/24"]),
+    );
     lan.a.until_holds(VIP);
     let refused = lan.a.command(&["release"]);
-    assert_eq!(refused.code, Some(69), "beside a running daemon: {refused:?}");
-    assert!(refused.stderr.contains("stop it, or use `buoy demote --all`"), "{refused:?}");
+    assert_eq!(
+        refused.code,
+        Some(69),
+        "beside a running daemon: {refused:?}"
+    );
+    assert!(
+        refused
+            .stderr
+            .contains("stop it, or use `buoy demote --all`"),
+        "{refused:?}"
+    );
     assert!(lan.a.holds(VIP));
     lan.a.kill();
-    assert!(lan.a.holds(VIP) && lan.a.holds(SECOND), "the lease is not over");
+    assert!(
+        lan.a.holds(VIP) && lan.a.holds(SECOND),
+        "the lease is not over"
+    );
     let text = lan.a.tell(&["release"]);
     let mut lines: Vec<_> = text.lines().collect();
     lines.sort_unstable();
-    assert_eq!(lines, ["192.0.2.100/24: removed", "192.0.2.101/24: removed"]);
+    assert_eq!(
+        lines,
+        ["192.0.2.100/24: removed", "192.0.2.101/24: removed"]
+    );
     assert!(lan.a.marked().is_empty());
     assert_eq!(lan.a.tell(&["release"]), "", "once is enough");
 }
@@ -106,32 +145,48 @@ fn an_address_that_somebody_deletes_is_put_back_announced_and_counted() {
     // The repeats of the first announcement are over when nothing was announced for a while.
     let quiet = Duration::from_secs(4);
     let mac = lan.a.host().mac();
-    while capture.wait_for(quiet, |seen| seen.announces(VIP)).is_some() {}
+    while capture
+        .wait_for(quiet, |seen| seen.announces(VIP))
+        .is_some()
+    {}
     lan.a.host().delete_address(VIP, 24).unwrap();
     capture
         .wait_for(PATIENCE, |seen| seen.from == mac && seen.announces(VIP))
         .expect("it is announced again");
     assert!(lan.a.holds(VIP));
     assert!(lan.a.address(VIP).is_some_and(|held| held.valid.is_some()));
-    until("it is counted", PATIENCE, || lan.a.web().counters.addresses_put_back == 1);
+    until("it is counted", PATIENCE, || {
+        lan.a.web().counters.addresses_put_back == 1
+    });
     assert!(!lan.b.holds(VIP));
 }
 
 #[test]
 fn the_address_that_the_owner_already_has_stays_when_the_daemon_ends() {
     let mut lan = Lan::two_servers();
-    lan.a.start(buoy().priority(255).addresses(&["192.0.2.1/24"]));
+    lan.a
+        .start(buoy().priority(255).addresses(&["192.0.2.1/24"]));
     lan.a.until_role("web", buoyd::vrrp::Role::Active);
     until("it is held", PATIENCE, || lan.a.web().addresses[0].held);
     lan.a.stop();
-    assert!(lan.a.holds(lan.a.ip()), "the server's own address was removed");
-    assert_eq!(lan.a.address(lan.a.ip()).unwrap().valid, None, "it became a lease");
+    assert!(
+        lan.a.holds(lan.a.ip()),
+        "the server's own address was removed"
+    );
+    assert_eq!(
+        lan.a.address(lan.a.ip()).unwrap().valid,
+        None,
+        "it became a lease"
+    );
 }
 
 #[test]
 fn releasing_one_address_of_a_subnet_does_not_take_the_other_routers_with_it() {
     // Linux deletes the secondaries with their primary unless told to promote them.
-    let (first, second) = (IpAddr::from([198, 51, 100, 1]), IpAddr::from([198, 51, 100, 2]));
+    let (first, second) = (
+        IpAddr::from([198, 51, 100, 1]),
+        IpAddr::from([198, 51, 100, 2]),
+    );
     let mut lan = Lan::two_servers();
     lan.a
         .host()
@@ -144,20 +199,33 @@ fn releasing_one_address_of_a_subnet_does_not_take_the_other_routers_with_it() {
         .unwrap();
     let web = buoy().addresses(&["198.51.100.1/24"]);
     let db = buoy().named("db").vrid(52).addresses(&["198.51.100.2/24"]);
-    lan.a.start(format!("{}{}", web.clone().priority(200), db.clone().priority(200)));
+    lan.a.start(format!(
+        "{}{}",
+        web.clone().priority(200),
+        db.clone().priority(200)
+    ));
     lan.a.until_holds(first);
     lan.a.until_holds(second);
-    lan.b.start(format!("{}{}", web.priority(100), db.priority(100)));
+    lan.b
+        .start(format!("{}{}", web.priority(100), db.priority(100)));
     lan.b.until_backup_of(&lan.a);
     // Whichever of the two is the primary one, it goes once.
     for (router, goes, remains) in [("web", first, second), ("db", second, first)] {
         let put_back = |lan: &Lan| {
-            lan.a.status().routers.iter().map(|router| router.counters.addresses_put_back).sum::<u64>()
+            lan.a
+                .status()
+                .routers
+                .iter()
+                .map(|router| router.counters.addresses_put_back)
+                .sum::<u64>()
         };
         let before = put_back(&lan);
         lan.a.tell(&["demote", router]);
         assert!(!lan.a.holds(goes));
-        assert!(lan.a.holds(remains), "the release of {goes} took {remains} with it");
+        assert!(
+            lan.a.holds(remains),
+            "the release of {goes} took {remains} with it"
+        );
         lan.a.tell(&["restore", router]);
         lan.a.until_holds(goes);
         assert_eq!(put_back(&lan), before, "{remains} was off for a moment");
@@ -183,7 +251,11 @@ fn fifty_routers_on_one_interface_move_together() {
     until("a holds all", PATIENCE, || lan.a.marked().len() == 50);
     lan.b.start(file(100));
     until("b has heard all", PATIENCE, || {
-        lan.b.status().routers.iter().all(|router| router.active.is_some())
+        lan.b
+            .status()
+            .routers
+            .iter()
+            .all(|router| router.active.is_some())
     });
     let capture = lan.capture();
     lan.a.host().silence().unwrap();
@@ -205,7 +277,12 @@ fn fifty_routers_on_one_interface_move_together() {
         lan.a.marked().len() == 50 && lan.b.marked().is_empty()
     });
     let text = lan.a.tell(&["demote", "--all"]);
-    assert_eq!(text.lines().filter(|line| line.contains("192.0.2.2 took over")).count(), 50);
+    assert_eq!(
+        text.lines()
+            .filter(|line| line.contains("192.0.2.2 took over"))
+            .count(),
+        50
+    );
     assert_eq!((lan.a.marked().len(), lan.b.marked().len()), (0, 50));
     assert_eq!(lan.a.status().queue_drops, 0);
 }
@@ -220,5 +297,8 @@ fn a_lease_that_nobody_renews_ends_by_itself() {
     lan.a.until_free_of(VIP);
     let after = buoyd::os::clock::now().since(killed);
     // One second, which the kernel ends a quarter of a second late at most, and then looks.
-    assert!(after <= Duration::from_millis(1250) + JITTER + super::harness::SLACK, "{after:?}");
+    assert!(
+        after <= Duration::from_millis(1250) + JITTER + super::harness::SLACK,
+        "{after:?}"
+    );
 }

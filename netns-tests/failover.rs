@@ -23,7 +23,10 @@ fn next_advert_of(capture: &Capture, server: &Server) -> Seen {
 /// Not before `deadline` after `from`, and not much later.
 fn assert_on_time(seen: &Seen, from: &Seen, deadline: Duration) {
     let after = seen.at.since(from.at);
-    assert!(after + JITTER >= deadline, "{after:?}, {deadline:?} was due");
+    assert!(
+        after + JITTER >= deadline,
+        "{after:?}, {deadline:?} was due"
+    );
     assert!(after <= deadline + SLACK, "{after:?}, {deadline:?} was due");
 }
 
@@ -50,7 +53,9 @@ fn takes_over_after(router: &Router, patience: Duration, break_it: impl FnOnce(&
         assert_on_time(&first, &last, patience);
     }
     capture
-        .wait_for(PATIENCE, |seen| seen.from == lan.b.host().mac() && seen.announces(VIP))
+        .wait_for(PATIENCE, |seen| {
+            seen.from == lan.b.host().mac() && seen.announces(VIP)
+        })
         .expect("b announces the address");
     lan.b.until_holds(VIP);
     lan
@@ -71,13 +76,24 @@ fn a_first_start_is_silent_for_the_down_interval_then_adverts_then_announces() {
     assert_eq!(advert.source, lan.a.ip());
     assert_eq!(advert.destination, IpAddr::from([224, 0, 0, 18]));
     assert_eq!((advert.ttl, advert.service), (255, 0xc0));
-    assert_eq!((advert.version, advert.vrid, advert.priority), (3, VRID, 100));
-    assert_eq!((advert.interval, advert.addresses.as_slice()), (10, &[VIP][..]));
+    assert_eq!(
+        (advert.version, advert.vrid, advert.priority),
+        (3, VRID, 100)
+    );
+    assert_eq!(
+        (advert.interval, advert.addresses.as_slice()),
+        (10, &[VIP][..])
+    );
     let announced = capture
-        .wait_for(PATIENCE, |seen| seen.from == lan.a.host().mac() && seen.announces(VIP))
+        .wait_for(PATIENCE, |seen| {
+            seen.from == lan.a.host().mac() && seen.announces(VIP)
+        })
         .expect("a gratuitous ARP");
     assert_eq!(announced.to, HardwareAddress([0xff; 6]));
-    assert!(matches!(announced.frame, SeenFrame::Arp { operation: 1, .. }));
+    assert!(matches!(
+        announced.frame,
+        SeenFrame::Arp { operation: 1, .. }
+    ));
     assert!(lan.a.holds(VIP), "announced before the kernel had it");
 }
 
@@ -102,9 +118,15 @@ fn adverts_keep_their_interval_without_drift() {
     lan.a.until_holds(VIP);
     let capture = lan.capture();
     let first = next_advert_of(&capture, &lan.a);
-    let last = (0..20).map(|_| next_advert_of(&capture, &lan.a)).last().unwrap();
+    let last = (0..20)
+        .map(|_| next_advert_of(&capture, &lan.a))
+        .last()
+        .unwrap();
     let (time, due) = (last.at.since(first.at), 20 * INTERVAL);
-    assert!(time.abs_diff(due) < INTERVAL / 2, "20 intervals took {time:?}");
+    assert!(
+        time.abs_diff(due) < INTERVAL / 2,
+        "20 intervals took {time:?}"
+    );
 }
 
 #[test]
@@ -113,7 +135,10 @@ fn a_silenced_holder_is_replaced_in_time_and_takes_back_when_healed() {
         lan.a.host().silence().unwrap();
     });
     let cause = lan.b.web().cause;
-    assert!(cause.starts_with("no advert from 192.0.2.1 for "), "{cause}");
+    assert!(
+        cause.starts_with("no advert from 192.0.2.1 for "),
+        "{cause}"
+    );
     assert!(lan.a.holds(VIP), "nobody told a");
     lan.a.host().heal().unwrap();
     lan.until_only_holder(&lan.a);
@@ -148,7 +173,9 @@ fn a_blip_of_the_carrier_moves_nothing_and_is_followed_by_an_announcement() {
     lan.a.host().unplug().unwrap();
     lan.a.host().plug().unwrap();
     capture
-        .wait_for(PATIENCE, |seen| seen.from == lan.a.host().mac() && seen.announces(VIP))
+        .wait_for(PATIENCE, |seen| {
+            seen.from == lan.a.host().mac() && seen.announces(VIP)
+        })
         .expect("an announcement after the blip");
     assert!(lan.a.holds(VIP) && !lan.b.holds(VIP));
     assert_eq!(lan.a.web().counters.became_active, became_active);
@@ -212,7 +239,8 @@ fn with_a_preempt_delay_a_returning_server_waits_so_long_and_then_takes_the_addr
     lan.b.until_holds(VIP);
     let capture = lan.capture();
     let started = buoyd::os::clock::now();
-    lan.a.start(buoy().priority(200).line("preempt-delay = \"1s\""));
+    lan.a
+        .start(buoy().priority(200).line("preempt-delay = \"1s\""));
     let first = next_advert_of(&capture, &lan.a);
     let after = first.at.since(started);
     assert!(after + JITTER >= delay, "already after {after:?}");
@@ -232,10 +260,16 @@ fn of_two_active_routers_of_equal_priority_the_higher_address_goes_on() {
     lan.b.host().heal().unwrap();
     lan.until_only_holder(&lan.b);
     capture
-        .wait_for(PATIENCE, |seen| seen.from == lan.b.host().mac() && seen.announces(VIP))
+        .wait_for(PATIENCE, |seen| {
+            seen.from == lan.b.host().mac() && seen.announces(VIP)
+        })
         .expect("the winner announces again after a conflict");
     lan.b.until_role("web", Role::Active);
-    assert!(lan.a.web().cause.contains("192.0.2.2"), "{}", lan.a.web().cause);
+    assert!(
+        lan.a.web().cause.contains("192.0.2.2"),
+        "{}",
+        lan.a.web().cause
+    );
 }
 
 #[test]
@@ -270,7 +304,9 @@ fn priority_zero_is_answered_after_the_skew_time() {
     let capture = lan.capture();
     lan.a.signal(nix::sys::signal::Signal::SIGTERM);
     let zero = capture
-        .wait_for(PATIENCE, |seen| seen.advert().is_some_and(|advert| advert.priority == 0))
+        .wait_for(PATIENCE, |seen| {
+            seen.advert().is_some_and(|advert| advert.priority == 0)
+        })
         .expect("a gives up");
     let first = next_advert_of(&capture, &lan.b);
     assert_on_time(&first, &zero, skew_of(100, interval));
@@ -283,8 +319,10 @@ fn two_routers_cross_each_server_holds_one_and_takes_both_when_the_other_dies() 
     let web = || buoy().interval("100ms");
     let db = || web().named("db").vrid(52).addresses(&["192.0.2.101/24"]);
     let mut lan = Lan::two_servers();
-    lan.a.start(format!("{}{}", web().priority(200), db().priority(100)));
-    lan.b.start(format!("{}{}", web().priority(100), db().priority(200)));
+    lan.a
+        .start(format!("{}{}", web().priority(200), db().priority(100)));
+    lan.b
+        .start(format!("{}{}", web().priority(100), db().priority(200)));
     until("each holds its own", PATIENCE, || {
         lan.a.holds(VIP) && !lan.a.holds(other) && lan.b.holds(other) && !lan.b.holds(VIP)
     });
@@ -300,9 +338,13 @@ fn two_routers_cross_each_server_holds_one_and_takes_both_when_the_other_dies() 
 #[test]
 fn at_adverts_every_10_ms_a_takeover_takes_no_longer_than_it_must() {
     let interval = Duration::from_millis(10);
-    let lan = takes_over_after(&buoy().interval("10ms"), patience_of(100, interval), |lan| {
-        lan.a.host().silence().unwrap();
-    });
+    let lan = takes_over_after(
+        &buoy().interval("10ms"),
+        patience_of(100, interval),
+        |lan| {
+            lan.a.host().silence().unwrap();
+        },
+    );
     lan.a.host().heal().unwrap();
     lan.until_only_holder(&lan.a);
 }

@@ -79,14 +79,23 @@ fn demote_says_who_took_over_and_how_it_ends() {
     let [outcome, end] = text.lines().collect::<Vec<_>>()[..] else {
         panic!("two lines: {text}");
     };
-    assert!(outcome.starts_with("web: 192.0.2.2 took over after "), "{outcome}");
+    assert!(
+        outcome.starts_with("web: 192.0.2.2 took over after "),
+        "{outcome}"
+    );
     assert!(outcome.contains(" ms, this host released "), "{outcome}");
     assert!(outcome.ends_with(" ms later"), "{outcome}");
     assert_eq!(end, "demoted until `buoy restore web`");
     assert!(!lan.a.holds(VIP), "the answer comes after the release");
     let web = lan.a.web();
-    assert!(web.demoted.is_some_and(|demoted| !demoted.never && demoted.remaining_ms.is_none()));
-    assert_eq!((web.priority.octet(), web.effective_priority.octet()), (200, 1));
+    assert!(
+        web.demoted
+            .is_some_and(|demoted| !demoted.never && demoted.remaining_ms.is_none())
+    );
+    assert_eq!(
+        (web.priority.octet(), web.effective_priority.octet()),
+        (200, 1)
+    );
 
     let text = lan.a.tell(&["demote", "--all"]);
     assert_eq!(
@@ -98,7 +107,10 @@ fn demote_says_who_took_over_and_how_it_ends() {
     assert_eq!(text, "web: restored to priority 200; 192.0.2.2 is Active\n");
     lan.until_only_holder(&lan.a);
     let text = lan.a.tell(&["restore", "--all"]);
-    assert_eq!(text, "web: was not demoted, it has priority 200; this host is Active\n");
+    assert_eq!(
+        text,
+        "web: was not demoted, it has priority 200; this host is Active\n"
+    );
 }
 
 #[test]
@@ -137,7 +149,9 @@ fn demoted_with_never_it_does_not_step_in() {
     lan.until_only_holder(&lan.b);
     lan.b.kill();
     lan.b.until_free_of(VIP);
-    stays("a stays out of the way", Duration::from_secs(1), || !lan.a.holds(VIP));
+    stays("a stays out of the way", Duration::from_secs(1), || {
+        !lan.a.holds(VIP)
+    });
     assert!(lan.a.web().demoted.is_some_and(|demoted| demoted.never));
     lan.a.tell(&["restore", "web"]);
     lan.a.until_holds(VIP);
@@ -150,12 +164,18 @@ fn without_a_neighbour_demote_says_so_and_goes_on_or_with_never_releases() {
     lan.a.until_holds(VIP);
     let text = lan.a.tell(&["demote", "web"]);
     assert!(text.starts_with("web: nobody took over within "), "{text}");
-    assert!(text.contains("goes on holding it with priority 1"), "{text}");
+    assert!(
+        text.contains("goes on holding it with priority 1"),
+        "{text}"
+    );
     lan.a.until_holds(VIP);
     lan.a.until_role("web", Role::Active);
     lan.a.tell(&["restore", "web"]);
     let text = lan.a.tell(&["demote", "web", "--never"]);
-    assert!(text.contains("because of --never: nobody holds it now"), "{text}");
+    assert!(
+        text.contains("because of --never: nobody holds it now"),
+        "{text}"
+    );
     assert!(!lan.a.holds(VIP));
 }
 
@@ -171,10 +191,15 @@ fn demote_with_wait_returns_only_when_another_holds() {
             let web = a.web();
             web.demoted.is_some() && web.role == Role::Active
         });
-        stays("demote waits", Duration::from_millis(500), || !waiting.is_finished());
+        stays("demote waits", Duration::from_millis(500), || {
+            !waiting.is_finished()
+        });
         b.start(buoy().priority(100));
         let text = waiting.join().unwrap();
-        assert!(b.holds(VIP), "it returned before b held the address: {text}");
+        assert!(
+            b.holds(VIP),
+            "it returned before b held the address: {text}"
+        );
         assert!(text.contains("192.0.2.2"), "{text}");
     });
 }
@@ -191,7 +216,9 @@ fn a_demotion_outlives_the_daemon_and_its_kill() {
     lan.a.kill();
     lan.a.start_again();
     lan.a.until_backup_of(&lan.b);
-    stays("b holds", Duration::from_millis(700), || lan.b.holds(VIP) && !lan.a.holds(VIP));
+    stays("b holds", Duration::from_millis(700), || {
+        lan.b.holds(VIP) && !lan.a.holds(VIP)
+    });
     lan.a.tell(&["restore", "web"]);
     lan.until_only_holder(&lan.a);
     lan.a.stop();
@@ -207,7 +234,9 @@ fn a_demotion_whose_time_was_up_while_the_daemon_was_down_is_over() {
     lan.a.tell(&["demote", "web", "--for", "300ms"]);
     lan.a.kill();
     let over = buoyd::os::clock::now() + Duration::from_millis(300);
-    until("the time is up", PATIENCE, || buoyd::os::clock::now() > over);
+    until("the time is up", PATIENCE, || {
+        buoyd::os::clock::now() > over
+    });
     lan.a.start_again();
     lan.until_only_holder(&lan.a);
 }
@@ -221,7 +250,10 @@ fn sigterm_and_sigint_hand_over_and_end_with_success() {
         lan.a.signal(signal);
         assert_eq!(lan.a.until_ended().code(), Some(0));
         assert!(!lan.a.holds(VIP), "{signal}: ended before the release");
-        assert!(lan.b.holds(VIP), "{signal}: ended before b held the address");
+        assert!(
+            lan.b.holds(VIP),
+            "{signal}: ended before b held the address"
+        );
         let zeros = capture
             .drain()
             .iter()
@@ -266,5 +298,9 @@ fn the_client_of_these_tests_sees_what_an_unplanned_failure_costs() {
     lan.a.host().heal().unwrap();
     lan.until_only_holder(&lan.a);
     let (_, lost) = client.lost_while_moving();
-    assert!(lost.len() > 100, "300 ms of silence cost {} requests", lost.len());
+    assert!(
+        lost.len() > 100,
+        "300 ms of silence cost {} requests",
+        lost.len()
+    );
 }

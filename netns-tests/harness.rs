@@ -130,10 +130,16 @@ impl Lan {
     /// Waits until this server holds `VIP` in its kernel and calls itself Active, and the other does
     /// neither.
     pub(crate) fn until_only_holder(&self, holder: &Server) {
-        let other = if holder.name() == "a" { &self.b } else { &self.a };
-        until(&format!("{} alone holds {VIP}", holder.name()), PATIENCE, || {
-            holder.holds(VIP) && !other.holds(VIP) && holder.is_active() && !other.is_active()
-        });
+        let other = if holder.name() == "a" {
+            &self.b
+        } else {
+            &self.a
+        };
+        until(
+            &format!("{} alone holds {VIP}", holder.name()),
+            PATIENCE,
+            || holder.holds(VIP) && !other.holds(VIP) && holder.is_active() && !other.is_active(),
+        );
     }
 
     /// `a` with priority 200 holds, `b` with 100 stands by; both have heard each other.
@@ -243,6 +249,20 @@ pub(crate) fn adverts_of<'a>(frames: &'a [Seen], server: &Server) -> Vec<&'a See
         .iter()
         .filter(|seen| seen.advert().is_some_and(|advert| advert.source == source))
         .collect()
+}
+
+/// All frames from now on until `server` has sent five more adverts.
+pub(crate) fn frames_of_five_adverts(capture: &Capture, server: &Server) -> Vec<Seen> {
+    let (mut frames, mut count) = (Vec::new(), 0);
+    let source = server.ip();
+    capture
+        .wait_for(PATIENCE, |seen| {
+            frames.push(seen.clone());
+            count += usize::from(seen.advert().is_some_and(|advert| advert.source == source));
+            count == 5
+        })
+        .expect("five adverts");
+    frames
 }
 
 /// The longest time between two adverts of this host.

@@ -89,10 +89,14 @@ impl Server {
     /// With the file, the runtime directory and the state directory that are there.
     pub(crate) fn start_again(&mut self) {
         self.spawn(self.daemon());
-        until(&format!("the daemon of {} answers", self.name), PATIENCE, || {
-            self.assert_runs();
-            self.try_status().is_some()
-        });
+        until(
+            &format!("the daemon of {} answers", self.name),
+            PATIENCE,
+            || {
+                self.assert_runs();
+                self.try_status().is_some()
+            },
+        );
     }
 
     /// `buoy run` with this server's paths.
@@ -121,7 +125,11 @@ impl Server {
 
     fn assert_runs(&self) {
         let ended = self.process().wait(Duration::ZERO);
-        assert!(ended.is_none(), "the daemon of {} ended: {ended:?}", self.name);
+        assert!(
+            ended.is_none(),
+            "the daemon of {} ended: {ended:?}",
+            self.name
+        );
     }
 
     pub(crate) fn process(&self) -> &Process {
@@ -209,7 +217,11 @@ impl Server {
 
     pub(crate) fn router(&self, name: &str) -> RouterStatus {
         let status = self.status();
-        let names: Vec<_> = status.routers.iter().map(|router| router.name.to_string()).collect();
+        let names: Vec<_> = status
+            .routers
+            .iter()
+            .map(|router| router.name.to_string())
+            .collect();
         status
             .routers
             .into_iter()
@@ -233,22 +245,33 @@ impl Server {
     /// How often a reason to drop a frame was counted for the router `web`.
     pub(crate) fn dropped(&self, reason: &str) -> u64 {
         let drops = self.web().drops;
-        drops.iter().find(|drop| drop.reason == reason).map_or(0, |drop| drop.count)
+        drops
+            .iter()
+            .find(|drop| drop.reason == reason)
+            .map_or(0, |drop| drop.count)
     }
 
     pub(crate) fn until_role(&self, name: &str, role: Role) {
-        until(&format!("{name} on {} is {role}", self.name), PATIENCE, || {
-            self.router(name).role == role
-        });
+        until(
+            &format!("{name} on {} is {role}", self.name),
+            PATIENCE,
+            || self.router(name).role == role,
+        );
     }
 
     /// Waits until `web` is Backup here and knows that one as the Active.
     pub(crate) fn until_backup_of(&self, other: &Self) {
-        until(&format!("{} is Backup of {}", self.name, other.name), PATIENCE, || {
-            let web = self.web();
-            web.role == Role::Backup
-                && web.active.is_some_and(|active| active.address == other.ip())
-        });
+        until(
+            &format!("{} is Backup of {}", self.name, other.name),
+            PATIENCE,
+            || {
+                let web = self.web();
+                web.role == Role::Backup
+                    && web
+                        .active
+                        .is_some_and(|active| active.address == other.ip())
+            },
+        );
     }
 
     /// True when the kernel has the address.
@@ -257,16 +280,24 @@ impl Server {
     }
 
     pub(crate) fn until_holds(&self, ip: IpAddr) {
-        until(&format!("{} holds {ip}", self.name), PATIENCE, || self.holds(ip));
+        until(&format!("{} holds {ip}", self.name), PATIENCE, || {
+            self.holds(ip)
+        });
     }
 
     pub(crate) fn until_free_of(&self, ip: IpAddr) {
-        until(&format!("{} is free of {ip}", self.name), PATIENCE, || !self.holds(ip));
+        until(&format!("{} is free of {ip}", self.name), PATIENCE, || {
+            !self.holds(ip)
+        });
     }
 
     /// What the kernel knows of an address.
     pub(crate) fn address(&self, ip: IpAddr) -> Option<HeldAddress> {
-        self.host().addresses().unwrap().into_iter().find(|held| held.ip == ip)
+        self.host()
+            .addresses()
+            .unwrap()
+            .into_iter()
+            .find(|held| held.ip == ip)
     }
 
     /// Every address with buoy's mark.

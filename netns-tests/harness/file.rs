@@ -44,7 +44,10 @@ impl Router {
     }
 
     pub(crate) fn addresses(mut self, addresses: &[&str]) -> Self {
-        self.addresses = addresses.iter().map(|&address| address.to_owned()).collect();
+        self.addresses = addresses
+            .iter()
+            .map(|&address| address.to_owned())
+            .collect();
         self
     }
 

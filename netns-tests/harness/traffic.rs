@@ -40,7 +40,8 @@ impl Client {
         let probe = UdpSocketOf(lan.client()).open();
         until("the first answer", super::PATIENCE, || {
             let mut answer = [0; 8];
-            probe.send_to(&[0; 4], SocketAddr::new(VIP, PORT)).is_ok() && probe.recv(&mut answer).is_ok()
+            probe.send_to(&[0; 4], SocketAddr::new(VIP, PORT)).is_ok()
+                && probe.recv(&mut answer).is_ok()
         });
         let socket = UdpSocketOf(lan.client()).open();
         let stopped = Arc::clone(&stop);
@@ -85,7 +86,10 @@ impl Drop for Client {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         // What they have to say was asked for, or is of no interest any more.
-        self.services.drain(..).chain(None).for_each(|thread| drop(thread.join()));
+        self.services
+            .drain(..)
+            .chain(None)
+            .for_each(|thread| drop(thread.join()));
         drop(self.asking.take().map(JoinHandle::join));
     }
 }
@@ -94,7 +98,11 @@ struct UdpSocketOf<'a>(&'a Host);
 
 impl UdpSocketOf<'_> {
     fn open(&self) -> UdpSocket {
-        let socket = self.0.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))).unwrap().unwrap();
+        let socket = self
+            .0
+            .run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)))
+            .unwrap()
+            .unwrap();
         socket.set_read_timeout(Some(EVERY)).unwrap();
         socket
     }
