@@ -142,13 +142,8 @@ fn an_address_that_somebody_deletes_is_put_back_announced_and_counted() {
     let mut lan = Lan::two_servers();
     lan.a_holds(&buoy());
     let capture = lan.capture();
-    // The repeats of the first announcement are over when nothing was announced for a while.
-    let quiet = Duration::from_secs(4);
     let mac = lan.a.host().mac();
-    while capture
-        .wait_for(quiet, |seen| seen.announces(VIP))
-        .is_some()
-    {}
+    Lan::until_quiet_about(VIP, &capture);
     lan.a.host().delete_address(VIP, 24).unwrap();
     capture
         .wait_for(PATIENCE, |seen| seen.from == mac && seen.announces(VIP))

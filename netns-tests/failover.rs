@@ -273,6 +273,38 @@ fn of_two_active_routers_of_equal_priority_the_higher_address_goes_on() {
 }
 
 #[test]
+fn after_a_partition_the_winner_announces_also_when_the_loser_heard_it_first() {
+    // The loser advertises so seldom that it steps down before it said a word after the partition.
+    let mut lan = Lan::two_servers();
+    lan.a.start(buoy().priority(200));
+    lan.a.until_holds(VIP);
+    lan.b.start(buoy().priority(100).interval("2s"));
+    lan.b.until_backup_of(&lan.a);
+    let capture = lan.capture();
+    Lan::until_quiet_about(VIP, &capture);
+    lan.a.host().silence().unwrap();
+    lan.b.until_holds(VIP);
+    capture
+        .wait_for(PATIENCE, |seen| {
+            seen.from == lan.b.host().mac() && seen.announces(VIP)
+        })
+        .expect("the LAN believes that the address is at b");
+    lan.a.host().heal().unwrap();
+    lan.until_only_holder(&lan.a);
+    let a = lan.a.host().mac();
+    let mut last = None;
+    stays("the LAN hears announcements", Duration::from_secs(1), || {
+        for seen in capture.drain() {
+            if seen.announces(VIP) {
+                last = Some(seen.from);
+            }
+        }
+        true
+    });
+    assert_eq!(last, Some(a), "the LAN believes that the address is at b still");
+}
+
+#[test]
 fn of_equal_priorities_the_one_that_holds_goes_on_whatever_its_address() {
     let mut lan = Lan::two_servers();
     lan.a.start(buoy());

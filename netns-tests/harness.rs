@@ -39,6 +39,8 @@ pub(crate) const SLACK: Duration = Duration::from_secs(1);
 pub(crate) const JITTER: Duration = Duration::from_millis(15);
 /// Between two looks at something that cannot be awaited.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// After a claim, nothing is announced later than three seconds.
+const LAST_REPEAT: Duration = Duration::from_millis(3500);
 /// LANs at a time: the daemons advertise every few milliseconds, and the machine may be small.
 const MOST_LANS: u32 = 4;
 
@@ -148,6 +150,14 @@ impl Lan {
         until("a holds", PATIENCE, || self.a.holds(VIP));
         self.b.start(router.clone().priority(100));
         self.b.until_backup_of(&self.a);
+    }
+
+    /// Waits until the repeats of earlier announcements are over.
+    pub(crate) fn until_quiet_about(ip: IpAddr, capture: &Capture) {
+        while capture
+            .wait_for(LAST_REPEAT, |seen| seen.announces(ip))
+            .is_some()
+        {}
     }
 
     /// Fails when both servers hold `VIP` at once, before `done` says that it is over.

@@ -4,6 +4,7 @@
 //! that what counts as lost was lost by the network, not by a service that the machine let wait.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 use buoyd::os::clock;
 use buoyd::os::lab::Host;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{Lan, VIP, until};
@@ -37,13 +40,15 @@ impl Client {
             .zip(1..)
             .map(|(server, mark)| serve(server.host(), mark, Arc::clone(&stop)))
             .collect();
-        let probe = UdpSocketOf(lan.client()).open();
+        let probe = open(lan.client());
+        probe.set_read_timeout(Some(LOOK)).unwrap();
         until("the first answer", super::PATIENCE, || {
             let mut answer = [0; 8];
             probe.send_to(&[0; 4], SocketAddr::new(VIP, PORT)).is_ok()
                 && probe.recv(&mut answer).is_ok()
         });
-        let socket = UdpSocketOf(lan.client()).open();
+        let socket = open(lan.client());
+        socket.set_nonblocking(true).unwrap();
         let stopped = Arc::clone(&stop);
         let asking = thread::spawn(move || ask(&socket, &stopped));
         Self {
@@ -63,12 +68,12 @@ impl Client {
                 "server number {mark} never answered: the address did not move"
             );
         }
-        let lost = answers
-            .iter()
-            .enumerate()
-            .filter_map(|(number, answer)| answer.is_none().then_some(number))
-            .collect();
-        (answers.len(), lost)
+        (answers.len(), lost(&answers))
+    }
+
+    /// Stops asking: requests that nobody answered.
+    pub(crate) fn lost(mut self) -> usize {
+        lost(&self.finish()).len()
     }
 
     fn finish(&mut self) -> Vec<Option<u8>> {
@@ -94,18 +99,17 @@ impl Drop for Client {
     }
 }
 
-struct UdpSocketOf<'a>(&'a Host);
+fn lost(answers: &[Option<u8>]) -> Vec<usize> {
+    let numbered = answers.iter().enumerate();
+    numbered
+        .filter_map(|(number, answer)| answer.is_none().then_some(number))
+        .collect()
+}
 
-impl UdpSocketOf<'_> {
-    fn open(&self) -> UdpSocket {
-        let socket = self
-            .0
-            .run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)))
-            .unwrap()
-            .unwrap();
-        socket.set_read_timeout(Some(EVERY)).unwrap();
-        socket
-    }
+fn open(host: &Host) -> UdpSocket {
+    host.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)))
+        .unwrap()
+        .unwrap()
 }
 
 fn serve(host: &Host, mark: u8, stop: Arc<AtomicBool>) -> JoinHandle<()> {
@@ -141,21 +145,31 @@ fn ask(socket: &UdpSocket, stop: &AtomicBool) -> Vec<Option<u8>> {
             let number = u32::try_from(answers.len()).unwrap();
             let _ = socket.send_to(&number.to_be_bytes(), target);
             answers.push(None);
-            next = now + EVERY;
+            // After a pause of our own we do not make up for what we did not ask.
+            next = if now.since(next) < EVERY { next + EVERY } else { now + EVERY };
         }
+        await_answer(socket, next.since(clock::now()));
         receive(socket, &mut answers);
     }
     let deadline = clock::now() + LATEST;
     while answers.contains(&None) && clock::now() < deadline {
+        await_answer(socket, LOOK);
         receive(socket, &mut answers);
     }
     answers
 }
 
-/// One answer, or none within a millisecond.
+/// To the microsecond, which the timeout of a socket is not.
+fn await_answer(socket: &UdpSocket, limit: Duration) {
+    let mut readable = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+    // Interrupted or not, the clock decides what is due.
+    let _ = ppoll(&mut readable, Some(TimeSpec::from(limit)), None);
+}
+
+/// Every answer that is there.
 fn receive(socket: &UdpSocket, answers: &mut [Option<u8>]) {
     let mut answer = [0; 8];
-    if let Ok(5) = socket.recv(&mut answer) {
+    while let Ok(5) = socket.recv(&mut answer) {
         let [a, b, c, d, mark, ..] = answer;
         let number = u32::from_be_bytes([a, b, c, d]) as usize;
         if let Some(answer) = answers.get_mut(number) {
