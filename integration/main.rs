@@ -16,4 +16,6 @@ mod config;
 mod departures;
 mod pcaps;
 mod rfc9568;
+mod sim;
 mod station;
+mod tidy;

@@ -293,15 +293,23 @@ fn after_a_partition_the_winner_announces_also_when_the_loser_heard_it_first() {
     lan.until_only_holder(&lan.a);
     let a = lan.a.host().mac();
     let mut last = None;
-    stays("the LAN hears announcements", Duration::from_secs(1), || {
-        for seen in capture.drain() {
-            if seen.announces(VIP) {
-                last = Some(seen.from);
+    stays(
+        "the LAN hears announcements",
+        Duration::from_secs(1),
+        || {
+            for seen in capture.drain() {
+                if seen.announces(VIP) {
+                    last = Some(seen.from);
+                }
             }
-        }
-        true
-    });
-    assert_eq!(last, Some(a), "the LAN believes that the address is at b still");
+            true
+        },
+    );
+    assert_eq!(
+        last,
+        Some(a),
+        "the LAN believes that the address is at b still"
+    );
 }
 
 #[test]

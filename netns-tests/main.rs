@@ -16,6 +16,7 @@ mod harness;
 mod addresses;
 mod bad_input;
 mod control;
+mod demo;
 mod failover;
 mod handover;
 mod interop_keepalived;

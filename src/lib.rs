@@ -1,5 +1,59 @@
-//! buoy: keeps an IP address afloat on a LAN.
-#![doc = "placeholder"]
+//! buoy keeps an IP address afloat on a LAN: two or more servers run it, one of them holds the
+//! address, and when that one dies, is cut off or is sent to maintenance, another takes it. It
+//! speaks VRRP (RFC 9568, and RFC 3768 for old neighbours). This page is the map of the code.
+//!
+//! # Three rings
+//!
+//! Each ring knows the ones inside it and never the ones outside.
+//!
+//! ```text
+//!  ring 3, Linux      daemon  os  control  cli  demo  release      async, clocks, sockets, threads
+//!  ring 2, pure       engine  config                               all routers of this host
+//!  ring 1, pure       vrrp                                         the rules of the RFC
+//! ```
+//!
+//! Rings 1 and 2 never ask for the time and never do anything: time is an argument, effects are
+//! returned values. `integration/tidy.rs` holds them to it.
+//!
+//! # The way of the data
+//!
+//! ```text
+//!  raw socket --bytes--> vrrp::advert --Advert--+
+//!  ARP socket ------------------ Announcement --+
+//!  netlink (os::links) ------------- Interface --+   Engine::handle(input, now)
+//!  netlink (os::addresses) -- Claimed, Released --+-> (elections, handovers, faults) --> Outputs
+//!  control socket ---------------------- Command --+            ^                        | | |
+//!  timer ------------------------ Engine::wake(now) +           |                        | | |
+//!                                                    next_deadline()                     | | |
+//!    adverts: at once, in one call an interface <----------------------------------------+ | |
+//!    wishes for addresses: the latest one a router, to the worker that waits for netlink <-+ |
+//!    events and replies: bounded queues, to the log and to whoever asked <-------------------+
+//! ```
+//!
+//! # Threads
+//!
+//! - *engine* ([`daemon`]): sockets, timer, decisions. Waits for nobody.
+//! - *addresses* ([`os::addresses`]): puts leases on interfaces in batches, announces new claims.
+//! - *links* ([`os::links`]): watches interfaces and addresses.
+//! - *main*: control clients, signals, the log.
+//!
+//! # Modules
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`vrrp::advert`] | frames as bytes: decode, encode, every reason to reject |
+//! | [`vrrp::times`] | `Skew_Time`, `Active_Down_Interval`, units |
+//! | [`vrrp::election`] | the state machine of one virtual router |
+//! | [`vrrp::announce`] | gratuitous ARP |
+//! | [`config`] | the file: all problems at once, or a configuration that is valid by construction |
+//! | [`engine`] | all routers of a host; commands, reload, status |
+//! | [`engine::lease`] | how long the kernel keeps an address without hearing from the engine |
+//! | [`daemon`] | start, end, and the engine's thread |
+//! | [`os`] | everything that touches Linux; `unsafe` only in [`os::packet_socket`] |
+//! | [`control`] | the words of the control socket, its server and its client |
+//! | [`cli`], [`exit`] | arguments, output, exit codes |
+//! | [`demo`], [`release`] | the two commands that need no daemon |
+
 pub mod cli;
 pub mod config;
 pub mod control;

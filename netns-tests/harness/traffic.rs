@@ -146,7 +146,11 @@ fn ask(socket: &UdpSocket, stop: &AtomicBool) -> Vec<Option<u8>> {
             let _ = socket.send_to(&number.to_be_bytes(), target);
             answers.push(None);
             // After a pause of our own we do not make up for what we did not ask.
-            next = if now.since(next) < EVERY { next + EVERY } else { now + EVERY };
+            next = if now.since(next) < EVERY {
+                next + EVERY
+            } else {
+                now + EVERY
+            };
         }
         await_answer(socket, next.since(clock::now()));
         receive(socket, &mut answers);

@@ -173,15 +173,6 @@ impl Engine {
                 active: router.active().map(|(address, _)| address),
                 is_active: router.election().role() == Role::Active,
             });
-            if !router.is_handing_over() {
-                self.settle(
-                    *id,
-                    &HandoverOutcome::Interrupted {
-                        by: "restore".to_owned(),
-                    },
-                    outputs,
-                );
-            }
         }
         Reply::Restored(restored)
     }
@@ -216,9 +207,28 @@ impl Engine {
     }
 
     /// Ends all waiting for this router.
-    fn settle(&mut self, id: RouterId, outcome: &HandoverOutcome, outputs: &mut Outputs) {
+    pub(super) fn settle(
+        &mut self,
+        id: RouterId,
+        outcome: &HandoverOutcome,
+        outputs: &mut Outputs,
+    ) {
         self.fill(id, outcome, |_| true);
         self.send_replies(outputs);
+    }
+
+    /// Nothing more is coming for those who wait for a router that is demoted no longer.
+    pub(super) fn settle_restored(&mut self, id: RouterId, outputs: &mut Outputs) {
+        if self.pending.is_empty() {
+            return;
+        }
+        if self
+            .router(id)
+            .is_some_and(|router| router.demotion().is_none() && !router.is_handing_over())
+        {
+            let by = "restore".to_owned();
+            self.settle(id, &HandoverOutcome::Interrupted { by }, outputs);
+        }
     }
 
     /// After an advert: `demote --wait` for a router that nobody held may be answered now.

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::command::Plan;
 use crate::config::{RouterName, VirtualAddress};
 use crate::vrrp::advert::Rejected;
+use crate::vrrp::announce::HardwareAddress;
 use crate::vrrp::election::Cause;
 use crate::vrrp::{Priority, Role};
 
@@ -51,6 +52,15 @@ pub enum Event {
         with: IpAddr,
         /// With which priority.
         priority: Priority,
+    },
+    /// Somebody else announced an address that we hold.
+    AnnouncedElsewhere {
+        /// Which router.
+        router: RouterName,
+        /// Which address.
+        address: IpAddr,
+        /// Where it is said to be.
+        hardware: HardwareAddress,
     },
     /// A neighbour's configuration differs from ours.
     Mismatch {
@@ -106,6 +116,7 @@ impl Event {
         match self {
             Self::Fault { .. }
             | Self::Conflict { .. }
+            | Self::AnnouncedElsewhere { .. }
             | Self::Mismatch { .. }
             | Self::Rejected { .. }
             | Self::AddressPutBack { .. }
@@ -126,6 +137,7 @@ impl Event {
             | Self::Fault { router, .. }
             | Self::HandedOver { router, .. }
             | Self::Conflict { router, .. }
+            | Self::AnnouncedElsewhere { router, .. }
             | Self::Mismatch { router, .. }
             | Self::Rejected { router, .. }
             | Self::AddressPutBack { router, .. }
@@ -164,6 +176,14 @@ impl fmt::Display for Event {
                 write!(
                     f,
                     "conflict: {with} advertises with priority {priority} although this host is Active"
+                )
+            }
+            Self::AnnouncedElsewhere {
+                address, hardware, ..
+            } => {
+                write!(
+                    f,
+                    "conflict: {hardware} announced {address}, which this host holds; announced again"
                 )
             }
             Self::Mismatch {

@@ -39,6 +39,13 @@ impl Engine {
 
     /// Applies it and says what was done.
     pub(super) fn reload(&mut self, config: &Config, now: Moment, outputs: &mut Outputs) -> Plan {
+        if self.stopping {
+            // Everything is on its way out; a router started now would keep the daemon alive.
+            return Plan {
+                unchanged: self.listed().count() as u64,
+                ..Plan::default()
+            };
+        }
         let plan = self.plan(config);
         let steps = self.steps(config);
         let removed: Vec<_> = self.removed(&steps).map(Router::id).collect();

@@ -171,8 +171,12 @@ impl Router {
                 .filter(|_| self.outage_since.is_none()),
             self.outage_since.map(|since| since + self.patience()),
             self.retry_at,
-            self.handover.as_ref().map(Handover::release_at),
-            self.holding.as_ref().and_then(Holding::announce_at),
+            self.handover
+                .as_ref()
+                .filter(|handover| self.may_let_go(handover))
+                .map(Handover::release_at),
+            self.handover.as_ref().and_then(Handover::ask_at),
+            self.announce_at(),
             self.demotion.and_then(|demotion| demotion.until),
         ]
         .into_iter()
@@ -204,17 +208,15 @@ impl Router {
             let actions = self.election.wake(now);
             self.apply(actions, now, outputs);
         }
-        if let Some(handover) = self
-            .handover
-            .take_if(|handover| handover.release_at() <= now)
-        {
-            self.let_go(&handover, now, outputs);
+        self.ask_whose_they_are(now, outputs);
+        if let Some(handover) = self.handover.take() {
+            if handover.release_at() <= now && self.may_let_go(&handover) {
+                self.let_go(&handover, now, outputs);
+            } else {
+                self.handover = Some(handover);
+            }
         }
-        if let Some(holding) = &mut self.holding
-            && holding.announce_is_due(now)
-        {
-            outputs.announcements.extend(holding.announcement());
-        }
+        self.announce_if_due(now, outputs);
     }
 
     /// What neighbours suffer at least: shorter gaps of ours they do not notice.
@@ -244,8 +246,8 @@ impl Router {
         if addresses_changed && self.election.role() == Role::Active {
             self.claim(now, outputs);
             self.send(Send::Advert, now, outputs);
-        } else if addresses_changed && let Some(handover) = self.handover.take() {
-            self.let_go(&handover, now, outputs);
+        } else {
+            self.hold_as_configured(now, outputs);
         }
     }
 
@@ -360,6 +362,20 @@ impl Router {
             }
             (Role::Initialize | Role::Backup, Role::Backup | Role::Initialize) => {}
         }
+        let announced = self.holding.as_ref().and_then(|holding| holding.announced);
+        if let (Some(handover), Some(announced)) = (&mut self.handover, announced) {
+            handover.listens_after(announced);
+        }
+    }
+
+    /// Without a successor only one that takes no part any more lets go: any other claims again
+    /// when its timer says that nobody else did, and holds the addresses until then. Usually that
+    /// is at the handover's limit; priority 0 of another, a blip of the carrier or a reload may
+    /// make it later.
+    fn may_let_go(&self, handover: &Handover) -> bool {
+        handover.successor().is_some()
+            || self.election.role() != Role::Backup
+            || !self.election.parameters().may_claim
     }
 
     /// The handover is at its end: release, and remember what to say of it.

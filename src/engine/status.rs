@@ -137,6 +137,9 @@ pub struct Counters {
     pub address_list_mismatches: u64,
     /// Addresses that somebody else removed and that were put back.
     pub addresses_put_back: u64,
+    /// Announcements of our addresses by others, heard as Active.
+    #[serde(default)]
+    pub foreign_announcements: u64,
     /// Losing adverts heard as Active: somebody else thought it held the addresses.
     pub conflicts: u64,
 }

@@ -92,7 +92,7 @@ pub(super) fn counters(router: &RouterStatus, colour: bool) -> String {
 }
 
 /// Name, count, and whether a count is nothing to wonder about.
-fn counted(counters: &Counters) -> [(&'static str, u64, bool); 10] {
+fn counted(counters: &Counters) -> [(&'static str, u64, bool); 11] {
     let Counters {
         adverts_sent,
         adverts_refused,
@@ -103,6 +103,7 @@ fn counted(counters: &Counters) -> [(&'static str, u64, bool); 10] {
         interval_mismatches,
         address_list_mismatches,
         addresses_put_back,
+        foreign_announcements,
         conflicts,
     } = *counters;
     [
@@ -128,6 +129,11 @@ fn counted(counters: &Counters) -> [(&'static str, u64, bool); 10] {
             false,
         ),
         (
+            "announcements of our addresses by another",
+            foreign_announcements,
+            false,
+        ),
+        (
             "adverts of another that thought it was Active",
             conflicts,
             false,
@@ -138,13 +144,18 @@ fn counted(counters: &Counters) -> [(&'static str, u64, bool); 10] {
 pub(super) fn drops(status: &Status, colour: bool) -> String {
     let mut table = Table::new(&["DROPPED", "ROUTER", "COUNT", "LAST", "FROM", "WHY"]);
     let mut none = true;
-    for router in &status.routers {
-        for drop in &router.drops {
+    let of_routers = status
+        .routers
+        .iter()
+        .map(|router| (router.name.as_str(), &router.drops));
+    // Frames that belong to no router.
+    for (router, drops) in of_routers.chain([("-", &status.drops)]) {
+        for drop in drops {
             none = false;
             table.push(
                 vec![
                     Cell::plain(clean(&drop.reason)),
-                    Cell::plain(router.name.as_str()),
+                    Cell::plain(router),
                     Cell::plain(drop.count.to_string()),
                     Cell::plain(format!("{} ago", span(drop.last_ms_ago))),
                     Cell::plain(drop.last_from.to_string()),

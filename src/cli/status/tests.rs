@@ -178,6 +178,7 @@ adverts that the kernel refused to send        0
 adverts with another interval                  0
 adverts with other addresses                   0
 addresses put back that somebody removed       0
+announcements of our addresses by another      0
 adverts of another that thought it was Active  0
 ";
     let name = RouterName::new("db").unwrap();

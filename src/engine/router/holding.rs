@@ -11,6 +11,8 @@ use crate::engine::command::HandoverOutcome;
 use crate::engine::event::Event;
 use crate::engine::lease;
 use crate::engine::outputs::{Announce, Hold, Outputs, Wish};
+use crate::vrrp::Role;
+use crate::vrrp::announce::{HardwareAddress, Said};
 use crate::vrrp::times::Moment;
 
 /// After the announcement at the claim itself: soon, for those who asked the old holder in between,
@@ -21,6 +23,14 @@ const REPEATS: [Duration; 4] = [
     Duration::from_secs(1),
     Duration::from_secs(3),
 ];
+
+/// And ever after: whoever missed the rest, on the far side of a link that was cut at the time, is
+/// wrong about the address for so long at most. The RFC leaves this open.
+const REFRESH: Duration = Duration::from_secs(10);
+
+/// An announcement by somebody else is answered at most this often: two clones of a host must not
+/// answer each other without end.
+const CONTRADICT_EVERY: Duration = Duration::from_secs(1);
 
 /// An address that is taken away again and again is put back at most this often; the beat that
 /// renews leases puts it back anyway.
@@ -36,26 +46,35 @@ pub(in crate::engine) struct Holding {
     /// Start of the present series of announcements, and how many repeats were sent.
     series: Moment,
     repeats: usize,
+    contradicted: Option<Moment>,
+    /// When we last told the LAN.
+    pub(super) announced: Option<Moment>,
     /// By address: what the kernel refused.
     problems: BTreeMap<VirtualAddress, String>,
 }
 
 impl Holding {
-    pub(super) fn announce_at(&self) -> Option<Moment> {
-        REPEATS
-            .get(self.repeats)
-            .filter(|_| self.claimed)
-            .map(|after| self.series + *after)
+    fn announce_at(&self) -> Option<Moment> {
+        let after = REPEATS.get(self.repeats).copied().unwrap_or_else(|| {
+            let refreshes = self.repeats + 1 - REPEATS.len();
+            let last = REPEATS.last().copied().unwrap_or_default();
+            last + u32::try_from(refreshes).unwrap_or(u32::MAX) * REFRESH
+        });
+        self.claimed.then(|| self.series + after)
     }
 
-    pub(super) fn announce_is_due(&mut self, now: Moment) -> bool {
+    fn announce_is_due(&mut self, now: Moment) -> bool {
         let due = self.announce_at().is_some_and(|at| at <= now);
-        self.repeats += usize::from(due);
+        if due {
+            self.repeats += 1;
+            self.announced = Some(now);
+        }
         due
     }
 
-    pub(super) fn announcement(&self) -> Option<Announce> {
+    fn announcement(&self) -> Option<Announce> {
         self.claimed.then(|| Announce {
+            say: Said::Here,
             interface: self.hold.interface,
             hardware: self.hold.hardware,
             addresses: Arc::clone(&self.hold.addresses),
@@ -66,6 +85,7 @@ impl Holding {
     pub(super) fn announce_anew(&mut self, now: Moment) -> Option<Announce> {
         self.series = now;
         self.repeats = 0;
+        self.announced = Some(now).filter(|_| self.claimed).or(self.announced);
         self.announcement()
     }
 
@@ -81,10 +101,104 @@ impl Router {
         self.holding.as_ref()
     }
 
+    /// When the next announcement is due. Only an Active announces: during a handover the addresses
+    /// are still held, but they are the successor's to announce.
+    pub(super) fn announce_at(&self) -> Option<Moment> {
+        let holding = self
+            .holding
+            .as_ref()
+            .filter(|_| self.election.role() == Role::Active);
+        holding.and_then(Holding::announce_at)
+    }
+
+    pub(super) fn announce_if_due(&mut self, now: Moment, outputs: &mut Outputs) {
+        if let Some(holding) = self
+            .holding
+            .as_mut()
+            .filter(|_| self.election.role() == Role::Active)
+            && holding.announce_is_due(now)
+        {
+            outputs.announcements.extend(holding.announcement());
+        }
+    }
+
+    /// Another host announced one of our addresses. For a handover that is what was waited for; an
+    /// Active contradicts, because whoever heard it asks the wrong host now.
+    pub(in crate::engine) fn announcement_heard(
+        &mut self,
+        address: IpAddr,
+        hardware: HardwareAddress,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        if let Some(handover) = &mut self.handover {
+            handover.announcement_heard(address, now);
+        }
+        let Some(holding) = self
+            .holding
+            .as_mut()
+            .filter(|_| self.election.role() == Role::Active)
+        else {
+            return;
+        };
+        self.counters.foreign_announcements += 1;
+        if holding
+            .contradicted
+            .is_none_or(|last| now.since(last) >= CONTRADICT_EVERY)
+        {
+            holding.contradicted = Some(now);
+            // Not at once: a neighbour that takes over rightly announces just behind its advert, and
+            // on the way the two may change places.
+            holding.series = now;
+            holding.repeats = 0;
+            let router = self.config.name.clone();
+            outputs.events.push(Event::AnnouncedElsewhere {
+                router,
+                address,
+                hardware,
+            });
+        }
+    }
+
+    /// Somebody asks whose our addresses are: a former Active that gave way to us in silence, or a
+    /// host that means to use one (RFC 5227 §2.4). Both, and everybody else, are told.
+    pub(in crate::engine) fn asked_for(&mut self, now: Moment, outputs: &mut Outputs) {
+        if let Some(holding) = self
+            .holding
+            .as_mut()
+            .filter(|_| self.election.role() == Role::Active)
+            && holding
+                .contradicted
+                .is_none_or(|last| now.since(last) >= CONTRADICT_EVERY)
+        {
+            holding.contradicted = Some(now);
+            outputs.announcements.extend(holding.announce_anew(now));
+        }
+    }
+
+    /// A better one took over and was not heard to announce: two that were cut off from each other
+    /// both announced, perhaps ours was the later, and it cannot know. A loser is silent (RFC 9568
+    /// §6.4.3), so it only asks, in ARP; who holds the addresses announces them.
+    pub(super) fn ask_whose_they_are(&mut self, now: Moment, outputs: &mut Outputs) {
+        let due = self
+            .handover
+            .as_mut()
+            .is_some_and(|handover| handover.asks(now));
+        if let Some(holding) = self.holding.as_ref().filter(|_| due) {
+            outputs.announcements.push(Announce {
+                say: Said::WhoseIsIt,
+                interface: holding.hold.interface,
+                hardware: holding.hold.hardware,
+                addresses: Arc::clone(&holding.hold.addresses),
+            });
+        }
+    }
+
     /// Wishes for every address, as a new claim: it is announced when the kernel holds it.
     pub(super) fn claim(&mut self, now: Moment, outputs: &mut Outputs) {
         let Some(place) = self.place else { return };
-        self.releasing = None;
+        // The kernel's word on an earlier release will not be waited for: whoever asked is told now.
+        self.outcome = self.releasing.take().or_else(|| self.outcome.take());
         self.epoch += 1;
         let hold = Hold {
             epoch: self.epoch,
@@ -105,8 +219,28 @@ impl Router {
             claimed: false,
             series: now,
             repeats: 0,
+            contradicted: None,
+            announced: None,
             problems: BTreeMap::new(),
         });
+    }
+
+    /// After a change of interval or ownership: the lease of the old length would run out between
+    /// the new renewals, or outlive a crash by too much.
+    pub(super) fn hold_as_configured(&mut self, now: Moment, outputs: &mut Outputs) {
+        let lease = lease::valid_lifetime(self.config.interval);
+        let replace = !self.is_owner();
+        if let Some(holding) = &mut self.holding
+            && (holding.hold.lease, holding.hold.replace) != (lease, replace)
+        {
+            holding.hold.lease = lease;
+            holding.hold.replace = replace;
+            holding.renewed = now;
+            outputs.wishes.push(Wish {
+                router: self.id,
+                hold: Some(holding.hold.clone()),
+            });
+        }
     }
 
     /// The engine's beat: renew the lease if it is time (see [`lease`]).
@@ -135,10 +269,15 @@ impl Router {
             .as_mut()
             .filter(|holding| holding.hold.epoch == epoch)
         {
+            if let Some(handover) = self.handover.as_mut().filter(|_| !holding.claimed) {
+                let addresses = holding.hold.addresses.iter();
+                handover.announced_by_us(addresses.map(|address| address.ip()), now);
+            }
             holding.claimed = true;
             holding.problems.clear();
             holding.series = now;
             holding.repeats = 0;
+            holding.announced = Some(now);
         }
     }
 
@@ -181,6 +320,10 @@ impl Router {
         outputs: &mut Outputs,
     ) {
         let Some(holding) = &self.holding else { return };
+        // Handing over, a new claim would announce the address away from the successor.
+        if self.election().role() != Role::Active {
+            return;
+        }
         // Before the claim is confirmed it may be our own release of an earlier epoch.
         if !holding.claimed
             || holding
@@ -194,7 +337,16 @@ impl Router {
             router: self.config.name.clone(),
             address,
         });
-        self.claim(now, outputs);
+        if self.election.role() == Role::Active {
+            self.claim(now, outputs);
+        } else {
+            // Handing over: put back, but not announced.
+            let hold = Some(holding.hold.clone());
+            outputs.wishes.push(Wish {
+                router: self.id,
+                hold,
+            });
+        }
         if let Some(holding) = &mut self.holding {
             holding.put_back = Some(now);
         }

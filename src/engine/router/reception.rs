@@ -120,16 +120,4 @@ impl Router {
             });
         }
     }
-
-    /// Another host announced one of our addresses.
-    pub(in crate::engine) fn announcement_heard(
-        &mut self,
-        address: IpAddr,
-        now: Moment,
-        _outputs: &mut Outputs,
-    ) {
-        if let Some(handover) = &mut self.handover {
-            handover.announcement_heard(address, now);
-        }
-    }
 }

@@ -1,0 +1,22 @@
+# Short names for commands that also stand in the README.
+
+# What CI runs first: format and lints.
+check:
+    cargo fmt --check
+    cargo clippy --all-targets -- -D warnings
+
+# Everything; needs root and keepalived.
+test:
+    cargo test
+
+# The real binary in network namespaces; needs root and keepalived.
+netns:
+    cargo test --test netns
+
+# The simulator for longer: just sim 100000
+sim runs="1000":
+    BUOY_SIM_RUNS={{runs}} cargo test --release --test integration sim -- --nocapture
+
+# Two servers and a client in namespaces.
+demo:
+    cargo run --release -- demo
