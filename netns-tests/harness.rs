@@ -12,8 +12,7 @@ mod traffic;
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::linux::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -21,6 +20,8 @@ use std::time::Duration;
 
 use buoyd::os::clock;
 use buoyd::os::lab::{Capture, Host, Lab, Plan, Seen};
+
+use crate::lab::is_in_use;
 
 pub(crate) use daemon::{Finished, Server};
 pub(crate) use file::{Router, buoy};
@@ -203,17 +204,6 @@ impl Drop for Lan {
             }
         }
     }
-}
-
-/// True when some thread of some process lives in that namespace.
-fn is_in_use(namespace: u64) -> bool {
-    let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
-    entries(Path::new("/proc")).any(|process| {
-        entries(&process.path().join("task")).any(|thread| {
-            fs::metadata(thread.path().join("ns/net"))
-                .is_ok_and(|metadata| metadata.st_ino() == namespace)
-        })
-    })
 }
 
 /// Looks again and again until it is so, at most for `limit`.

@@ -318,3 +318,42 @@ fn a_demotion_survives_a_reload() {
     lan.until_only_holder(&lan.a);
     assert_eq!(lan.a.web().effective_priority.octet(), 220);
 }
+
+#[test]
+fn a_demotion_survives_a_new_name_and_then_a_restart() {
+    let mut lan = Lan::two_servers();
+    lan.a_holds(&web());
+    lan.a.tell(&["demote", "web"]);
+    lan.a.write_file(web().named("www").priority(200));
+    lan.a.tell(&["reload"]);
+    assert!(lan.a.router("www").demoted.is_some());
+    lan.a.stop();
+    lan.a.start_again();
+    assert!(lan.a.router("www").demoted.is_some(), "forgotten");
+    lan.a.tell(&["restore", "www"]);
+    lan.a.until_holds(VIP);
+    lan.a.stop();
+    lan.a.start_again();
+    assert_eq!(lan.a.router("www").demoted, None, "remembered");
+}
+
+#[test]
+fn a_demotion_ends_with_its_router() {
+    let db = || web().named("db").vrid(52).addresses(&["192.0.2.101/24"]);
+    let mut lan = Lan::two_servers();
+    lan.a.start(format!("{}{}", web(), db()));
+    lan.a.until_holds(VIP);
+    lan.a.tell(&["demote", "db"]);
+    lan.a.write_file(web());
+    lan.a.tell(&["reload"]);
+    lan.a.write_file(format!("{}{}", web(), db()));
+    lan.a.tell(&["reload"]);
+    assert_eq!(lan.a.router("db").demoted, None);
+    lan.a.stop();
+    lan.a.start_again();
+    assert_eq!(
+        lan.a.router("db").demoted,
+        None,
+        "demoted by what was said of another router"
+    );
+}
