@@ -80,8 +80,8 @@ fn the_engine_outlives_every_script_and_answers_every_command() {
         })
         .collect();
     let lived = |name: &str| -> Lived {
-        let life = lives.iter().find(|(seed, _)| seed == name);
-        life.unwrap_or_else(|| panic!("no seed engine/{name}")).1
+        let found = lives.iter().find(|(seed, _)| seed == name);
+        found.unwrap_or_else(|| panic!("no seed engine/{name}")).1
     };
     assert_eq!(lived("nothing-happens"), Lived::default());
     let alone = lived("takes-over-from-silence");

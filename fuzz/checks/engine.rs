@@ -18,7 +18,7 @@ use buoyd::engine::{
     Engine, Input, InterfaceAddress, LinkState, Outputs, RouterId, StoredDemotion, Wish,
 };
 use buoyd::vrrp::advert::{GROUP_V4, Outgoing, Received, TTL, decode, encode, ipv4_packet};
-use buoyd::vrrp::announce::HardwareAddress;
+use buoyd::vrrp::announce::{HardwareAddress, Said};
 use buoyd::vrrp::times::Moment;
 use buoyd::vrrp::{AdvertisementInterval, Centis, ChecksumStyle, Priority, Seconds, Vrid};
 
@@ -139,11 +139,16 @@ impl Host {
             }
             8 => {
                 let name = interface(some_interface(bytes));
-                let (address, hardware) = (some_address(bytes), some_hardware(bytes));
+                let (address, octet) = (some_address(bytes), bytes.octet());
                 self.told(Input::Announcement {
                     interface: &name,
                     address,
-                    hardware,
+                    hardware: HardwareAddress([2, 0, 0, 0, 0, octet % 4]),
+                    said: if octet & 0x80 == 0 {
+                        Said::Here
+                    } else {
+                        Said::WhoseIsIt
+                    },
                 });
             }
             9 => {

@@ -12,7 +12,7 @@ use crate::vrrp::times::Moment;
 
 /// A successor that adverts but is not heard to announce is believed after this long.
 const ANNOUNCEMENT_PATIENCE: Duration = Duration::from_millis(100);
-/// A better one that was not heard to announce for so long is asked to.
+/// A successor that was not heard to announce for so long is asked to.
 const ASK_AFTER: Duration = Duration::from_millis(50);
 /// After its last announcement: for frames that are on their way to us already.
 const SETTLE: Duration = Duration::from_millis(3);
@@ -29,8 +29,8 @@ pub(super) struct Handover {
     last_announced: Moment,
     /// Announcements before this do not count.
     listens_from: Moment,
-    /// When to ask whose the addresses are, unless they were announced by then.
-    ask_at: Option<Moment>,
+    /// Whether it was asked whose the addresses are.
+    asked: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Handover {
             unannounced: addresses,
             last_announced: now,
             listens_from: now,
-            ask_at: None,
+            asked: false,
         }
     }
 
@@ -69,21 +69,22 @@ impl Handover {
             unannounced: addresses,
             last_announced: now,
             listens_from: now,
-            ask_at: Some(now + ASK_AFTER),
+            asked: false,
         }
     }
 
-    /// When [`Handover::asks`] is true.
+    /// When [`Handover::asks`] is true: a successor that was Active already, cut off from us, does
+    /// not know that it has anything to announce.
     pub(super) fn ask_at(&self) -> Option<Moment> {
-        self.ask_at.filter(|_| !self.unannounced.is_empty())
+        let silent = !self.asked && !self.unannounced.is_empty();
+        let successor = self.successor.filter(|_| silent)?;
+        Some(successor.heard + ASK_AFTER)
     }
 
     /// True once, when the successor should be asked to announce.
     pub(super) fn asks(&mut self, now: Moment) -> bool {
         let due = self.ask_at().is_some_and(|at| at <= now);
-        if due {
-            self.ask_at = None;
-        }
+        self.asked |= due;
         due
     }
 

@@ -176,9 +176,9 @@ impl Router {
         }
     }
 
-    /// A better one took over and was not heard to announce: two that were cut off from each other
-    /// both announced, perhaps ours was the later, and it cannot know. A loser is silent (RFC 9568
-    /// §6.4.3), so it only asks, in ARP; who holds the addresses announces them.
+    /// A successor was not heard to announce: two that were cut off from each other both announced,
+    /// perhaps ours was the later, and it cannot know. A loser is silent (RFC 9568 §6.4.3), so it
+    /// only asks, in ARP; who holds the addresses announces them.
     pub(super) fn ask_whose_they_are(&mut self, now: Moment, outputs: &mut Outputs) {
         let due = self
             .handover
