@@ -72,7 +72,7 @@ fn files_become_a_configuration_that_runs_or_problems_that_have_a_place() {
 
 #[test]
 fn the_engine_outlives_every_script_and_answers_every_command() {
-    let lives: Vec<_> = seeds("engine")
+    let scripts: Vec<_> = seeds("engine")
         .into_iter()
         .map(|(name, bytes)| {
             println!("engine/{name}");
@@ -80,7 +80,7 @@ fn the_engine_outlives_every_script_and_answers_every_command() {
         })
         .collect();
     let lived = |name: &str| -> Lived {
-        let life = lives.iter().find(|(seed, _)| seed == name);
+        let life = scripts.iter().find(|(seed, _)| seed == name);
         life.unwrap_or_else(|| panic!("no seed engine/{name}")).1
     };
     assert_eq!(lived("nothing-happens"), Lived::default());
