@@ -23,7 +23,7 @@ mod world;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Seeds that every run repeats: those that once found something, and a few more.
+/// Seeds that every run repeats.
 const FIXED: [u64; 16] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
 /// Fresh seeds of an ordinary run.
 const FRESH: u64 = 300;

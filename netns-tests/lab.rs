@@ -18,7 +18,7 @@ const SILENCE: Duration = Duration::from_millis(300);
 
 /// A lab with these hosts and a client. Panics when the kernel refuses, so that a run without root
 /// fails and says so.
-fn lab_with(hosts: &[&str]) -> Lab {
+pub(crate) fn lab_with(hosts: &[&str]) -> Lab {
     let plan = Plan {
         client: "client",
         hosts,
@@ -51,7 +51,7 @@ fn reaches(from: &UdpSocket, to: &UdpSocket, limit: Duration) -> bool {
 }
 
 /// True when some thread of some process is in that namespace, or some process has it open.
-fn is_in_use(namespace: u64) -> bool {
+pub(crate) fn is_in_use(namespace: u64) -> bool {
     let is_it =
         |path: &Path| fs::metadata(path).is_ok_and(|metadata| metadata.st_ino() == namespace);
     let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();

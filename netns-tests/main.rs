@@ -1,4 +1,24 @@
-//! Tests in network namespaces: the real kernel, and faults from outside. They need root and say so.
+//! Tests in network namespaces: the real binary, the real kernel, real neighbours, and faults from
+//! outside. They need root, and keepalived for the tests beside it, and fail saying so.
 
-#[cfg(test)]
+// A test that cannot go on shall fail. clippy.toml allows this inside of marked functions only, not
+// in the helpers beside them.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unchecked_time_subtraction,
+    clippy::unwrap_used
+)]
+
+mod harness;
+
+mod addresses;
+mod bad_input;
+mod control;
+mod demo;
+mod failover;
+mod handover;
+mod interop_keepalived;
 mod lab;
+mod reload;

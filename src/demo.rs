@@ -1,11 +1,12 @@
 //! `buoy demo`: two servers, a client and a floating address, broken and mended before your eyes.
 //!
 //! Owns the run of the demo from start to end. Called by `main`, before any other thread exists,
-//! because without root it enters a user namespace. It plays the [`script`] on a [`site`] of real
+//! because without root it enters a user namespace. It plays the `script` on a `site` of real
 //! daemons and a real client, and shows it live on a terminal, as lines elsewhere, or as one JSON
 //! object. However it ends, by itself, by an error or by Ctrl-C, nothing stays behind.
 
 mod draw;
+mod error;
 mod interrupt;
 mod report;
 mod screen;
@@ -13,20 +14,20 @@ mod script;
 mod site;
 mod traffic;
 
-use std::io::{self, IsTerminal, Write};
+use std::env;
+use std::io::{self, IsTerminal};
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
 use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
-use std::{env, fmt};
 
+use crate::cli::terminal::{self, Reader};
 use crate::control::Response;
-use crate::control::client::ClientError;
-use crate::exit::Exit;
 use crate::os::clock;
-use crate::os::lab::{LabError, enter_user_namespace, is_privileged};
+use crate::os::lab::{enter_user_namespace, is_privileged};
 use crate::vrrp::Role;
 use crate::vrrp::times::Moment;
+
+pub use error::Error;
 
 use draw::{Scene, ServerScene};
 use interrupt::Interrupt;
@@ -152,10 +153,10 @@ impl Demo {
     fn open(options: Options) -> Result<Self, Error> {
         let interrupt = Interrupt::listen().map_err(Error::Thread)?;
         let site = Site::build()?;
-        let terminal =
+        let colour = terminal::wants_colour(&io::stdout());
+        let live =
             io::stdout().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb");
-        let colour = terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let stage = match (options.json, terminal) {
+        let stage = match (options.json, live) {
             (true, _) => Stage::Silent,
             (false, true) => Stage::Live(Screen::open(colour).map_err(Error::Output)?),
             (false, false) => Stage::Lines,
@@ -389,129 +390,8 @@ fn table(report: &Report) -> String {
 }
 
 fn print(text: &str) -> Result<(), Error> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(Error::Output)
-}
-
-/// Why the demo could not be built or played to its end. Everything was taken down all the same.
-#[derive(Debug)]
-pub enum Error {
-    /// The lab could not be built or broken.
-    Lab(LabError),
-    /// The temporary directory.
-    Directory {
-        /// Where.
-        path: PathBuf,
-        /// The kernel's reason.
-        error: io::Error,
-    },
-    /// Our own program cannot be found, to be started as a daemon.
-    OwnProgram(io::Error),
-    /// A thread or a signal handler.
-    Thread(io::Error),
-    /// Stdout.
-    Output(io::Error),
-    /// A daemon ended that should run.
-    Daemon {
-        /// On which server.
-        server: &'static str,
-        /// What became of it.
-        what: String,
-        /// The end of its log.
-        log: String,
-    },
-    /// A daemon was not reached.
-    Control(ClientError),
-    /// A daemon refused what it was asked, with its reason.
-    Refused(String),
-    /// Played to the end, and so many steps cost more than the protocol allows.
-    Beyond {
-        /// How many.
-        steps: usize,
-    },
-    /// Ctrl-C, SIGTERM, or the terminal is gone.
-    Interrupted,
-}
-
-impl Error {
-    /// What the process ends with.
-    #[must_use]
-    pub const fn exit_code(&self) -> Exit {
-        match self {
-            Self::Lab(error) => match error {
-                LabError::NotPrivileged { .. } | LabError::NoUserNamespace(_) => {
-                    Exit::MissingCapability
-                }
-                LabError::Step { .. } | LabError::NoSuchHost { .. } | LabError::HostGone { .. } => {
-                    Exit::Unreachable
-                }
-            },
-            Self::Directory { .. }
-            | Self::OwnProgram(_)
-            | Self::Thread(_)
-            | Self::Output(_)
-            | Self::Daemon { .. }
-            | Self::Control(_)
-            | Self::Refused(_) => Exit::Unreachable,
-            Self::Beyond { .. } => Exit::Beyond,
-            Self::Interrupted => Exit::Interrupted,
-        }
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Lab(error) => error.fmt(f),
-            Self::Directory { path, error } => {
-                write!(
-                    f,
-                    "cannot use the temporary directory {}: {error}",
-                    path.display()
-                )
-            }
-            Self::OwnProgram(error) => {
-                write!(f, "cannot find our own program to start it: {error}")
-            }
-            Self::Thread(error) => write!(f, "cannot start a thread: {error}"),
-            Self::Output(error) => write!(f, "cannot write to stdout: {error}"),
-            Self::Daemon { server, what, log } => {
-                write!(
-                    f,
-                    "the daemon of {server} {what}; the end of its log:\n{log}"
-                )
-            }
-            Self::Control(error) => error.fmt(f),
-            Self::Refused(reason) => write!(f, "a daemon of the demo refused its order: {reason}"),
-            Self::Beyond { steps } => write!(
-                f,
-                "{steps} of the demo's steps cost more than the protocol allows"
-            ),
-            Self::Interrupted => f.write_str("the demo was interrupted; nothing is left of it"),
-        }
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Lab(error) => Some(error),
-            Self::Control(error) => Some(error),
-            Self::Directory { error, .. }
-            | Self::OwnProgram(error)
-            | Self::Thread(error)
-            | Self::Output(error) => Some(error),
-            Self::Daemon { .. } | Self::Refused(_) | Self::Beyond { .. } | Self::Interrupted => {
-                None
-            }
-        }
-    }
-}
-
-impl From<LabError> for Error {
-    fn from(error: LabError) -> Self {
-        Self::Lab(error)
+    match terminal::print(text).map_err(Error::Output)? {
+        Reader::Listens => Ok(()),
+        Reader::Gone => Err(Error::Interrupted),
     }
 }

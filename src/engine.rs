@@ -21,6 +21,7 @@ mod drops;
 mod handover;
 mod neighbours;
 mod outputs;
+mod reception;
 mod reload;
 mod report;
 mod router;
@@ -29,8 +30,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use crate::config::{Config, InterfaceName, RouterConfig, RouterName, VirtualAddress};
-use crate::vrrp::advert::{self, Received, Rejected};
-use crate::vrrp::announce::HardwareAddress;
+use crate::vrrp::announce::{HardwareAddress, Said};
 use crate::vrrp::election::Cause;
 use crate::vrrp::times::Moment;
 use crate::vrrp::{Family, Vrid};
@@ -56,7 +56,7 @@ pub enum Input<'a> {
         /// As the kernel delivered it.
         packet: &'a [u8],
     },
-    /// Another host said that an address is at its hardware address.
+    /// Another host said that an address is at its hardware address, or asked whose it is.
     Announcement {
         /// Where.
         interface: &'a InterfaceName,
@@ -64,6 +64,8 @@ pub enum Input<'a> {
         address: IpAddr,
         /// Whose.
         hardware: HardwareAddress,
+        /// What was said.
+        said: Said,
     },
     /// An interface appeared, changed or (`None`) is not there.
     Interface {
@@ -215,8 +217,9 @@ impl Engine {
                 interface,
                 address,
                 hardware,
+                said,
             } => {
-                self.announcement(interface, address, hardware, now, outputs);
+                self.announcement(interface, (address, hardware, said), now, outputs);
             }
             Input::Interface { name, state } => self.interface(name, state.as_ref(), now, outputs),
             Input::Claimed { router, epoch } => {
@@ -346,135 +349,6 @@ impl Engine {
                 .flatten()
                 .any(|router| router.config().interface == *name)
         });
-    }
-
-    fn packet(&mut self, name: &InterfaceName, packet: &[u8], now: Moment, outputs: &mut Outputs) {
-        let received = match advert::ipv4_packet(packet) {
-            Ok(received) => received,
-            Err(rejected) => return self.drops.count(rejected, IpAddr::from([0, 0, 0, 0]), now),
-        };
-        // The VRID names the router that counts what is wrong with the frame, wherever it can be read.
-        let vrid = received.message.get(1).copied().unwrap_or(0);
-        let id = Vrid::new(vrid).and_then(|vrid| {
-            self.by_vrid
-                .get(&(name.clone(), vrid, Family::Ipv4))
-                .copied()
-        });
-        let judged = self.judge(name, &received);
-        let Some(id) = id else {
-            let rejected = judged.err().unwrap_or(Rejected::Vrid(vrid));
-            return self.drops.count(rejected, received.source, now);
-        };
-        self.with(id, now, outputs, |router, outputs| match judged {
-            Ok(advert) => router.advert(&advert, received.source, now, outputs),
-            Err(rejected) => router.reject(rejected, received.source, now, outputs),
-        });
-        self.conclude_waiting(id, outputs);
-    }
-
-    /// The checks that need no router: our own frames first of all (P35), then the frame itself.
-    fn judge<'a>(
-        &self,
-        name: &InterfaceName,
-        received: &Received<'a>,
-    ) -> Result<advert::Advert<'a>, Rejected> {
-        let interface = self.interfaces.get(name).and_then(Option::as_ref);
-        // We never advertise from an address that floats, but its owner does (RFC 9568 §5.1.1.1).
-        if interface.is_some_and(|interface| interface.has(received.source))
-            && !self.virtual_addresses(name).contains(&received.source)
-        {
-            return Err(Rejected::OwnFrame);
-        }
-        if received.destination != IpAddr::V4(advert::GROUP_V4) {
-            return Err(Rejected::Destination);
-        }
-        advert::decode(received)
-    }
-
-    fn announcement(
-        &mut self,
-        name: &InterfaceName,
-        address: IpAddr,
-        hardware: HardwareAddress,
-        now: Moment,
-        outputs: &mut Outputs,
-    ) {
-        let own = self
-            .interfaces
-            .get(name)
-            .and_then(Option::as_ref)
-            .map(|interface| interface.hardware);
-        if own == Some(hardware) {
-            return;
-        }
-        for id in self.on_interface(name) {
-            if self.router(id).is_some_and(|router| router.has(address)) {
-                self.with(id, now, outputs, |router, outputs| {
-                    router.announcement_heard(address, hardware, now, outputs);
-                });
-            }
-        }
-    }
-
-    fn interface(
-        &mut self,
-        name: &InterfaceName,
-        state: Option<&InterfaceState>,
-        now: Moment,
-        outputs: &mut Outputs,
-    ) {
-        let Some(known) = self.interfaces.get_mut(name) else {
-            return;
-        };
-        if known.as_ref() == state {
-            return;
-        }
-        *known = state.cloned();
-        for id in self.on_interface(name) {
-            self.refresh(id, now, outputs);
-        }
-    }
-
-    /// Tells a router how its interface stands.
-    fn refresh(&mut self, id: RouterId, now: Moment, outputs: &mut Outputs) {
-        let Some(router) = self.router(id) else {
-            return;
-        };
-        let name = router.config().interface.clone();
-        let virtual_addresses = self.virtual_addresses(&name);
-        let state = self.interfaces.get(&name).cloned().flatten();
-        self.with(id, now, outputs, |router, outputs| {
-            router.interface_changed(state.as_ref(), &virtual_addresses, now, outputs);
-        });
-    }
-
-    /// The addresses on `interface` that float: no source for adverts (P12).
-    fn virtual_addresses(&self, interface: &InterfaceName) -> Vec<IpAddr> {
-        self.routers
-            .iter()
-            .flatten()
-            .filter(|router| router.config().interface == *interface && !router.is_owner())
-            .flat_map(|router| router.config().addresses.iter().map(|address| address.ip()))
-            .collect()
-    }
-
-    fn address_gone(
-        &mut self,
-        name: &InterfaceName,
-        address: IpAddr,
-        now: Moment,
-        outputs: &mut Outputs,
-    ) {
-        for id in self.on_interface(name) {
-            if self
-                .router(id)
-                .is_some_and(|router| router.holds() && router.has(address))
-            {
-                self.with(id, now, outputs, |router, outputs| {
-                    router.address_gone(address, now, outputs);
-                });
-            }
-        }
     }
 
     /// The engine's own beat: every lease that is due is renewed. Nothing else renews, so that the

@@ -36,6 +36,9 @@ use super::world::{KERNEL_ROUNDING, World};
 const OVERLAP: Duration = Duration::from_millis(110);
 /// Work of kernels and news of interfaces, all together.
 const SLACK: Duration = Duration::from_millis(30);
+/// Whoever gave way without hearing an announcement asks whose the addresses are, and is answered,
+/// with everybody else, at most a second after the answer before; 100 ms for wire and wake.
+pub(super) const ANSWER: Duration = Duration::from_millis(1_100);
 /// Intervals from here on have leases that end before a neighbour's patience.
 const LEASE_FITS: Duration = Duration::from_millis(500);
 
@@ -182,6 +185,11 @@ pub(super) fn patience(world: &World, handing_over: bool, refused: bool) -> Dura
     };
     let intervals = world.nodes[0].routers.iter().map(|router| router.interval);
     intervals.map(of).max().unwrap_or_default() + OVERLAP + SLACK
+}
+
+/// Its ARP table names a host that does not hold the address.
+pub(super) fn client_is_misled(world: &World) -> bool {
+    (world.client.iter()).any(|(address, asked)| !world.nodes[*asked].holds(*address))
 }
 
 pub(super) fn somebody_hands_over(world: &World) -> bool {

@@ -8,7 +8,9 @@ use buoyd::engine::command::{Command, Selection};
 use buoyd::vrrp::times::Moment;
 use buoyd::vrrp::{AdvertisementInterval, ChecksumStyle, Priority, Version, Vrid};
 
-use super::checks::{Judge, Mode, all_agree, patience, somebody_hands_over};
+use super::checks::{
+    ANSWER, Judge, Mode, all_agree, client_is_misled, patience, somebody_hands_over,
+};
 use super::random::Random;
 use super::world::{Weather, World};
 
@@ -18,6 +20,7 @@ const CALM: Weather = Weather {
     // The old holder lets go 3 ms after it heard the last announcement: a client that hears it
     // later than that is not promised anything.
     slowest: Duration::from_micros(1500),
+    reorders: false,
 };
 const ROUNDS: usize = 3;
 
@@ -134,6 +137,7 @@ impl Story {
                     lost_percent: self.world.random.of(&[0, 5, 30, 60]),
                     doubled_percent: self.world.random.of(&[0, 5, 30]),
                     slowest: self.world.random.micros(100, 20_000),
+                    reorders: self.world.random.percent(50),
                 };
             }
         }
@@ -169,7 +173,6 @@ impl Story {
             self.goes_on_for(self.interval / 4, Mode::Chaos)?;
         }
         self.world.tell("all is healed");
-        self.world.client_asks_anew();
         self.nothing_is_blocked();
         self.world.weather = CALM;
         for number in 0..self.world.nodes.len() {
@@ -177,10 +180,16 @@ impl Story {
                 self.world.start(number);
             }
         }
+        // Who started has removed what an earlier life of it left behind.
+        self.world.client_asks_anew();
         let handing_over = somebody_hands_over(&self.world);
         let span = patience(&self.world, handing_over, self.refused);
         self.refused = false;
         self.goes_on_for(span, Mode::Chaos)?;
+        if client_is_misled(&self.world) {
+            // Whoever gave way was the last to announce, and the winner, cut off, never heard of it.
+            self.goes_on_for(ANSWER, Mode::Chaos)?;
+        }
         all_agree(&self.world)
     }
 

@@ -11,7 +11,7 @@ use buoyd::engine::interface::InterfaceState;
 use buoyd::engine::{
     Announce, Engine, Hold, Input, InterfaceAddress, LinkState, Outputs, RouterId, StoredDemotion,
 };
-use buoyd::vrrp::announce::HardwareAddress;
+use buoyd::vrrp::announce::{HardwareAddress, Said};
 use buoyd::vrrp::times::Moment;
 
 use super::random::Random;
@@ -59,6 +59,8 @@ pub(super) struct Weather {
     pub(super) lost_percent: usize,
     pub(super) doubled_percent: usize,
     pub(super) slowest: Duration,
+    /// Frames from one host to another may overtake each other. A switch that works never lets them.
+    pub(super) reorders: bool,
 }
 
 /// The fastest a frame can be.
@@ -76,6 +78,8 @@ pub(super) struct World {
     pub(super) weather: Weather,
     /// `blocked[from][to]`: frames do not pass.
     pub(super) blocked: Vec<Vec<bool>>,
+    /// When the last frame from one to the other arrives.
+    last_arrival: BTreeMap<(usize, usize), Moment>,
     /// Where a client of the LAN sends what is for an address.
     pub(super) client: BTreeMap<IpAddr, usize>,
     /// By time and by the order of making; with the host it happens to (the client is the last).
@@ -159,6 +163,7 @@ impl World {
             nodes: hosts.into_iter().enumerate().map(node).collect(),
             weather,
             blocked: vec![vec![false; count]; count],
+            last_arrival: BTreeMap::new(),
             client: BTreeMap::new(),
             queue: BTreeMap::new(),
             made: 0,
@@ -340,7 +345,9 @@ impl World {
 
     fn happens(&mut self, number: usize, happening: Happening) {
         if number == self.nodes.len() {
-            if let Happening::Announced { node, announce } = happening {
+            if let Happening::Announced { node, announce } = happening
+                && announce.say == Said::Here
+            {
                 for address in announce.addresses.iter() {
                     self.client.insert(address.ip(), node);
                 }
@@ -372,6 +379,7 @@ impl World {
                             interface: &interface(),
                             address: address.ip(),
                             hardware: announce.hardware,
+                            said: announce.say,
                         },
                     );
                 }
@@ -478,17 +486,25 @@ impl World {
         });
         if self.nodes[number].link_is_up {
             // The client hears everybody: what is cut off is between the hosts.
-            let delay = self.delay();
             let client = self.nodes.len();
+            let arrival = self.arrival(number, client);
             let announce = announce.clone();
             let node = number;
             let happening = Happening::Announced { node, announce };
-            self.later(self.now + delay, client, happening);
+            self.later(arrival, client, happening);
         }
     }
 
-    fn delay(&mut self) -> Duration {
-        self.random.between(FASTEST, self.weather.slowest)
+    fn arrival(&mut self, from: usize, to: usize) -> Moment {
+        let arrival = self.now + self.random.between(FASTEST, self.weather.slowest);
+        let last = self.last_arrival.entry((from, to)).or_insert(arrival);
+        if self.weather.reorders {
+            *last = arrival.max(*last);
+            return arrival;
+        }
+        // What was slow in chaos does not hold up what is sent in calm.
+        *last = arrival.max((*last).min(self.now + self.weather.slowest));
+        *last
     }
 
     fn broadcasts(&mut self, from: usize, frame: impl Fn() -> Happening) {
@@ -506,8 +522,8 @@ impl World {
             }
             let copies = 1 + usize::from(self.random.percent(self.weather.doubled_percent));
             for _ in 0..copies {
-                let delay = self.delay();
-                self.later(self.now + delay, to, frame());
+                let arrival = self.arrival(from, to);
+                self.later(arrival, to, frame());
             }
         }
     }
@@ -563,6 +579,7 @@ impl World {
             self.announces(
                 number,
                 &Announce {
+                    say: Said::Here,
                     interface: hold.interface,
                     hardware: hold.hardware,
                     addresses: Arc::clone(&hold.addresses),

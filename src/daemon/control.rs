@@ -18,6 +18,7 @@ use crate::config::RouterName;
 use crate::control::server::Answer;
 use crate::control::{ConfigurationStatus, Request, Response, SCHEMA, Status};
 use crate::engine::command::{Command, Reply, Selection};
+use crate::engine::status::RouterStatus;
 use crate::os::clock;
 use crate::os::state::{DemotionRecord, StateDirectory};
 use crate::vrrp::times::Moment;
@@ -212,17 +213,38 @@ impl Inner {
                 message: format!("{error}; nothing was changed"),
             };
         }
+        let before = match self.snapshot().await {
+            Ok(snapshot) => snapshot.routers,
+            Err(undelivered) => return refuse(undelivered),
+        };
         match receive(self.send(Command::Reload { config, dry_run })).await {
             Ok(Reply::Reloaded(plan)) => {
                 if !dry_run {
                     configuration.error = None;
                     configuration.loaded_unix_ms = clock::unix_ms(clock::wall_now());
+                    self.follow_names(&mut configuration, &before).await;
                     info!("{} was read again", self.path.display());
                 }
                 Response::Reloaded { plan, dry_run }
             }
             other => unexpected(other),
         }
+    }
+
+    /// After a reload: the demotions on the disk bear the names that their routers have now.
+    async fn follow_names(&self, configuration: &mut Configuration, before: &[RouterStatus]) {
+        // An engine that does not answer is ending, and the next one starts with what is on the disk.
+        let Ok(after) = self.snapshot().await else {
+            return;
+        };
+        let demotions = carried_over(&configuration.demotions, before, &after.routers);
+        if demotions == configuration.demotions {
+            return;
+        }
+        if let Err(error) = self.state.save_demotions(&demotions) {
+            error!("{error}; after a restart, demotions go by the names before this reload");
+        }
+        configuration.demotions = demotions;
     }
 
     async fn snapshot(&self) -> Result<Snapshot, Undelivered> {
@@ -255,6 +277,32 @@ impl Inner {
         self.mailbox.try_send(Message::Command(command, sender))?;
         Ok(receiver)
     }
+}
+
+/// The record of each router that is demoted after a reload, under its new name. A router is the same
+/// when interface, VRID and version are, or else when the name is (see `engine::reload`).
+fn carried_over(
+    demotions: &[DemotionRecord],
+    before: &[RouterStatus],
+    after: &[RouterStatus],
+) -> Vec<DemotionRecord> {
+    let record = |router: &RouterStatus| {
+        let same = |old: &&RouterStatus| {
+            (old.vrid, old.version, &old.interface)
+                == (router.vrid, router.version, &router.interface)
+        };
+        let old_name = before
+            .iter()
+            .find(same)
+            .map_or(&router.name, |old| &old.name);
+        let record = demotions.iter().find(|record| record.router == *old_name)?;
+        Some(DemotionRecord {
+            router: router.name.clone(),
+            ..record.clone()
+        })
+    };
+    let demoted = after.iter().filter(|router| router.demoted.is_some());
+    demoted.filter_map(record).collect()
 }
 
 async fn receive(

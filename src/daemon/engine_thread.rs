@@ -194,6 +194,7 @@ impl EngineThread {
                     interface: name,
                     address,
                     hardware: heard.hardware,
+                    said: heard.said,
                 },
                 now,
                 outputs,

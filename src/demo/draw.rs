@@ -255,7 +255,7 @@ fn boxed(scene: &ServerScene, whole: &Scene<'_>, width: usize) -> Vec<Line> {
     let address = if scene.holds {
         let line = Line::default().with(format!("● {}", whole.address), Paint::Of(server));
         if whole.answers == Some(server) {
-            line.with(" answers the client", Paint::Plain)
+            line.with("  answers", Paint::Plain)
         } else {
             line
         }
@@ -312,7 +312,8 @@ fn strip(scene: &Scene<'_>, colour: bool) -> Line {
 }
 
 fn scale(scene: &Scene<'_>, inner: usize, colour: bool) -> Line {
-    let span = scene.cell.as_secs_f64() * scene.timeline.len() as f64;
+    let cells = u32::try_from(scene.timeline.len()).unwrap_or(u32::MAX);
+    let span = scene.cell.saturating_mul(cells).as_secs_f64();
     let entry = |line: Line, cell, text: &str| {
         let (mark, paint) = glyph(cell, colour);
         line.with(mark, paint)

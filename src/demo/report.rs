@@ -104,7 +104,7 @@ impl Allowed {
         match self {
             Self::NothingLost => "nothing lost".to_owned(),
             Self::Outage(limit) => format!("{} gap", milliseconds(limit)),
-            Self::FirstAnswer(limit) => format!("{} to start", milliseconds(limit)),
+            Self::FirstAnswer(limit) => format!("{} + start", milliseconds(limit)),
         }
     }
 }

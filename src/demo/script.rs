@@ -77,7 +77,9 @@ impl Step {
             Self::Restore => {
                 "lb1 may have the address back. It preempts lb2; nothing may get lost."
             }
-            Self::Kill => "The daemon of lb1 dies without a word. lb2 waits out its patience.",
+            Self::Kill => {
+                "The daemon of lb1 dies; its leased address answers on until lb2 takes it."
+            }
             Self::Restart => "The daemon of lb1 is back, and takes the address from a living lb2.",
             Self::Cut => "lb1 is off the LAN. This is what an unplanned failure costs.",
             Self::Mend => "lb1 is on the LAN again, and takes the address from a living lb2.",

@@ -30,10 +30,15 @@ use crate::vrrp::times::Moment;
 pub(super) const PORT: u16 = 7007;
 /// How often the client asks.
 pub(super) const INTERVAL: Duration = Duration::from_millis(1);
-/// A request that has waited so long is lost; on this LAN an answer takes microseconds.
+/// A request that has waited so long is shown as lost; on this LAN an answer takes microseconds.
 pub(super) const LOST_AFTER: Duration = Duration::from_millis(60);
+/// An answer that took so long is none. While nobody has the address, the kernel of the client
+/// keeps some requests until somebody has.
+const TOO_LATE: Duration = Duration::from_millis(500);
 /// The demo ends long before; a ledger that is full ends the asking.
 const MOST_REQUESTS: usize = 300_000;
+/// The client makes up for so many requests that it was kept from sending, and no more.
+const MOST_BEHIND: Duration = Duration::from_millis(20);
 /// How soon a thread sees that it shall stop.
 const STOP_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -104,16 +109,16 @@ fn answer(socket: &UdpSocket, server: Server) -> nix::Result<()> {
         Some(&mut ancillary),
         MsgFlags::empty(),
     )?;
-    let asked = message.cmsgs()?.find_map(|control| match control {
+    let address = message.cmsgs()?.find_map(|control| match control {
         ControlMessageOwned::Ipv4PacketInfo(info) => Some(info.ipi_addr),
         _ => None,
     });
-    let (Some(asker), Some(asked)) = (message.address, asked) else {
+    let (Some(asker), Some(address)) = (message.address, address) else {
         return Ok(());
     };
     let from = in_pktinfo {
         ipi_ifindex: 0,
-        ipi_spec_dst: asked,
+        ipi_spec_dst: address,
         ipi_addr: in_addr { s_addr: 0 },
     };
     sendmsg(
@@ -179,12 +184,7 @@ fn ask(socket: &UdpSocket, target: SocketAddrV4, ledger: &Mutex<Ledger>, stop: &
             // Without a way to the target there is no answer either.
             let _ = socket.send_to(&number.to_be_bytes(), target);
             number += 1;
-            // After a pause of our own we do not make up for what we did not ask.
-            next = if now.since(next) < INTERVAL {
-                next + INTERVAL
-            } else {
-                now + INTERVAL
-            };
+            next = (next + INTERVAL).max(now - MOST_BEHIND);
         }
         receive(socket, ledger);
         let pause = TimeSpec::from_duration(next.since(clock::now()));
@@ -261,7 +261,9 @@ impl Ledger {
         let request = usize::try_from(number)
             .ok()
             .and_then(|number| self.requests.get_mut(number));
-        if let Some(request) = request {
+        if let Some(request) = request
+            && at.since(request.sent) < TOO_LATE
+        {
             // The network may double an answer; the first counts.
             request.answer.get_or_insert(Answer { at, by });
         }
@@ -440,6 +442,14 @@ mod tests {
             cells,
             [Cell::Answered(Server::Lb1), Cell::Lost, Cell::Empty]
         );
+    }
+
+    #[test]
+    fn an_answer_that_comes_absurdly_late_is_none() {
+        let mut ledger = ledger("xx");
+        ledger.answered(0, at(499), Server::Lb1);
+        ledger.answered(1, at(501), Server::Lb1);
+        assert_eq!(ledger.measure(at(0), at(2)).lost, 1);
     }
 
     #[test]

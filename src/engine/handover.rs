@@ -12,6 +12,8 @@ use crate::vrrp::times::Moment;
 
 /// A successor that adverts but is not heard to announce is believed after this long.
 const ANNOUNCEMENT_PATIENCE: Duration = Duration::from_millis(100);
+/// A better one that was not heard to announce for so long is asked to.
+const ASK_AFTER: Duration = Duration::from_millis(50);
 /// After its last announcement: for frames that are on their way to us already.
 const SETTLE: Duration = Duration::from_millis(3);
 /// A successor heard just before the limit still gets this long to announce itself.
@@ -25,6 +27,10 @@ pub(super) struct Handover {
     /// Addresses that the successor has not announced yet.
     unannounced: Vec<IpAddr>,
     last_announced: Moment,
+    /// Announcements before this do not count.
+    listens_from: Moment,
+    /// When to ask whose the addresses are, unless they were announced by then.
+    ask_at: Option<Moment>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +52,8 @@ impl Handover {
             successor: None,
             unannounced: addresses,
             last_announced: now,
+            listens_from: now,
+            ask_at: None,
         }
     }
 
@@ -60,7 +68,23 @@ impl Handover {
             }),
             unannounced: addresses,
             last_announced: now,
+            listens_from: now,
+            ask_at: Some(now + ASK_AFTER),
         }
+    }
+
+    /// When [`Handover::asks`] is true.
+    pub(super) fn ask_at(&self) -> Option<Moment> {
+        self.ask_at.filter(|_| !self.unannounced.is_empty())
+    }
+
+    /// True once, when the successor should be asked to announce.
+    pub(super) fn asks(&mut self, now: Moment) -> bool {
+        let due = self.ask_at().is_some_and(|at| at <= now);
+        if due {
+            self.ask_at = None;
+        }
+        due
     }
 
     pub(super) const fn started(&self) -> Moment {
@@ -79,8 +103,20 @@ impl Handover {
         });
     }
 
+    /// Our own late claim was announced after whatever was heard until now.
+    pub(super) fn announced_by_us(&mut self, addresses: impl Iterator<Item = IpAddr>, now: Moment) {
+        self.unannounced = addresses.collect();
+        self.listens_after(now);
+    }
+
+    /// We announced at `announced`: what crossed that on the wire may have been heard by others
+    /// before it, and does not count.
+    pub(super) fn listens_after(&mut self, announced: Moment) {
+        self.listens_from = self.listens_from.max(announced + SETTLE);
+    }
+
     pub(super) fn announcement_heard(&mut self, address: IpAddr, now: Moment) {
-        if self.unannounced.contains(&address) {
+        if now >= self.listens_from && self.unannounced.contains(&address) {
             self.unannounced.retain(|other| *other != address);
             self.last_announced = now;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::command::{Reply, Token};
 use super::event::Event;
 use crate::config::VirtualAddress;
-use crate::vrrp::announce::HardwareAddress;
+use crate::vrrp::announce::{HardwareAddress, Said};
 
 /// Names a router for as long as it lives; never used again for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,7 +31,7 @@ pub struct Outputs {
     pub adverts: Vec<SendAdvert>,
     /// For the address worker; a later wish of a router replaces an earlier one.
     pub wishes: Vec<Wish>,
-    /// Gratuitous ARP to send now.
+    /// Gratuitous ARP and ARP probes to send now.
     pub announcements: Vec<Announce>,
     /// Answers to commands.
     pub replies: Vec<(Token, Reply)>,
@@ -87,12 +87,14 @@ pub struct Hold {
     pub replace: bool,
 }
 
-/// Gratuitous ARP for every address.
+/// A frame for every address: where it is, or whose it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announce {
+    /// Which of the two.
+    pub say: Said,
     /// Index of the interface.
     pub interface: u32,
-    /// Where the addresses are.
+    /// Our hardware address.
     pub hardware: HardwareAddress,
     /// Which.
     pub addresses: Arc<[VirtualAddress]>,

@@ -175,6 +175,7 @@ impl Router {
                 .as_ref()
                 .filter(|handover| self.may_let_go(handover))
                 .map(Handover::release_at),
+            self.handover.as_ref().and_then(Handover::ask_at),
             self.announce_at(),
             self.demotion.and_then(|demotion| demotion.until),
         ]
@@ -207,6 +208,7 @@ impl Router {
             let actions = self.election.wake(now);
             self.apply(actions, now, outputs);
         }
+        self.ask_whose_they_are(now, outputs);
         if let Some(handover) = self.handover.take() {
             if handover.release_at() <= now && self.may_let_go(&handover) {
                 self.let_go(&handover, now, outputs);
@@ -359,6 +361,10 @@ impl Router {
                 }
             }
             (Role::Initialize | Role::Backup, Role::Backup | Role::Initialize) => {}
+        }
+        let announced = self.holding.as_ref().and_then(|holding| holding.announced);
+        if let (Some(handover), Some(announced)) = (&mut self.handover, announced) {
+            handover.listens_after(announced);
         }
     }
 

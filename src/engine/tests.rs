@@ -334,6 +334,7 @@ impl Host {
 
     fn hears_announcement_of(&mut self, address: Ipv4Addr) {
         self.told(Input::Announcement {
+            said: Said::Here,
             interface: &eth("eth0"),
             address: address.into(),
             hardware: PEER_HARDWARE,
@@ -374,10 +375,11 @@ impl Host {
             config: config(routers),
             dry_run,
         });
-        match self.reply_to(token) {
-            Some(Reply::Reloaded(plan)) => plan,
-            other => panic!("no plan but {other:?}"),
-        }
+        let reply = self.reply_to(token);
+        let Some(Reply::Reloaded(plan)) = reply else {
+            panic!("no plan but {reply:?}");
+        };
+        plan
     }
 
     fn take<T>(&mut self, wanted: impl Fn(u64, &Did) -> Option<T>) -> Vec<T> {
@@ -431,8 +433,16 @@ impl Host {
     }
 
     fn announces(&mut self) -> Vec<u64> {
+        self.says(Said::Here)
+    }
+
+    fn asks(&mut self) -> Vec<u64> {
+        self.says(Said::WhoseIsIt)
+    }
+
+    fn says(&mut self, said: Said) -> Vec<u64> {
         self.take(|ms, did| match did {
-            Did::Announced(_) => Some(ms),
+            Did::Announced(announce) => (announce.say == said).then_some(ms),
             Did::Sent(_) | Did::Wished(_) | Did::Replied(..) | Did::Noted(_) => None,
         })
     }
@@ -452,12 +462,12 @@ impl Host {
 
     /// The outcome of a demotion of one router, if it was answered.
     fn outcome_of(&mut self, token: Token) -> Option<HandoverOutcome> {
-        match self.reply_to(token)? {
-            Reply::Demoted(mut routers) if routers.len() == 1 => {
-                routers.pop().map(|demoted| demoted.outcome)
-            }
-            other => panic!("no single demotion but {other:?}"),
-        }
+        let reply = self.reply_to(token)?;
+        let Reply::Demoted(mut routers) = reply else {
+            panic!("no demotion but {reply:?}");
+        };
+        assert_eq!(routers.len(), 1, "one router was asked for");
+        routers.pop().map(|demoted| demoted.outcome)
     }
 
     fn events(&mut self) -> Vec<String> {

@@ -21,7 +21,7 @@ use super::netlink::{MARK, Netlink};
 use super::packet_socket::AnnounceSocket;
 use crate::config::VirtualAddress;
 use crate::engine::{Announce, Hold, RouterId, Wish};
-use crate::vrrp::announce::gratuitous_arp;
+use crate::vrrp::announce::{Said, arp_probe, gratuitous_arp};
 
 /// The latest wish of each router that was not taken yet.
 #[derive(Debug, Default, Clone)]
@@ -249,6 +249,7 @@ impl Worker {
                     interface: hold.interface,
                     hardware: hold.hardware,
                     addresses: announced,
+                    say: Said::Here,
                 },
             );
             report(Done::Claimed(router, hold.epoch));
@@ -265,11 +266,14 @@ impl Worker {
     }
 }
 
-/// Sends one gratuitous ARP for each address. What the kernel does not take is made good by the
+/// Sends one gratuitous ARP, or ARP probe, for each address. What the kernel does not take is made good by the
 /// repeats, which come at their times whatever happens here.
 pub fn announce(socket: &AnnounceSocket, announce: &Announce) {
     let frame = |address: &VirtualAddress| match address.ip() {
-        IpAddr::V4(ip) => Some(gratuitous_arp(ip, announce.hardware)),
+        IpAddr::V4(ip) => Some(match announce.say {
+            Said::Here => gratuitous_arp(ip, announce.hardware),
+            Said::WhoseIsIt => arp_probe(ip, announce.hardware),
+        }),
         IpAddr::V6(_) => None,
     };
     let frames: Vec<_> = announce.addresses.iter().filter_map(frame).collect();

@@ -19,7 +19,7 @@ use nix::sys::socket::{LinkAddr, MsgFlags, MultiHeaders, SockaddrLike, sendmmsg}
 use socket2::{Domain, SockAddr, SockAddrStorage, SockFilter, Socket, Type};
 
 use super::OsError;
-use crate::vrrp::announce::{ARP_FRAME, Announcement, read_gratuitous_arp};
+use crate::vrrp::announce::{ARP_FRAME, Announcement, read_announcement};
 
 const ARP: u16 = 0x0806;
 
@@ -67,7 +67,7 @@ impl AnnounceSocket {
     }
 }
 
-/// Receives the gratuitous ARP of others on one interface, and nothing else.
+/// Receives the gratuitous ARP and the ARP probes of others on one interface, and nothing else.
 pub struct ArpSocket {
     socket: Socket,
 }
@@ -82,7 +82,7 @@ impl ArpSocket {
         let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking().cloexec(), None)
             .map_err(step("open a packet socket"))?;
         socket
-            .attach_filter(&gratuitous_only())
+            .attach_filter(&announcements_only())
             .map_err(step("filter ARP"))?;
         let address = socket_address(interface, ARP);
         socket
@@ -97,7 +97,7 @@ impl ArpSocket {
         loop {
             match nix::unistd::read(&self.socket, &mut frame) {
                 Ok(length) => {
-                    let announcement = frame.get(..length).and_then(read_gratuitous_arp);
+                    let announcement = frame.get(..length).and_then(read_announcement);
                     if announcement.is_some() {
                         return announcement;
                     }
@@ -115,14 +115,17 @@ impl AsFd for ArpSocket {
     }
 }
 
-/// Sender and target protocol address are the same: all that a handover waits for.
-const fn gratuitous_only() -> [SockFilter; 6] {
+/// Sender and target protocol address are the same, or the sender's is 0.0.0.0: all that matters
+/// here, and next to nothing of what passes on a LAN.
+const fn announcements_only() -> [SockFilter; 7] {
     const LOAD_WORD: u16 = 0x20;
     const COPY_TO_INDEX: u16 = 0x07;
+    const JUMP_IF_EQUAL: u16 = 0x15;
     const JUMP_IF_EQUAL_TO_INDEX: u16 = 0x1d;
     const RETURN: u16 = 0x06;
     [
         SockFilter::new(LOAD_WORD, 0, 0, 28),
+        SockFilter::new(JUMP_IF_EQUAL, 4, 0, 0),
         SockFilter::new(COPY_TO_INDEX, 0, 0, 0),
         SockFilter::new(LOAD_WORD, 0, 0, 38),
         SockFilter::new(JUMP_IF_EQUAL_TO_INDEX, 1, 0, 0),

@@ -1,7 +1,8 @@
 //! The frames that tell a LAN where an address went.
 //!
-//! Owns gratuitous ARP as bytes (RFC 9568 §6.4.2, §8.1.2), and reading it: another host's
-//! announcement of our addresses ends a handover. Called by the address worker at a claim, by the
+//! Owns gratuitous ARP as bytes (RFC 9568 §6.4.2, §8.1.2), the question whose an address is (an
+//! ARP probe, RFC 5227 §1.1), and reading both: another host's announcement of our addresses ends a
+//! handover, and a question about them is answered with an announcement. Called by the address worker at a claim, by the
 //! daemon for repeats. Building cannot fail; what cannot be read is `None`.
 
 use std::net::Ipv4Addr;
@@ -29,6 +30,27 @@ impl std::fmt::Display for HardwareAddress {
 /// address, hardware addresses both ours (RFC 9568 §6.4.2 with P74).
 #[must_use]
 pub fn gratuitous_arp(address: Ipv4Addr, hardware: HardwareAddress) -> [u8; ARP_FRAME] {
+    arp_request(hardware, address, hardware, address)
+}
+
+/// An ARP probe: it asks for the address and, with sender 0.0.0.0, claims nothing and changes no
+/// cache (RFC 5227 §1.1).
+#[must_use]
+pub fn arp_probe(address: Ipv4Addr, hardware: HardwareAddress) -> [u8; ARP_FRAME] {
+    arp_request(
+        hardware,
+        Ipv4Addr::UNSPECIFIED,
+        HardwareAddress::default(),
+        address,
+    )
+}
+
+fn arp_request(
+    hardware: HardwareAddress,
+    sender: Ipv4Addr,
+    target_hardware: HardwareAddress,
+    target: Ipv4Addr,
+) -> [u8; ARP_FRAME] {
     let mut frame = [0; ARP_FRAME];
     let mac = MacAddr::from(hardware.0);
     let (ethernet, arp) = frame.split_at_mut(EthernetPacket::minimum_packet_size());
@@ -44,39 +66,56 @@ pub fn gratuitous_arp(address: Ipv4Addr, hardware: HardwareAddress) -> [u8; ARP_
         arp.set_proto_addr_len(4);
         arp.set_operation(ArpOperations::Request);
         arp.set_sender_hw_addr(mac);
-        arp.set_sender_proto_addr(address);
-        arp.set_target_hw_addr(mac);
-        arp.set_target_proto_addr(address);
+        arp.set_sender_proto_addr(sender);
+        arp.set_target_hw_addr(target_hardware.0.into());
+        arp.set_target_proto_addr(target);
     }
     frame
 }
 
-/// Somebody said that this address is at this hardware address.
+/// What somebody says of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// It is at the sender's hardware address.
+    Here,
+    /// Whose is it?
+    WhoseIsIt,
+}
+
+/// A gratuitous ARP or an ARP probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Announcement {
     /// Which address.
     pub address: Ipv4Addr,
-    /// Where it is said to be.
+    /// The sender's hardware address.
     pub hardware: HardwareAddress,
+    /// What is said.
+    pub said: Said,
 }
 
-/// Reads a gratuitous ARP, request or reply; `None` for every other frame.
+/// Reads a gratuitous ARP, request or reply, or an ARP probe; `None` for every other frame.
 #[must_use]
-pub fn read_gratuitous_arp(frame: &[u8]) -> Option<Announcement> {
+pub fn read_announcement(frame: &[u8]) -> Option<Announcement> {
     let ethernet = EthernetPacket::new(frame)?;
     if ethernet.get_ethertype() != EtherTypes::Arp {
         return None;
     }
     let arp = ArpPacket::new(ethernet.payload())?;
-    let gratuitous = arp.get_hardware_type() == ArpHardwareTypes::Ethernet
+    let well_formed = arp.get_hardware_type() == ArpHardwareTypes::Ethernet
         && arp.get_protocol_type() == EtherTypes::Ipv4
         && arp.get_hw_addr_len() == 6
-        && arp.get_proto_addr_len() == 4
-        && [ArpOperations::Request, ArpOperations::Reply].contains(&arp.get_operation())
-        && arp.get_sender_proto_addr() == arp.get_target_proto_addr();
-    gratuitous.then(|| Announcement {
-        address: arp.get_sender_proto_addr(),
+        && arp.get_proto_addr_len() == 4;
+    let (sender, target) = (arp.get_sender_proto_addr(), arp.get_target_proto_addr());
+    let said = match arp.get_operation() {
+        _ if !well_formed || target.is_unspecified() => return None,
+        ArpOperations::Request if sender.is_unspecified() => Said::WhoseIsIt,
+        ArpOperations::Request | ArpOperations::Reply if sender == target => Said::Here,
+        _ => return None,
+    };
+    Some(Announcement {
+        address: target,
         hardware: HardwareAddress(arp.get_sender_hw_addr().into()),
+        said,
     })
 }
 
@@ -103,14 +142,15 @@ mod tests {
     fn an_announcement_is_read_back_and_an_ordinary_request_is_not_one() {
         let mut frame = gratuitous_arp(VIP, MAC);
         assert_eq!(
-            read_gratuitous_arp(&frame),
+            read_announcement(&frame),
             Some(Announcement {
                 address: VIP,
-                hardware: MAC
+                hardware: MAC,
+                said: Said::Here,
             })
         );
         frame[41] = 101;
-        assert_eq!(read_gratuitous_arp(&frame), None);
+        assert_eq!(read_announcement(&frame), None);
     }
 
     #[test]
@@ -118,7 +158,7 @@ mod tests {
         let mut frame = gratuitous_arp(VIP, MAC);
         for operation in 0..=255 {
             frame[21] = operation;
-            let read = read_gratuitous_arp(&frame).is_some();
+            let read = read_announcement(&frame).is_some();
             assert_eq!(read, [1, 2].contains(&operation), "operation {operation}");
         }
     }
@@ -134,19 +174,29 @@ mod tests {
         ] {
             let mut frame = gratuitous_arp(VIP, MAC);
             frame[place] ^= 0x10;
-            assert_eq!(read_gratuitous_arp(&frame), None, "{what}");
+            assert_eq!(read_announcement(&frame), None, "{what}");
         }
+    }
+
+    #[test]
+    fn a_probe_asks_and_claims_nothing() {
+        let frame = arp_probe(VIP, MAC);
+        assert_eq!(&frame[22..32], &[2, 0, 0, 0, 0, 7, 0, 0, 0, 0]);
+        assert_eq!(&frame[32..42], &[0, 0, 0, 0, 0, 0, 192, 0, 2, 100]);
+        let said = Said::WhoseIsIt;
+        let read = Announcement {
+            address: VIP,
+            hardware: MAC,
+            said,
+        };
+        assert_eq!(read_announcement(&frame), Some(read));
     }
 
     #[test]
     fn every_truncated_frame_is_refused() {
         let frame = gratuitous_arp(VIP, MAC);
         for length in 0..frame.len() {
-            assert_eq!(
-                read_gratuitous_arp(&frame[..length]),
-                None,
-                "{length} bytes"
-            );
+            assert_eq!(read_announcement(&frame[..length]), None, "{length} bytes");
         }
     }
 }

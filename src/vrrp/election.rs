@@ -4,13 +4,16 @@
 //! time as an argument; what is to be done comes back as [`Actions`]. [`Election::deadline`] is
 //! when it wants to be called next; calls that come early or twice do nothing. Cannot fail.
 
+mod backup;
 mod cause;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::times::{Moment, active_down_interval, skew_time};
+use super::times::Moment;
 use super::{AdvertisementInterval, Priority, Role, Version};
+
+use backup::{Backup, Waiting};
 
 pub use cause::Cause;
 
@@ -107,30 +110,6 @@ enum State {
     },
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Backup {
-    /// `Active_Adver_Interval`, when an advert taught one.
-    learned: Option<AdvertisementInterval>,
-    /// `Active_Down_Timer`: when it was started and what for.
-    started: Moment,
-    waiting: Waiting,
-    /// The Active last heard, and when.
-    active: Option<Heard>,
-    heard_at: Moment,
-    /// With a preempt delay: when the lower Active's grace ends.
-    preempt_at: Option<Moment>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Waiting {
-    /// For the next advert: `Active_Down_Interval`.
-    Advert,
-    /// For a successor to an Active that sent priority 0: `Skew_Time`.
-    AfterPriorityZero { by: IpAddr },
-    /// For a successor to ourselves: [`handover_limit`].
-    OwnSuccessor,
-}
-
 /// How long an Active that gave up waits for a successor: one and a half intervals, more than the
 /// longest `Skew_Time`.
 #[must_use]
@@ -183,19 +162,8 @@ impl Election {
     #[must_use]
     pub const fn active_interval(&self) -> AdvertisementInterval {
         match self.state {
-            State::Backup(backup) => self.active_interval_of(&backup),
+            State::Backup(backup) => backup.active_interval(&self.parameters),
             State::Initialize | State::Active { .. } => self.parameters.interval,
-        }
-    }
-
-    const fn active_interval_of(&self, backup: &Backup) -> AdvertisementInterval {
-        match (backup.learned, self.parameters.interval) {
-            (
-                Some(learned @ AdvertisementInterval::Centis(_)),
-                AdvertisementInterval::Centis(_),
-            ) => learned,
-            // Version 2 learns nothing (RFC 3768 §6.1).
-            (Some(_) | None, own) => own,
         }
     }
 
@@ -217,7 +185,7 @@ impl Election {
         match self.state {
             State::Initialize => None,
             State::Backup(_) if !self.parameters.may_claim => None,
-            State::Backup(backup) => Some(self.takeover_at(&backup)),
+            State::Backup(backup) => Some(backup.takeover_at(&self.parameters)),
             State::Active { advert_at } => Some(advert_at),
         }
     }
@@ -337,7 +305,7 @@ impl Election {
         match self.state {
             State::Initialize => Actions::default(),
             State::Backup(backup) => {
-                self.state = State::Backup(self.advert_in_backup(backup, heard, now));
+                self.state = State::Backup(backup.hears(&self.parameters, heard, now));
                 Actions::default()
             }
             State::Active { advert_at } => self.advert_in_active(heard, advert_at, now),
@@ -353,7 +321,7 @@ impl Election {
             State::Initialize => Actions::default(),
             // P43: the advert first, announcements follow.
             State::Backup(backup) => {
-                let cause = self.takeover_cause(&backup, now);
+                let cause = backup.takeover_cause(&self.parameters, now);
                 self.become_active(now, cause)
             }
             State::Active { advert_at: due } => {
@@ -376,54 +344,6 @@ impl Election {
                     ..Actions::default()
                 }
             }
-        }
-    }
-
-    /// RFC 9568 §6.4.2, "If an ADVERTISEMENT is received": P44 to P48.
-    fn advert_in_backup(&self, mut backup: Backup, heard: Heard, now: Moment) -> Backup {
-        if heard.priority == Priority::Release {
-            // P44: Skew_Time of the interval learned before; this packet's is not adopted.
-            return Backup {
-                started: now,
-                waiting: Waiting::AfterPriorityZero { by: heard.source },
-                active: backup.active.filter(|active| active.source != heard.source),
-                preempt_at: None,
-                ..backup
-            };
-        }
-        if self.parameters.submits_to(heard.priority) {
-            // P45, P47, P48.
-            return Self::follow(heard, now, None);
-        }
-        if self.parameters.preempt_delay.is_zero() {
-            // P46: discarded; the timer keeps running.
-            backup.active = Some(heard);
-            backup.heard_at = now;
-            if backup.waiting == Waiting::OwnSuccessor {
-                // Somebody did take over from us; from here on it is an Active as any other.
-                backup.waiting = Waiting::Advert;
-                backup.started = now;
-            }
-            return backup;
-        }
-        // Departure from RFC 9568 §6.4.2, asked for by `preempt-delay`: for so long a lower Active
-        // is followed as if Preempt_Mode were False.
-        let preempt_at = backup.preempt_at.unwrap_or_else(|| {
-            self.takeover_at(&backup)
-                .max(now + self.parameters.preempt_delay)
-        });
-        Self::follow(heard, now, Some(preempt_at))
-    }
-
-    /// P45: learn the interval and start the timer anew.
-    const fn follow(heard: Heard, now: Moment, preempt_at: Option<Moment>) -> Backup {
-        Backup {
-            learned: Some(heard.interval),
-            started: now,
-            waiting: Waiting::Advert,
-            active: Some(heard),
-            heard_at: now,
-            preempt_at,
         }
     }
 
@@ -488,47 +408,6 @@ impl Election {
         Actions {
             send: Some(Send::Advert),
             ..Actions::default()
-        }
-    }
-
-    fn takeover_at(&self, backup: &Backup) -> Moment {
-        let priority = self.parameters.priority;
-        let patience = match backup.waiting {
-            Waiting::Advert => active_down_interval(priority, self.active_interval_of(backup)),
-            Waiting::AfterPriorityZero { .. } => {
-                skew_time(priority, self.active_interval_of(backup))
-            }
-            Waiting::OwnSuccessor => handover_limit(self.parameters.interval),
-        };
-        let due = backup.started + patience;
-        backup
-            .preempt_at
-            .map_or(due, |preempt_at| due.min(preempt_at))
-    }
-
-    fn takeover_cause(&self, backup: &Backup, now: Moment) -> Cause {
-        match (backup.waiting, backup.active) {
-            (Waiting::OwnSuccessor, _) => Cause::NobodyTookOver {
-                waited: now.since(backup.started),
-            },
-            (Waiting::AfterPriorityZero { by }, _) => Cause::GaveUp { active: by },
-            (Waiting::Advert, Some(active))
-                if active.priority < self.parameters.priority
-                    && now.since(backup.heard_at) < 2 * active.interval.duration() =>
-            {
-                Cause::Preempts {
-                    active: active.source,
-                    priority: active.priority,
-                }
-            }
-            (Waiting::Advert, Some(active)) => Cause::Silence {
-                active: Some(active.source),
-                lasted: now.since(backup.heard_at),
-            },
-            (Waiting::Advert, None) => Cause::Silence {
-                active: None,
-                lasted: now.since(backup.started),
-            },
         }
     }
 

@@ -12,7 +12,7 @@ use crate::engine::event::Event;
 use crate::engine::lease;
 use crate::engine::outputs::{Announce, Hold, Outputs, Wish};
 use crate::vrrp::Role;
-use crate::vrrp::announce::HardwareAddress;
+use crate::vrrp::announce::{HardwareAddress, Said};
 use crate::vrrp::times::Moment;
 
 /// After the announcement at the claim itself: soon, for those who asked the old holder in between,
@@ -47,28 +47,34 @@ pub(in crate::engine) struct Holding {
     series: Moment,
     repeats: usize,
     contradicted: Option<Moment>,
+    /// When we last told the LAN.
+    pub(super) announced: Option<Moment>,
     /// By address: what the kernel refused.
     problems: BTreeMap<VirtualAddress, String>,
 }
 
 impl Holding {
     fn announce_at(&self) -> Option<Moment> {
-        let repeats = REPEATS.iter().copied();
-        let last = REPEATS.last().copied().unwrap_or_default();
-        let after = repeats
-            .chain((1..).map(|times| last + times * REFRESH))
-            .nth(self.repeats)?;
+        let after = REPEATS.get(self.repeats).copied().unwrap_or_else(|| {
+            let refreshes = self.repeats + 1 - REPEATS.len();
+            let last = REPEATS.last().copied().unwrap_or_default();
+            last + u32::try_from(refreshes).unwrap_or(u32::MAX) * REFRESH
+        });
         self.claimed.then(|| self.series + after)
     }
 
     fn announce_is_due(&mut self, now: Moment) -> bool {
         let due = self.announce_at().is_some_and(|at| at <= now);
-        self.repeats += usize::from(due);
+        if due {
+            self.repeats += 1;
+            self.announced = Some(now);
+        }
         due
     }
 
     fn announcement(&self) -> Option<Announce> {
         self.claimed.then(|| Announce {
+            say: Said::Here,
             interface: self.hold.interface,
             hardware: self.hold.hardware,
             addresses: Arc::clone(&self.hold.addresses),
@@ -79,6 +85,7 @@ impl Holding {
     pub(super) fn announce_anew(&mut self, now: Moment) -> Option<Announce> {
         self.series = now;
         self.repeats = 0;
+        self.announced = Some(now).filter(|_| self.claimed).or(self.announced);
         self.announcement()
     }
 
@@ -153,6 +160,40 @@ impl Router {
         }
     }
 
+    /// Somebody asks whose our addresses are: a former Active that gave way to us in silence, or a
+    /// host that means to use one (RFC 5227 §2.4). Both, and everybody else, are told.
+    pub(in crate::engine) fn asked_for(&mut self, now: Moment, outputs: &mut Outputs) {
+        if let Some(holding) = self
+            .holding
+            .as_mut()
+            .filter(|_| self.election.role() == Role::Active)
+            && holding
+                .contradicted
+                .is_none_or(|last| now.since(last) >= CONTRADICT_EVERY)
+        {
+            holding.contradicted = Some(now);
+            outputs.announcements.extend(holding.announce_anew(now));
+        }
+    }
+
+    /// A better one took over and was not heard to announce: two that were cut off from each other
+    /// both announced, perhaps ours was the later, and it cannot know. A loser is silent (RFC 9568
+    /// §6.4.3), so it only asks, in ARP; who holds the addresses announces them.
+    pub(super) fn ask_whose_they_are(&mut self, now: Moment, outputs: &mut Outputs) {
+        let due = self
+            .handover
+            .as_mut()
+            .is_some_and(|handover| handover.asks(now));
+        if let Some(holding) = self.holding.as_ref().filter(|_| due) {
+            outputs.announcements.push(Announce {
+                say: Said::WhoseIsIt,
+                interface: holding.hold.interface,
+                hardware: holding.hold.hardware,
+                addresses: Arc::clone(&holding.hold.addresses),
+            });
+        }
+    }
+
     /// Wishes for every address, as a new claim: it is announced when the kernel holds it.
     pub(super) fn claim(&mut self, now: Moment, outputs: &mut Outputs) {
         let Some(place) = self.place else { return };
@@ -179,6 +220,7 @@ impl Router {
             series: now,
             repeats: 0,
             contradicted: None,
+            announced: None,
             problems: BTreeMap::new(),
         });
     }
@@ -227,10 +269,15 @@ impl Router {
             .as_mut()
             .filter(|holding| holding.hold.epoch == epoch)
         {
+            if let Some(handover) = self.handover.as_mut().filter(|_| !holding.claimed) {
+                let addresses = holding.hold.addresses.iter();
+                handover.announced_by_us(addresses.map(|address| address.ip()), now);
+            }
             holding.claimed = true;
             holding.problems.clear();
             holding.series = now;
             holding.repeats = 0;
+            holding.announced = Some(now);
         }
     }
 

@@ -34,6 +34,19 @@ fn demote_of_a_backup_is_answered_at_once_with_who_is_active() {
 }
 
 #[test]
+fn p60_a_backup_demoted_while_it_waits_to_preempt_respects_the_active_it_heard() {
+    // Its timer ran on through the adverts of a lower Active; now that one is the higher.
+    let mut host = Host::starts(&[web()]);
+    host.keeps_hearing(&advert(100), 3000);
+    host.at(3100);
+    host.demotes("web");
+    host.at(5900);
+    assert_eq!(host.role(), Role::Backup, "heard at 2000, patience 3996");
+    host.at(2000 + 3997);
+    assert_eq!(host.role(), Role::Active);
+}
+
+#[test]
 fn a_demoted_backup_still_steps_in_when_nobody_else_is_alive() {
     let mut host = Host::starts(&[web()]);
     host.hears(&advert(250));

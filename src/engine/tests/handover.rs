@@ -77,6 +77,7 @@ fn our_own_announcement_coming_back_releases_nothing() {
     host.demotes("web");
     host.hears(&advert(100));
     host.told(Input::Announcement {
+        said: Said::Here,
         interface: &eth("eth0"),
         address: VIP.into(),
         hardware: up().hardware,
@@ -189,6 +190,78 @@ fn p53_a_loser_sends_nothing_more() {
     host.at(11_000);
     assert!(host.sends().is_empty());
     assert_eq!(host.releases(), vec![10_400]);
+}
+
+#[test]
+fn a_loser_that_hears_no_announcement_asks_whose_the_addresses_are() {
+    let mut host = Host::is_active(&[web()]);
+    host.at(10_300);
+    host.log.clear();
+    host.hears(&advert(250));
+    host.at(11_000);
+    assert_eq!(host.asks(), vec![10_350]);
+    assert!(host.announces().is_empty());
+}
+
+#[test]
+fn an_active_that_is_asked_announces_at_once_and_once_a_second_at_most() {
+    let mut host = Host::is_active(&[web()]);
+    host.at(20_020);
+    host.log.clear();
+    for _ in 0..3 {
+        host.told(Input::Announcement {
+            interface: &eth("eth0"),
+            address: IpAddr::V4(VIP),
+            hardware: HardwareAddress([2, 0, 0, 0, 0, 9]),
+            said: Said::WhoseIsIt,
+        });
+    }
+    host.at(20_060);
+    assert_eq!(host.announces(), vec![20_020]);
+}
+
+#[test]
+fn an_announcement_of_the_better_one_before_our_own_does_not_count() {
+    // Both took over at the same instant; our kernel was the slower one and announced last.
+    let mut host = Host::starts(&[web()]);
+    host.kernel_is_slow = true;
+    let router = host.engine.ids()[0];
+    host.at(DOWN + 1);
+    host.hears(&advert(250));
+    host.hears_announcement_of(VIP);
+    host.told(Input::Claimed { router, epoch: 1 });
+    host.at(DOWN + 3);
+    // Crossed ours on the wire.
+    host.hears_announcement_of(VIP);
+    host.at(DOWN + 50);
+    assert!(host.releases().is_empty());
+    host.hears_announcement_of(VIP);
+    host.at(DOWN + 60);
+    assert_eq!(host.releases(), vec![DOWN + 53]);
+}
+
+#[test]
+fn an_announcement_that_crossed_our_last_one_does_not_count() {
+    let mut host = Host::starts(&[web()]);
+    host.at(DOWN + 2);
+    host.hears(&advert(250));
+    host.at(DOWN + 3);
+    host.hears_announcement_of(VIP);
+    host.at(DOWN + 50);
+    assert!(host.releases().is_empty());
+    host.hears_announcement_of(VIP);
+    host.at(DOWN + 60);
+    assert_eq!(host.releases(), vec![DOWN + 53]);
+}
+
+#[test]
+fn repeats_of_the_announcement_end_with_the_role() {
+    // They would take the clients back from a successor that just announced itself.
+    let mut host = Host::starts(&[web()]);
+    host.at(DOWN + 20);
+    host.demotes("web");
+    host.at(DOWN + 2000);
+    assert_eq!(host.announces(), vec![DOWN + 1520 + 50, DOWN + 1520 + 250]);
 }
 
 #[test]

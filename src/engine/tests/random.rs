@@ -149,6 +149,7 @@ fn lives_through(seed: u64, steps: u32) {
             5 => host.sees(interface, some_state(random)),
             6 | 7 => host.gets(&some_packet(random)),
             8 => host.told(Input::Announcement {
+                said: Said::Here,
                 interface: &eth(interface),
                 address,
                 hardware: PEER_HARDWARE,

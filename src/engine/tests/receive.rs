@@ -80,7 +80,7 @@ fn p34_authentication_of_version_2_is_refused() {
         interval: every_v2(1),
         ..web()
     };
-    let mut host = Host::starts(&[router.clone()]);
+    let mut host = Host::starts(std::slice::from_ref(&router));
     let mut packet = advert(100).of(&router).packet();
     packet[24] = 1;
     right_the_checksum(&mut packet);

@@ -179,7 +179,7 @@ fn p60_changed_priority_or_interval_of_an_active_is_advertised_at_once() {
     ];
     for new in cases {
         let mut host = Host::is_active(&[web()]);
-        host.reloads(&[new.clone()]);
+        host.reloads(std::slice::from_ref(&new));
         assert_eq!(host.sends(), vec![(10_000, new.priority.octet())]);
         assert_eq!(host.role(), Role::Active);
         let next = 10_000 + u64::try_from(new.interval.duration().as_millis()).unwrap();
@@ -196,7 +196,7 @@ fn changed_addresses_of_an_active_are_claimed_and_advertised_without_a_release()
         addresses: vec![virtual_address(VIP2)],
         ..web()
     };
-    let plan = host.reloads(&[new.clone()]);
+    let plan = host.reloads(std::slice::from_ref(&new));
     assert_eq!(
         details(&plan),
         ["addresses 192.0.2.100/24 -> 192.0.2.101/24"]

@@ -50,6 +50,8 @@ pub struct Seen {
     pub at: Moment,
     /// Its Ethernet source.
     pub from: HardwareAddress,
+    /// Its Ethernet destination.
+    pub to: HardwareAddress,
     /// What it says.
     pub frame: SeenFrame,
 }
@@ -86,6 +88,8 @@ pub struct SeenAdvert {
     pub destination: IpAddr,
     /// TTL or hop limit.
     pub ttl: u8,
+    /// Type of service or traffic class, all eight bits.
+    pub service: u8,
     /// Version field.
     pub version: u8,
     /// VRID field.
@@ -275,6 +279,7 @@ impl Listener {
                 Some(Seen {
                     at,
                     from: HardwareAddress(ethernet.get_source().octets()),
+                    to: HardwareAddress(ethernet.get_destination().octets()),
                     frame,
                 })
             }))
@@ -300,24 +305,26 @@ fn read_frame(ethernet: &EthernetPacket<'_>) -> Option<SeenFrame> {
         }
         EtherTypes::Ipv4 => {
             let packet = Ipv4Packet::new(ethernet.payload())?;
-            let (source, destination) =
-                (packet.get_source().into(), packet.get_destination().into());
+            let header = Header {
+                source: packet.get_source().into(),
+                destination: packet.get_destination().into(),
+                ttl: packet.get_ttl(),
+                service: packet.get_dscp() << 2 | packet.get_ecn(),
+            };
             (packet.get_next_level_protocol() == VRRP)
-                .then(|| read_advert(source, destination, packet.get_ttl(), packet.payload()))?
+                .then(|| read_advert(&header, packet.payload()))?
                 .map(SeenFrame::Advert)
         }
         EtherTypes::Ipv6 => {
             let packet = Ipv6Packet::new(ethernet.payload())?;
-            let (source, destination) =
-                (packet.get_source().into(), packet.get_destination().into());
+            let header = Header {
+                source: packet.get_source().into(),
+                destination: packet.get_destination().into(),
+                ttl: packet.get_hop_limit(),
+                service: packet.get_traffic_class(),
+            };
             match packet.get_next_header() {
-                VRRP => read_advert(
-                    source,
-                    destination,
-                    packet.get_hop_limit(),
-                    packet.payload(),
-                )
-                .map(SeenFrame::Advert),
+                VRRP => read_advert(&header, packet.payload()).map(SeenFrame::Advert),
                 IpNextHeaderProtocols::Icmpv6 => read_neighbour_advertisement(packet.payload()),
                 _ => None,
             }
@@ -336,14 +343,23 @@ fn read_neighbour_advertisement(bytes: &[u8]) -> Option<SeenFrame> {
     })
 }
 
-fn read_advert(source: IpAddr, destination: IpAddr, ttl: u8, bytes: &[u8]) -> Option<SeenAdvert> {
+/// What is of interest in the header of either family.
+struct Header {
+    source: IpAddr,
+    destination: IpAddr,
+    ttl: u8,
+    service: u8,
+}
+
+fn read_advert(header: &Header, bytes: &[u8]) -> Option<SeenAdvert> {
     let (&[kind, vrid, priority, count, high, low, _, _], list) = bytes.split_first_chunk::<8>()?;
     let version = kind >> 4;
     let count = usize::from(count);
     Some(SeenAdvert {
-        source,
-        destination,
-        ttl,
+        source: header.source,
+        destination: header.destination,
+        ttl: header.ttl,
+        service: header.service,
         version,
         vrid,
         priority,
@@ -353,7 +369,7 @@ fn read_advert(source: IpAddr, destination: IpAddr, ttl: u8, bytes: &[u8]) -> Op
         } else {
             u16::from_be_bytes([high & 0x0f, low])
         },
-        addresses: match source {
+        addresses: match header.source {
             IpAddr::V4(_) => list
                 .as_chunks::<4>()
                 .0
@@ -376,10 +392,18 @@ fn read_advert(source: IpAddr, destination: IpAddr, ttl: u8, bytes: &[u8]) -> Op
 mod tests {
     use super::*;
 
+    fn header() -> Header {
+        Header {
+            source: Ipv4Addr::new(192, 0, 2, 1).into(),
+            destination: Ipv4Addr::new(224, 0, 0, 18).into(),
+            ttl: 255,
+            service: 0xc0,
+        }
+    }
+
     fn read(kind: u8, high: u8, low: u8) -> SeenAdvert {
         let bytes = [kind, 51, 200, 1, high, low, 0, 0, 192, 0, 2, 100];
-        let group = Ipv4Addr::new(224, 0, 0, 18).into();
-        read_advert(Ipv4Addr::new(192, 0, 2, 1).into(), group, 255, &bytes).unwrap()
+        read_advert(&header(), &bytes).unwrap()
     }
 
     #[test]
@@ -394,8 +418,7 @@ mod tests {
 
     #[test]
     fn skips_an_advert_that_is_cut_short() {
-        let source = Ipv4Addr::new(192, 0, 2, 1).into();
-        assert_eq!(read_advert(source, source, 255, &[0x31, 51, 200]), None);
+        assert_eq!(read_advert(&header(), &[0x31, 51, 200]), None);
     }
 
     #[test]
@@ -404,6 +427,7 @@ mod tests {
         let seen = |sender, target| Seen {
             at: Moment::ZERO,
             from: HardwareAddress::default(),
+            to: HardwareAddress::default(),
             frame: SeenFrame::Arp {
                 operation: 1,
                 sender,

@@ -1,0 +1,183 @@
+//! A client that asks the floating address every millisecond and counts what is not answered.
+//!
+//! The services answer from a socket that may send from an address that the host no longer has, so
+//! that what counts as lost was lost by the network, not by a service that the machine let wait.
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use buoyd::os::clock;
+use buoyd::os::lab::Host;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::{Lan, VIP, until};
+
+const PORT: u16 = 7007;
+const EVERY: Duration = Duration::from_millis(1);
+const LOOK: Duration = Duration::from_millis(20);
+/// An answer that is not there then does not come.
+const LATEST: Duration = Duration::from_secs(2);
+
+/// The client and both services. They end when it is dropped.
+pub(crate) struct Client {
+    stop: Arc<AtomicBool>,
+    services: Vec<JoinHandle<()>>,
+    asking: Option<JoinHandle<Vec<Option<u8>>>>,
+}
+
+impl Client {
+    /// Starts asking `VIP`; returns when the first answer came.
+    pub(crate) fn of(lan: &Lan) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let services = [&lan.a, &lan.b]
+            .into_iter()
+            .zip(1..)
+            .map(|(server, mark)| serve(server.host(), mark, Arc::clone(&stop)))
+            .collect();
+        let probe = open(lan.client());
+        probe.set_read_timeout(Some(LOOK)).unwrap();
+        until("the first answer", super::PATIENCE, || {
+            let mut answer = [0; 8];
+            probe.send_to(&[0; 4], SocketAddr::new(VIP, PORT)).is_ok()
+                && probe.recv(&mut answer).is_ok()
+        });
+        let socket = open(lan.client());
+        socket.set_nonblocking(true).unwrap();
+        let stopped = Arc::clone(&stop);
+        let asking = thread::spawn(move || ask(&socket, &stopped));
+        Self {
+            stop,
+            services,
+            asking: Some(asking),
+        }
+    }
+
+    /// Stops asking: requests sent, and the numbers of those that nobody answered. Fails when
+    /// fewer than two servers answered.
+    pub(crate) fn lost_while_moving(mut self) -> (usize, Vec<usize>) {
+        let answers = self.finish();
+        for mark in [1, 2] {
+            assert!(
+                answers.contains(&Some(mark)),
+                "server number {mark} never answered: the address did not move"
+            );
+        }
+        (answers.len(), lost(&answers))
+    }
+
+    /// Stops asking: requests that nobody answered.
+    pub(crate) fn lost(mut self) -> usize {
+        lost(&self.finish()).len()
+    }
+
+    fn finish(&mut self) -> Vec<Option<u8>> {
+        let asking = self.asking.take();
+        self.stop.store(true, Ordering::Relaxed);
+        let answers = asking.map(|asking| asking.join().unwrap());
+        for service in self.services.drain(..) {
+            service.join().unwrap();
+        }
+        answers.unwrap_or_default()
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // What they have to say was asked for, or is of no interest any more.
+        self.services
+            .drain(..)
+            .chain(None)
+            .for_each(|thread| drop(thread.join()));
+        drop(self.asking.take().map(JoinHandle::join));
+    }
+}
+
+fn lost(answers: &[Option<u8>]) -> Vec<usize> {
+    let numbered = answers.iter().enumerate();
+    numbered
+        .filter_map(|(number, answer)| answer.is_none().then_some(number))
+        .collect()
+}
+
+fn open(host: &Host) -> UdpSocket {
+    host.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)))
+        .unwrap()
+        .unwrap()
+}
+
+fn serve(host: &Host, mark: u8, stop: Arc<AtomicBool>) -> JoinHandle<()> {
+    let socket = host
+        .run(|| {
+            let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+            socket.set_ip_transparent_v4(true)?;
+            socket.bind(&SocketAddr::new(VIP, PORT).into())?;
+            socket.set_read_timeout(Some(LOOK))?;
+            std::io::Result::Ok(UdpSocket::from(socket))
+        })
+        .unwrap()
+        .unwrap();
+    thread::spawn(move || {
+        let mut request = [0; 4];
+        while !stop.load(Ordering::Relaxed) {
+            if let Ok((4, from)) = socket.recv_from(&mut request) {
+                let [a, b, c, d] = request;
+                // A neighbour that cannot be reached any more is a lost answer: the client counts it.
+                let _ = socket.send_to(&[a, b, c, d, mark], from);
+            }
+        }
+    })
+}
+
+fn ask(socket: &UdpSocket, stop: &AtomicBool) -> Vec<Option<u8>> {
+    let target = SocketAddr::new(VIP, PORT);
+    let mut answers: Vec<Option<u8>> = Vec::new();
+    let mut next = clock::now();
+    while !stop.load(Ordering::Relaxed) {
+        let now = clock::now();
+        if now >= next {
+            let number = u32::try_from(answers.len()).unwrap();
+            let _ = socket.send_to(&number.to_be_bytes(), target);
+            answers.push(None);
+            // After a pause of our own we do not make up for what we did not ask.
+            next = if now.since(next) < EVERY {
+                next + EVERY
+            } else {
+                now + EVERY
+            };
+        }
+        await_answer(socket, next.since(clock::now()));
+        receive(socket, &mut answers);
+    }
+    let deadline = clock::now() + LATEST;
+    while answers.contains(&None) && clock::now() < deadline {
+        await_answer(socket, LOOK);
+        receive(socket, &mut answers);
+    }
+    answers
+}
+
+/// To the microsecond, which the timeout of a socket is not.
+fn await_answer(socket: &UdpSocket, limit: Duration) {
+    let mut readable = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+    // Interrupted or not, the clock decides what is due.
+    let _ = ppoll(&mut readable, Some(TimeSpec::from(limit)), None);
+}
+
+/// Every answer that is there.
+fn receive(socket: &UdpSocket, answers: &mut [Option<u8>]) {
+    let mut answer = [0; 8];
+    while let Ok(5) = socket.recv(&mut answer) {
+        let [a, b, c, d, mark, ..] = answer;
+        let number = u32::from_be_bytes([a, b, c, d]) as usize;
+        if let Some(answer) = answers.get_mut(number) {
+            *answer = Some(mark);
+        }
+    }
+}

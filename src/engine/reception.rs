@@ -1,0 +1,149 @@
+//! What the engine hears of the world: frames, announcements, interfaces, addresses that went. Each
+//! finds the routers that it concerns; what concerns none is counted.
+
+use std::net::IpAddr;
+
+use super::interface::InterfaceState;
+use super::{Engine, Outputs, RouterId};
+use crate::config::InterfaceName;
+use crate::vrrp::advert::{self, Received, Rejected};
+use crate::vrrp::announce::{HardwareAddress, Said};
+use crate::vrrp::times::Moment;
+use crate::vrrp::{Family, Vrid};
+
+impl Engine {
+    pub(super) fn packet(
+        &mut self,
+        name: &InterfaceName,
+        packet: &[u8],
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        let received = match advert::ipv4_packet(packet) {
+            Ok(received) => received,
+            Err(rejected) => return self.drops.count(rejected, IpAddr::from([0, 0, 0, 0]), now),
+        };
+        // The VRID names the router that counts what is wrong with the frame, wherever it can be read.
+        let vrid = received.message.get(1).copied().unwrap_or(0);
+        let id = Vrid::new(vrid).and_then(|vrid| {
+            self.by_vrid
+                .get(&(name.clone(), vrid, Family::Ipv4))
+                .copied()
+        });
+        let judged = self.judge(name, &received);
+        let Some(id) = id else {
+            let rejected = judged.err().unwrap_or(Rejected::Vrid(vrid));
+            return self.drops.count(rejected, received.source, now);
+        };
+        self.with(id, now, outputs, |router, outputs| match judged {
+            Ok(advert) => router.advert(&advert, received.source, now, outputs),
+            Err(rejected) => router.reject(rejected, received.source, now, outputs),
+        });
+        self.conclude_waiting(id, outputs);
+    }
+
+    /// The checks that need no router: our own frames first of all (P35), then the frame itself.
+    fn judge<'a>(
+        &self,
+        name: &InterfaceName,
+        received: &Received<'a>,
+    ) -> Result<advert::Advert<'a>, Rejected> {
+        let interface = self.interfaces.get(name).and_then(Option::as_ref);
+        // We never advertise from an address that floats, but its owner does (RFC 9568 §5.1.1.1).
+        if interface.is_some_and(|interface| interface.has(received.source))
+            && !self.virtual_addresses(name).contains(&received.source)
+        {
+            return Err(Rejected::OwnFrame);
+        }
+        if received.destination != IpAddr::V4(advert::GROUP_V4) {
+            return Err(Rejected::Destination);
+        }
+        advert::decode(received)
+    }
+
+    pub(super) fn announcement(
+        &mut self,
+        name: &InterfaceName,
+        (address, hardware, said): (IpAddr, HardwareAddress, Said),
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        let own = self
+            .interfaces
+            .get(name)
+            .and_then(Option::as_ref)
+            .map(|interface| interface.hardware);
+        if own == Some(hardware) {
+            return;
+        }
+        for id in self.on_interface(name) {
+            if self.router(id).is_some_and(|router| router.has(address)) {
+                self.with(id, now, outputs, |router, outputs| match said {
+                    Said::Here => router.announcement_heard(address, hardware, now, outputs),
+                    Said::WhoseIsIt => router.asked_for(now, outputs),
+                });
+            }
+        }
+    }
+
+    pub(super) fn interface(
+        &mut self,
+        name: &InterfaceName,
+        state: Option<&InterfaceState>,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        let Some(known) = self.interfaces.get_mut(name) else {
+            return;
+        };
+        if known.as_ref() == state {
+            return;
+        }
+        *known = state.cloned();
+        for id in self.on_interface(name) {
+            self.refresh(id, now, outputs);
+        }
+    }
+
+    /// Tells a router how its interface stands.
+    pub(super) fn refresh(&mut self, id: RouterId, now: Moment, outputs: &mut Outputs) {
+        let Some(router) = self.router(id) else {
+            return;
+        };
+        let name = router.config().interface.clone();
+        let virtual_addresses = self.virtual_addresses(&name);
+        let state = self.interfaces.get(&name).cloned().flatten();
+        self.with(id, now, outputs, |router, outputs| {
+            router.interface_changed(state.as_ref(), &virtual_addresses, now, outputs);
+        });
+    }
+
+    /// The addresses on `interface` that float: no source for adverts (P12).
+    fn virtual_addresses(&self, interface: &InterfaceName) -> Vec<IpAddr> {
+        self.routers
+            .iter()
+            .flatten()
+            .filter(|router| router.config().interface == *interface && !router.is_owner())
+            .flat_map(|router| router.config().addresses.iter().map(|address| address.ip()))
+            .collect()
+    }
+
+    pub(super) fn address_gone(
+        &mut self,
+        name: &InterfaceName,
+        address: IpAddr,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        for id in self.on_interface(name) {
+            if self
+                .router(id)
+                .is_some_and(|router| router.holds() && router.has(address))
+            {
+                self.with(id, now, outputs, |router, outputs| {
+                    router.address_gone(address, now, outputs);
+                });
+            }
+        }
+    }
+}
