@@ -56,7 +56,7 @@ fn adverts_are_read_as_they_stand() {
 }
 
 #[test]
-fn gratuitous_arp_is_told_from_everything_else() {
+fn gratuitous_arp_and_probes_are_told_from_everything_else() {
     each_seed_is_what_its_name_says("arp", checks::arp::check);
 }
 

@@ -15,6 +15,7 @@ use buoyd::engine::command::{Command, Token};
 use buoyd::engine::status::RouterStatus;
 use buoyd::engine::{Engine, Input, Outputs, RouterId, StoredDemotion, Wish};
 use buoyd::vrrp::advert::{GROUP_V4, decode, ipv4_packet};
+use buoyd::vrrp::announce::Said;
 use buoyd::vrrp::times::Moment;
 
 use inputs::{
@@ -110,11 +111,17 @@ impl Host {
             }
             8 => {
                 let name = interface(some_interface(bytes));
-                let (address, hardware) = (some_address(bytes), some_hardware(bytes));
+                let address = some_address(bytes);
+                let said = match bytes.0.first() {
+                    Some(128..) => Said::WhoseIsIt,
+                    Some(..128) | None => Said::Here,
+                };
+                let hardware = some_hardware(bytes);
                 self.told(Input::Announcement {
                     interface: &name,
                     address,
                     hardware,
+                    said,
                 });
             }
             9 => {
