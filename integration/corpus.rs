@@ -56,7 +56,7 @@ fn adverts_are_read_as_they_stand() {
 }
 
 #[test]
-fn gratuitous_arp_is_told_from_everything_else() {
+fn gratuitous_arp_and_probes_are_told_from_everything_else() {
     each_seed_is_what_its_name_says("arp", checks::arp::check);
 }
 
@@ -72,7 +72,7 @@ fn files_become_a_configuration_that_runs_or_problems_that_have_a_place() {
 
 #[test]
 fn the_engine_outlives_every_script_and_answers_every_command() {
-    let lives: Vec<_> = seeds("engine")
+    let scripts: Vec<_> = seeds("engine")
         .into_iter()
         .map(|(name, bytes)| {
             println!("engine/{name}");
@@ -80,8 +80,8 @@ fn the_engine_outlives_every_script_and_answers_every_command() {
         })
         .collect();
     let lived = |name: &str| -> Lived {
-        let found = lives.iter().find(|(seed, _)| seed == name);
-        found.unwrap_or_else(|| panic!("no seed engine/{name}")).1
+        let life = scripts.iter().find(|(seed, _)| seed == name);
+        life.unwrap_or_else(|| panic!("no seed engine/{name}")).1
     };
     assert_eq!(lived("nothing-happens"), Lived::default());
     let alone = lived("takes-over-from-silence");

@@ -96,6 +96,7 @@ fn check_message(received: &Received<'_>) -> bool {
     match decode(received) {
         Ok(advert) => {
             assert_eq!(received.ttl, TTL, "a TTL of {} was accepted", received.ttl);
+            check_checksum(received, advert.checksum.unwrap_or_default());
             let addresses: Vec<IpAddr> = advert.addresses.iter().collect();
             assert_eq!(addresses.len(), usize::from(received.message[3]));
             assert!(
@@ -119,6 +120,19 @@ fn check_message(received: &Received<'_>) -> bool {
             false
         }
     }
+}
+
+/// The stated checksum is the right one, or the other zero of one's complement.
+fn check_checksum(received: &Received<'_>, style: ChecksumStyle) {
+    let mut right = received.message.to_vec();
+    mend(&mut right, received, style);
+    let stated = [received.message[6], received.message[7]];
+    assert!(
+        right[6..8] == stated || (right[6..8] == [0, 0] && stated == [0xff, 0xff]),
+        "{:02x?} was accepted; its checksum would be {:02x?}",
+        received.message,
+        &right[6..8]
+    );
 }
 
 fn encoded_again(advert: &Advert<'_>, received: &Received<'_>, addresses: &[IpAddr]) -> Vec<u8> {

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use buoyd::config::error::{Problem, Problems};
-use buoyd::config::{Config, RouterConfig, load};
+use buoyd::config::{Config, RouterConfig, VirtualAddress, load};
 use buoyd::engine::Engine;
 use buoyd::vrrp::advert::{GROUP_V4, Outgoing, Received, TTL, decode, encode};
 use buoyd::vrrp::times::Moment;
@@ -53,7 +53,7 @@ fn check_config(config: &Config) {
 fn check_own_advert(router: &RouterConfig) {
     let addresses: Vec<IpAddr> = router
         .addresses_of(Family::Ipv4)
-        .map(|address| address.ip())
+        .map(VirtualAddress::ip)
         .collect();
     if addresses.is_empty() {
         return;

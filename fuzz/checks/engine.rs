@@ -4,31 +4,29 @@
 //! A seed is a configuration (see [`some_config`]) and then steps: an octet that chooses one (see
 //! [`Host::step`]), and as many octets as that step takes. Octets that are missing are 0.
 
+mod inputs;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
-use buoyd::config::{
-    Config, ControlConfig, InterfaceName, RouterConfig, RouterName, VirtualAddress,
-};
-use buoyd::engine::command::{Command, Selection, Token};
-use buoyd::engine::interface::InterfaceState;
+use buoyd::config::{RouterName, VirtualAddress};
+use buoyd::engine::command::{Command, Token};
 use buoyd::engine::status::RouterStatus;
-use buoyd::engine::{
-    Engine, Input, InterfaceAddress, LinkState, Outputs, RouterId, StoredDemotion, Wish,
-};
-use buoyd::vrrp::advert::{GROUP_V4, Outgoing, Received, TTL, decode, encode, ipv4_packet};
-use buoyd::vrrp::announce::{HardwareAddress, Said};
+use buoyd::engine::{Engine, Input, Outputs, RouterId, StoredDemotion, Wish};
+use buoyd::vrrp::advert::{GROUP_V4, decode, ipv4_packet};
+use buoyd::vrrp::announce::Said;
 use buoyd::vrrp::times::Moment;
-use buoyd::vrrp::{AdvertisementInterval, Centis, ChecksumStyle, Priority, Seconds, Vrid};
 
-use super::advert::mend;
+use inputs::{
+    Bytes, NAMES, interface, some_address, some_advert, some_command, some_config, some_hardware,
+    some_interface, some_packet, some_state,
+};
 
 /// Steps of one life; more say nothing new and make a run slow.
 const MOST_STEPS: u32 = 400;
 /// Wake-ups between a stop and the end: two minutes of beats are more than any handover takes.
 const MOST_LAST_WAKES: u32 = 2000;
-const NAMES: [&str; 3] = ["web", "mail", "db"];
 
 /// What a life was worth, so that a seed can be held to its name.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -57,32 +55,6 @@ pub fn check(data: &[u8]) -> Lived {
     }
     host.ends();
     host.lived
-}
-
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn octet(&mut self) -> u8 {
-        let Some((&first, rest)) = self.0.split_first() else {
-            return 0;
-        };
-        self.0 = rest;
-        first
-    }
-
-    fn word(&mut self) -> u64 {
-        u64::from(u16::from_be_bytes([self.octet(), self.octet()]))
-    }
-
-    fn up_to(&mut self, length: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(length.min(self.0.len()));
-        self.0 = rest;
-        taken
-    }
-
-    fn of<T: Clone>(&mut self, choices: &[T]) -> T {
-        choices[usize::from(self.octet()) % choices.len()].clone()
-    }
 }
 
 struct Host {
@@ -139,16 +111,17 @@ impl Host {
             }
             8 => {
                 let name = interface(some_interface(bytes));
-                let (address, octet) = (some_address(bytes), bytes.octet());
+                let address = some_address(bytes);
+                let said = match bytes.0.first() {
+                    Some(128..) => Said::WhoseIsIt,
+                    Some(..128) | None => Said::Here,
+                };
+                let hardware = some_hardware(bytes);
                 self.told(Input::Announcement {
                     interface: &name,
                     address,
-                    hardware: HardwareAddress([2, 0, 0, 0, 0, octet % 4]),
-                    said: if octet & 0x80 == 0 {
-                        Said::Here
-                    } else {
-                        Said::WhoseIsIt
-                    },
+                    hardware,
+                    said,
                 });
             }
             9 => {
@@ -372,192 +345,5 @@ impl Host {
         for wish in self.wishes.values() {
             assert_eq!(wish.hold, None, "left behind");
         }
-    }
-}
-
-/// One octet whose bits say which of three routers there are, and three for each of them: interval,
-/// priority, and the rest bit by bit.
-fn some_config(bytes: &mut Bytes<'_>) -> Config {
-    let chosen = bytes.octet() % 8;
-    let routers: Vec<_> = (0..3_u8)
-        .filter(|which| chosen == 0 || chosen & (1 << which) != 0)
-        .map(|which| some_router_config(which, bytes))
-        .collect();
-    Config {
-        routers,
-        control: ControlConfig::default(),
-    }
-}
-
-fn some_router_config(which: u8, bytes: &mut Bytes<'_>) -> RouterConfig {
-    let interval = some_interval(bytes);
-    let priority = match Priority::from_octet(bytes.octet()) {
-        Priority::Release => Priority::from_octet(100),
-        priority @ (Priority::Normal(_) | Priority::Owner) => priority,
-    };
-    let bits = bytes.octet();
-    let chosen = |bit: u8| bits & (1 << bit) != 0;
-    let mut addresses = vec![virtual_address(100 + which)];
-    if chosen(0) {
-        addresses.push(virtual_address(110 + which));
-    }
-    RouterConfig {
-        name: RouterName::new(NAMES[usize::from(which)]).unwrap(),
-        interface: interface(if chosen(1) { "eth1" } else { "eth0" }),
-        vrid: Vrid::new(51 + which + if chosen(2) { 3 } else { 0 }).unwrap(),
-        addresses,
-        priority,
-        interval,
-        preempt: !chosen(3),
-        preempt_delay: Duration::from_secs(u64::from(bits >> 6)),
-        checksum: if chosen(4) {
-            ChecksumStyle::Rfc5798
-        } else {
-            ChecksumStyle::Rfc9568
-        },
-    }
-}
-
-fn some_interval(bytes: &mut Bytes<'_>) -> AdvertisementInterval {
-    let centis = |centis| AdvertisementInterval::Centis(Centis::new(centis).unwrap());
-    let seconds = |seconds| AdvertisementInterval::Seconds(Seconds::new(seconds).unwrap());
-    bytes.of(&[
-        centis(100),
-        centis(1),
-        centis(25),
-        centis(500),
-        centis(4095),
-        seconds(1),
-        seconds(2),
-        seconds(255),
-    ])
-}
-
-fn some_interface(bytes: &mut Bytes<'_>) -> &'static str {
-    bytes.of(&["eth0", "eth1", "eth9"])
-}
-
-fn interface(name: &str) -> InterfaceName {
-    InterfaceName::new(name).unwrap()
-}
-
-/// .1 and .2 are the host's own, .9 a neighbour's, 100 to 112 float.
-fn some_address(bytes: &mut Bytes<'_>) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::new(192, 0, 2, bytes.octet()))
-}
-
-fn virtual_address(last: u8) -> VirtualAddress {
-    VirtualAddress::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), 24).unwrap()
-}
-
-fn some_hardware(bytes: &mut Bytes<'_>) -> HardwareAddress {
-    HardwareAddress([2, 0, 0, 0, 0, bytes.octet() % 4])
-}
-
-/// One octet for the interface, one for its index, one for its hardware, and one for each address:
-/// its lower seven bits are the address, the highest says secondary.
-fn some_state(bytes: &mut Bytes<'_>) -> Option<InterfaceState> {
-    let bits = bytes.octet();
-    if bits & 0x80 != 0 {
-        return None;
-    }
-    let (index, hardware) = (u32::from(bytes.octet() % 4) + 1, some_hardware(bytes));
-    let addresses = (0..bits & 0x03)
-        .map(|_| {
-            let octet = bytes.octet();
-            InterfaceAddress {
-                ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, octet & 0x7f)),
-                secondary: octet & 0x80 != 0,
-            }
-        })
-        .collect();
-    Some(InterfaceState {
-        index,
-        hardware,
-        link: match bits & 0x0c {
-            0x04 => LinkState::NoCarrier,
-            0x08 => LinkState::Down,
-            _ => LinkState::Up,
-        },
-        addresses,
-        problem: (bits & 0x70 == 0x70).then(|| "no socket".to_owned()),
-    })
-}
-
-/// Interval, priority, VRID, source, and what is different from what the router expects.
-fn some_advert(bytes: &mut Bytes<'_>) -> Vec<u8> {
-    let (interval, priority) = (some_interval(bytes), Priority::from_octet(bytes.octet()));
-    let which = bytes.octet() % 8;
-    let source = Ipv4Addr::new(192, 0, 2, bytes.octet());
-    let bits = bytes.octet();
-    let mut addresses = vec![virtual_address(100 + which % 3).ip()];
-    if bits & 0x01 != 0 {
-        addresses.push(virtual_address(110 + which % 3).ip());
-    }
-    let outgoing = Outgoing {
-        vrid: Vrid::new(51 + which).unwrap(),
-        priority,
-        interval,
-        addresses: &addresses,
-        checksum: if bits & 0x02 == 0 {
-            ChecksumStyle::Rfc9568
-        } else {
-            ChecksumStyle::Rfc5798
-        },
-    };
-    let message = encode(&outgoing, source.into(), GROUP_V4.into());
-    let ttl = if bits & 0x0c == 0x0c { TTL - 1 } else { TTL };
-    packet(source, ttl, &message)
-}
-
-/// Any bytes; mended and behind a good header unless the first bit says that they are a packet.
-fn some_packet(bytes: &mut Bytes<'_>) -> Vec<u8> {
-    let length = bytes.octet();
-    let mut message = bytes.up_to(usize::from(length & 0x7f)).to_vec();
-    if length & 0x80 != 0 {
-        return message;
-    }
-    let source = Ipv4Addr::new(192, 0, 2, 9);
-    let around = Received {
-        source: source.into(),
-        destination: GROUP_V4.into(),
-        ttl: TTL,
-        message: &[],
-    };
-    mend(&mut message, &around, ChecksumStyle::Rfc9568);
-    packet(source, TTL, &message)
-}
-
-fn packet(source: Ipv4Addr, ttl: u8, message: &[u8]) -> Vec<u8> {
-    let mut packet = buoyd::vrrp::advert::ipv4_header(source, GROUP_V4).to_vec();
-    packet.extend(message);
-    let length = u16::try_from(packet.len()).unwrap();
-    packet[2..4].copy_from_slice(&length.to_be_bytes());
-    packet[8] = ttl;
-    packet
-}
-
-fn some_command(bytes: &mut Bytes<'_>, now: Moment) -> Command {
-    let named = |name| Selection::Router(RouterName::new(name).unwrap());
-    let routers = match bytes.octet() % 5 {
-        0 => named(NAMES[0]),
-        1 => named(NAMES[1]),
-        2 => named(NAMES[2]),
-        3 => named("nobody"),
-        _ => Selection::All,
-    };
-    let bits = bytes.octet();
-    match bits % 4 {
-        0 | 1 => Command::Demote {
-            routers,
-            until: (bits & 0x10 != 0).then(|| now + Duration::from_millis(bytes.word())),
-            never: bits & 0x20 != 0,
-            wait: bits & 0x40 != 0,
-        },
-        2 => Command::Restore { routers },
-        _ => Command::Reload {
-            config: some_config(bytes),
-            dry_run: bits & 0x80 != 0,
-        },
     }
 }
