@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use buoyd::config::{RouterConfig, RouterName, VirtualAddress};
+use buoyd::engine::Engine;
 use buoyd::engine::command::{Command, Selection};
 use buoyd::vrrp::times::Moment;
-use buoyd::vrrp::{AdvertisementInterval, ChecksumStyle, Priority, Version, Vrid};
+use buoyd::vrrp::{AdvertisementInterval, ChecksumStyle, Priority, Role, Version, Vrid};
 
 use super::checks::{
     Judge, Mode, REFRESH, all_agree, client_is_misled, patience, somebody_hands_over,
@@ -252,11 +253,15 @@ impl Story {
         Ok(())
     }
 
-    /// Somebody else runs, stays, and may claim every router.
+    /// Somebody else runs, listens, stays, and may claim every router.
     fn others_may_hold(&self, number: usize) -> bool {
+        let listens = |engine: &Engine| {
+            let routers = engine.status(self.world.now);
+            routers.iter().all(|router| router.role != Role::Initialize)
+        };
         self.world.nodes.iter().any(|node| {
             node.number != number
-                && node.is_alive()
+                && node.engine.as_ref().is_some_and(listens)
                 && !node.stopping
                 && node.demoted.iter().all(|demoted| *demoted != Some(true))
         })

@@ -223,7 +223,9 @@ impl World {
 
     pub(super) fn pause(&mut self, number: usize, for_so_long: Duration) {
         self.tell(&format!("host {number} pauses for {for_so_long:?}"));
-        self.nodes[number].paused_until = self.now + for_so_long;
+        // A second pause within a first one does not end it.
+        let paused = &mut self.nodes[number].paused_until;
+        *paused = (*paused).max(self.now + for_so_long);
         let until = self.nodes[number].paused_until;
         self.later(until, number, Happening::Resumes);
     }

@@ -253,6 +253,15 @@ impl Router {
 
     /// Hand over and end. [`Router::is_over`] tells when that is done.
     pub(super) fn end(&mut self, cause: Cause, now: Moment, outputs: &mut Outputs) {
+        let unanswered = self
+            .handover
+            .as_ref()
+            .is_some_and(|handover| handover.successor().is_none());
+        if unanswered && !self.ending {
+            // Given up already, but nobody took over yet: whoever came since has not heard it.
+            self.send(Send::PriorityZero, now, outputs);
+            self.hand_over_to_whoever_comes(now);
+        }
         self.ending = true;
         self.retry_at = None;
         let actions = self.election.shutdown(cause);
@@ -331,41 +340,41 @@ impl Router {
                 }
                 self.claim(now, outputs);
             }
-            (Role::Active, Role::Backup | Role::Initialize) => {
-                let addresses = self
-                    .config
-                    .addresses
-                    .iter()
-                    .map(|address| address.ip())
-                    .collect();
-                match (cause, sent) {
-                    (_, Some(Send::PriorityZero)) => {
-                        let limit = now + handover_limit(self.config.interval);
-                        self.handover = Some(Handover::after_giving_up(now, limit, addresses));
-                    }
-                    (
-                        Cause::HigherPriority { active, .. } | Cause::HigherAddress { active, .. },
-                        _,
-                    ) => {
-                        self.handover = Some(Handover::to_better(now, active, addresses));
-                    }
-                    (cause, _) => {
-                        self.release(
-                            HandoverOutcome::Interrupted {
-                                by: cause.to_string(),
-                            },
-                            now,
-                            outputs,
-                        );
-                    }
+            (Role::Active, Role::Backup | Role::Initialize) => match (cause, sent) {
+                (_, Some(Send::PriorityZero)) => self.hand_over_to_whoever_comes(now),
+                (Cause::HigherPriority { active, .. } | Cause::HigherAddress { active, .. }, _) => {
+                    let addresses = self.addresses();
+                    self.handover = Some(Handover::to_better(now, active, addresses));
                 }
-            }
+                (cause, _) => {
+                    self.release(
+                        HandoverOutcome::Interrupted {
+                            by: cause.to_string(),
+                        },
+                        now,
+                        outputs,
+                    );
+                }
+            },
             (Role::Initialize | Role::Backup, Role::Backup | Role::Initialize) => {}
         }
         let announced = self.holding.as_ref().and_then(|holding| holding.announced);
         if let (Some(handover), Some(announced)) = (&mut self.handover, announced) {
             handover.listens_after(announced);
         }
+    }
+
+    fn hand_over_to_whoever_comes(&mut self, now: Moment) {
+        let limit = now + handover_limit(self.config.interval);
+        self.handover = Some(Handover::after_giving_up(now, limit, self.addresses()));
+    }
+
+    fn addresses(&self) -> Vec<IpAddr> {
+        self.config
+            .addresses
+            .iter()
+            .map(|address| address.ip())
+            .collect()
     }
 
     /// Without a successor only one that takes no part any more lets go: any other claims again

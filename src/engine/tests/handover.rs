@@ -274,6 +274,23 @@ fn p57_equal_priority_gives_way_to_the_higher_address_only() {
 }
 
 #[test]
+fn a_stop_during_a_demotion_nobody_answered_gives_up_once_more() {
+    // A neighbour that started after the first priority 0 has not heard it.
+    let mut host = Host::is_active(&[web()]);
+    host.at(10_300);
+    host.log.clear();
+    host.demotes("web");
+    host.at(11_300);
+    host.told(Input::Stop);
+    host.told(Input::Stop);
+    assert_eq!(host.sends(), vec![(10_300, 0), (11_300, 0)]);
+    host.at(12_799);
+    assert!(host.releases().is_empty());
+    host.at(12_801);
+    assert_eq!(host.releases(), vec![12_800]);
+}
+
+#[test]
 fn stop_hands_over_and_then_the_engine_is_finished() {
     let mut host = Host::is_active(&[web()]);
     host.at(10_300);
@@ -336,7 +353,7 @@ fn an_engine_that_was_not_told_to_stop_is_never_finished() {
 }
 
 #[test]
-fn stop_during_a_handover_lets_that_handover_end_and_sends_no_second_priority_0() {
+fn stop_during_a_handover_gives_up_once_more_and_lets_it_end() {
     let mut host = Host::is_active(&[web()]);
     let token = host.demotes("web");
     host.at(10_200);
@@ -346,8 +363,8 @@ fn stop_during_a_handover_lets_that_handover_end_and_sends_no_second_priority_0(
     host.hears_announcement_of(VIP);
     host.at(10_603);
     assert!(host.engine.is_finished());
-    assert_eq!(host.sends(), vec![(10_000, 0)]);
-    assert_eq!(took_over(token, &mut host), (600.0, 3.0));
+    assert_eq!(host.sends(), vec![(10_000, 0), (10_200, 0)]);
+    assert_eq!(took_over(token, &mut host), (400.0, 3.0));
 }
 
 #[test]
