@@ -46,7 +46,7 @@ pub struct Paths {
         default_value = "/etc/buoy/buoy.toml"
     )]
     pub config: PathBuf,
-    /// Directory of the control socket, the pid file and the snapshot.
+    /// Directory of the control socket and the pid file.
     #[arg(
         long,
         global = true,

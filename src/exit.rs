@@ -8,7 +8,6 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::control::client::ClientError;
-use crate::{daemon, demo, release};
 
 /// How the binary ends. The numbers are those of `sysexits.h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,15 +71,24 @@ pub enum Failure {
     Configuration(String),
     /// A result could not be written to stdout.
     Output(io::Error),
-    /// `run` ended.
-    Daemon(daemon::Error),
-    /// `release` ended.
-    Release(release::Error),
-    /// `demo` ended.
-    Demo(demo::Error),
+    /// A command that is more than a question to the daemon ended, with a code of its own.
+    Ended {
+        /// The code.
+        exit: Exit,
+        /// Why.
+        error: Box<dyn std::error::Error>,
+    },
 }
 
 impl Failure {
+    /// A command ended with this error and this code.
+    pub fn ended(exit: Exit, error: impl std::error::Error + 'static) -> Self {
+        Self::Ended {
+            exit,
+            error: Box::new(error),
+        }
+    }
+
     /// The code to exit with.
     #[must_use]
     pub fn exit(&self) -> Exit {
@@ -97,9 +105,7 @@ impl Failure {
             },
             Self::Refused(_) | Self::Output(_) => Exit::Unreachable,
             Self::Configuration(_) => Exit::Configuration,
-            Self::Daemon(error) => error.exit_code(),
-            Self::Release(error) => error.exit_code(),
-            Self::Demo(error) => error.exit_code(),
+            Self::Ended { exit, .. } => *exit,
         }
     }
 }
@@ -119,9 +125,7 @@ impl fmt::Display for Failure {
             }
             Self::Configuration(problems) => f.write_str(problems.trim_end()),
             Self::Output(error) => write!(f, "buoy: cannot write to stdout: {error}"),
-            Self::Daemon(error) => write!(f, "buoy: {error}"),
-            Self::Release(error) => write!(f, "buoy: {error}"),
-            Self::Demo(error) => write!(f, "buoy: {error}"),
+            Self::Ended { error, .. } => write!(f, "buoy: {error}"),
         }
     }
 }

@@ -53,8 +53,14 @@ fn run(Arguments { paths, command }: Arguments) -> Result<(), Failure> {
             .map_err(Failure::Output)
     };
     match command {
-        Command::Demo { json } => demo::run(demo::Options { json }).map_err(Failure::Demo),
-        Command::Run(arguments) => daemon::run(options(paths, arguments)?).map_err(Failure::Daemon),
+        Command::Demo { json } => demo::run(demo::Options { json })
+            .map_err(|error| Failure::ended(error.exit_code(), error)),
+        Command::Run(arguments) => {
+            daemon::run(options(paths, arguments)?).map_err(|error| match error {
+                daemon::Error::Configuration(problems) => Failure::Configuration(problems),
+                error => Failure::ended(error.exit_code(), error),
+            })
+        }
         Command::Check { file, host } => print(&check::check(
             &file.unwrap_or(paths.config),
             &check::host_or_own(host)?,
@@ -92,8 +98,8 @@ fn run(Arguments { paths, command }: Arguments) -> Result<(), Failure> {
         Command::Restore { which } => print(&ask::restore(&paths.runtime_dir, which.selection())?),
         Command::Reload { dry_run } => print(&ask::reload(&paths.runtime_dir, dry_run)?),
         Command::Release => {
-            let released =
-                release::run(&paths.runtime_dir, &paths.state_dir).map_err(Failure::Release)?;
+            let released = release::run(&paths.runtime_dir, &paths.state_dir)
+                .map_err(|error| Failure::ended(error.exit_code(), error))?;
             released
                 .iter()
                 .try_for_each(|line| print(&format!("{line}\n")))

@@ -36,9 +36,9 @@ use super::world::{KERNEL_ROUNDING, World};
 const OVERLAP: Duration = Duration::from_millis(110);
 /// Work of kernels and news of interfaces, all together.
 const SLACK: Duration = Duration::from_millis(30);
-/// An Active announces at least this often, for those who missed everything else. The RFC leaves it
-/// open; with 100 ms on top for wire and wake.
-pub(super) const REFRESH: Duration = Duration::from_millis(10_100);
+/// Whoever gave way without hearing an announcement asks whose the addresses are, and is answered,
+/// with everybody else, at most a second after the answer before; 100 ms for wire and wake.
+pub(super) const ANSWER: Duration = Duration::from_millis(1_100);
 /// Intervals from here on have leases that end before a neighbour's patience.
 const LEASE_FITS: Duration = Duration::from_millis(500);
 

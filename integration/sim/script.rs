@@ -9,7 +9,7 @@ use buoyd::vrrp::times::Moment;
 use buoyd::vrrp::{AdvertisementInterval, ChecksumStyle, Priority, Version, Vrid};
 
 use super::checks::{
-    Judge, Mode, REFRESH, all_agree, client_is_misled, patience, somebody_hands_over,
+    ANSWER, Judge, Mode, all_agree, client_is_misled, patience, somebody_hands_over,
 };
 use super::random::Random;
 use super::world::{Weather, World};
@@ -188,7 +188,7 @@ impl Story {
         self.goes_on_for(span, Mode::Chaos)?;
         if client_is_misled(&self.world) {
             // Whoever gave way was the last to announce, and the winner, cut off, never heard of it.
-            self.goes_on_for(REFRESH, Mode::Chaos)?;
+            self.goes_on_for(ANSWER, Mode::Chaos)?;
         }
         all_agree(&self.world)
     }

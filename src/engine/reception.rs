@@ -78,11 +78,9 @@ impl Engine {
         }
         for id in self.on_interface(name) {
             if self.router(id).is_some_and(|router| router.has(address)) {
-                self.with(id, now, outputs, |router, outputs| {
-                    match said {
-                        Said::Here => router.announcement_heard(address, hardware, now, outputs),
-                        Said::WhoseIsIt => router.asked_for(now, outputs),
-                    };
+                self.with(id, now, outputs, |router, outputs| match said {
+                    Said::Here => router.announcement_heard(address, hardware, now, outputs),
+                    Said::WhoseIsIt => router.asked_for(now, outputs),
                 });
             }
         }

@@ -1,0 +1,135 @@
+//! The file: a configuration that can be run, or problems that can be shown and found.
+//!
+//! A seed is a file as it is on the disk. It is read for the host `lb1`.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr};
+
+use buoyd::config::error::{Problem, Problems};
+use buoyd::config::{Config, RouterConfig, load};
+use buoyd::engine::Engine;
+use buoyd::vrrp::advert::{GROUP_V4, Outgoing, Received, TTL, decode, encode};
+use buoyd::vrrp::times::Moment;
+use buoyd::vrrp::{Family, Priority};
+
+/// One file. True when it was accepted.
+pub fn check(file: &[u8]) -> bool {
+    match load(file, "lb1") {
+        Ok(config) => {
+            check_config(&config);
+            true
+        }
+        Err(problems) => {
+            check_problems(&problems, file);
+            false
+        }
+    }
+}
+
+/// What the types cannot promise: nothing is there twice, and every router can speak.
+fn check_config(config: &Config) {
+    let mut names = HashSet::new();
+    let mut numbers = HashSet::new();
+    assert!(!config.routers.is_empty(), "no router was accepted");
+    for router in &config.routers {
+        assert!(names.insert(&router.name), "{} is there twice", router.name);
+        assert!(!router.addresses.is_empty(), "{} is empty", router.name);
+        assert_ne!(router.priority, Priority::Release, "{}", router.name);
+        let addresses: HashSet<_> = router.addresses.iter().map(|one| one.ip()).collect();
+        assert_eq!(addresses.len(), router.addresses.len(), "{}", router.name);
+        for family in [Family::Ipv4, Family::Ipv6] {
+            if router.addresses_of(family).next().is_some() {
+                let number = (&router.interface, router.vrid, family);
+                assert!(numbers.insert(number), "{number:?} is there twice");
+            }
+        }
+        check_own_advert(router);
+    }
+    let engine = Engine::new(config, &[], Moment::ZERO);
+    assert_eq!(engine.status(Moment::ZERO).len(), config.routers.len());
+}
+
+/// What a router would send over IPv4, its neighbours accept.
+fn check_own_advert(router: &RouterConfig) {
+    let addresses: Vec<IpAddr> = router
+        .addresses_of(Family::Ipv4)
+        .map(|address| address.ip())
+        .collect();
+    if addresses.is_empty() {
+        return;
+    }
+    let source = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 11));
+    let outgoing = Outgoing {
+        vrid: router.vrid,
+        priority: router.priority,
+        interval: router.interval,
+        addresses: &addresses,
+        checksum: router.checksum,
+    };
+    let message = encode(&outgoing, source, GROUP_V4.into());
+    let received = Received {
+        source,
+        destination: GROUP_V4.into(),
+        ttl: TTL,
+        message: &message,
+    };
+    let advert = decode(&received)
+        .unwrap_or_else(|rejected| panic!("{}'s own advert: {rejected}", router.name));
+    assert!(advert.addresses.iter().eq(addresses));
+    assert_eq!(
+        (advert.vrid, advert.priority, advert.interval),
+        (router.vrid, router.priority, router.interval)
+    );
+}
+
+fn check_problems(problems: &Problems, file: &[u8]) {
+    assert!(!problems.is_empty(), "refused without a problem");
+    assert_eq!(problems.iter().len(), problems.len());
+    let text = String::from_utf8_lossy(file);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let lines: Vec<&str> = text.split('\n').collect();
+    let mut before = (1, 1);
+    for problem in problems {
+        check_problem(problem, &lines);
+        let place = (problem.line, problem.column);
+        assert!(before <= place, "{place:?} stands after {before:?}");
+        before = place;
+    }
+    assert_eq!(
+        problems.to_string().lines().count(),
+        problems.len(),
+        "{problems}"
+    );
+    let page = problems.render("conf/buoy.toml", false);
+    let strange = page.chars().find(|c| c.is_control() && *c != '\n');
+    assert_eq!(
+        strange, None,
+        "a terminal would see {strange:?} in {page:?}"
+    );
+    assert!(page.ends_with('\n'));
+    assert!(page.len() < problems.render("conf/buoy.toml", true).len());
+}
+
+fn check_problem(problem: &Problem, lines: &[&str]) {
+    check_place(problem.line, problem.column, lines);
+    if let Some(related) = &problem.related {
+        check_place(related.line, related.column, lines);
+    }
+    assert!(!problem.message.is_empty() && !problem.help.is_empty());
+    let line = problem.one_line("conf/buoy.toml");
+    assert!(line.starts_with("conf/buoy.toml:"), "{line:?}");
+    assert!(!line.chars().any(char::is_control), "{line:?}");
+}
+
+/// A place is a character of the file, or the end of one of its lines.
+fn check_place(line: usize, column: usize, lines: &[&str]) {
+    let text = line.checked_sub(1).and_then(|index| lines.get(index));
+    let Some(text) = text else {
+        panic!("line {line} of {}", lines.len());
+    };
+    let characters = text.chars().count();
+    assert!(
+        (1..=characters + 1).contains(&column),
+        "column {column} of {characters} in line {line}"
+    );
+}
