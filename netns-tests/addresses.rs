@@ -1,6 +1,7 @@
 //! What the kernel holds: leases with a mark, put back when taken, gone when released.
 
 use std::fmt::Write;
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -183,14 +184,14 @@ fn releasing_one_address_of_a_subnet_does_not_take_the_other_routers_with_it() {
         IpAddr::from([198, 51, 100, 2]),
     );
     let mut lan = Lan::two_servers();
+    let setting =
+        |interface: &str| format!("/proc/sys/net/ipv4/conf/{interface}/promote_secondaries");
+    let (all, own) = (setting("all"), setting("eth0"));
+    let read = own.clone();
     lan.a
         .host()
-        .run(|| {
-            for interface in ["all", "eth0"] {
-                let path = format!("/proc/sys/net/ipv4/conf/{interface}/promote_secondaries");
-                std::fs::write(path, "0").unwrap();
-            }
-        })
+        .run(move || [all, own].iter().try_for_each(|path| fs::write(path, "0")))
+        .unwrap()
         .unwrap();
     let web = buoy().addresses(&["198.51.100.1/24"]);
     let db = buoy().named("db").vrid(52).addresses(&["198.51.100.2/24"]);
@@ -226,6 +227,9 @@ fn releasing_one_address_of_a_subnet_does_not_take_the_other_routers_with_it() {
         assert_eq!(put_back(&lan), before, "{remains} was off for a moment");
         until("b lets go", PATIENCE, || !lan.b.holds(goes));
     }
+    lan.a.stop();
+    let after = lan.a.host().run(move || fs::read_to_string(read)).unwrap();
+    assert_eq!(after.unwrap().trim(), "0", "the setting was not put back");
 }
 
 #[test]

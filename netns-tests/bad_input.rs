@@ -159,7 +159,7 @@ fn a_flood_of_noise_moves_nothing_and_delays_no_advert() {
                     (0..usize::from(noise() % 64)).map(|_| noise()).collect();
                 // Half of it looks like an advert for the router.
                 if let [first, second, ..] = &mut message[..]
-                    && noise() % 2 == 0
+                    && noise().is_multiple_of(2)
                 {
                     (*first, *second) = (0x31, VRID);
                 }

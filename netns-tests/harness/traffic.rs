@@ -58,9 +58,9 @@ impl Client {
         }
     }
 
-    /// Stops asking: requests sent, and the numbers of those that nobody answered. Fails when
-    /// fewer than two servers answered.
-    pub(crate) fn lost_while_moving(mut self) -> (usize, Vec<usize>) {
+    /// Stops asking. Fails when a request was lost, or when one server answered none: then the address
+    /// did not move.
+    pub(crate) fn has_lost_nothing_while_moving(mut self) {
         let answers = self.finish();
         for mark in [1, 2] {
             assert!(
@@ -68,7 +68,15 @@ impl Client {
                 "server number {mark} never answered: the address did not move"
             );
         }
-        (answers.len(), lost(&answers))
+        let lost = lost(&answers);
+        assert!(
+            lost.is_empty(),
+            "{} of {} requests lost, numbers {:?} to {:?}",
+            lost.len(),
+            answers.len(),
+            lost.first(),
+            lost.last()
+        );
     }
 
     /// Stops asking: requests that nobody answered.

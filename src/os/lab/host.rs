@@ -263,10 +263,8 @@ impl Host {
     /// # Errors
     /// The kernel's refusal, or this host is the client.
     pub fn plug(&self) -> Result<(), LabError> {
-        self.at_switch("plug in", |kernel, port| {
-            kernel.set_link_up(port, true)?;
-            kernel.wait_until_operational(port)
-        })
+        self.at_switch("plug in", |kernel, port| kernel.set_link_up(port, true))?;
+        self.wait_for_both_ends()
     }
 
     /// Takes the interface out of the host, as when a network card is detached.
@@ -306,9 +304,15 @@ impl Host {
             kernel.join_bridge(port, SWITCH_INTERFACE)
         })?;
         self.configure()?;
-        self.at_switch("wait for the link of", |kernel, port| {
-            kernel.wait_until_operational(port)
-        })
+        self.wait_for_both_ends()
+    }
+
+    /// Each end follows the carrier in its own time; until then it drops what it is to send.
+    fn wait_for_both_ends(&self) -> Result<(), LabError> {
+        let step = "wait for the link of";
+        self.at_switch(step, Kernel::wait_until_operational)?;
+        let interface = self.interface();
+        self.kernel(step, |kernel| kernel.wait_until_operational(interface))
     }
 
     fn configure(&self) -> Result<(), LabError> {
