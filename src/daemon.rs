@@ -32,8 +32,9 @@ use crate::config::{self, Config};
 use crate::control::server::{ControlError, Server};
 use crate::engine::{Engine, StoredDemotion};
 use crate::exit::Exit;
-use crate::os::addresses::{Wishes, Worker};
+use crate::os::addresses::Worker;
 use crate::os::state::{AddressRecord, DemotionRecord, StateDirectory};
+use crate::os::wishes::Wishes;
 use crate::os::{OsError, addresses, capabilities, clock, links};
 use crate::vrrp::times::Moment;
 

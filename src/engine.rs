@@ -33,7 +33,7 @@ use crate::config::{Config, InterfaceName, RouterConfig, RouterName, VirtualAddr
 use crate::vrrp::announce::{HardwareAddress, Said};
 use crate::vrrp::election::Cause;
 use crate::vrrp::times::Moment;
-use crate::vrrp::{Family, Vrid};
+use crate::vrrp::{Family, Role, Vrid};
 
 use command::{Command, HandoverOutcome, Token};
 use commands::Pending;
@@ -201,6 +201,16 @@ impl Engine {
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// The next deadline, when it is a takeover that only an advert in the last moment can prevent:
+    /// worth being awake for. Deadlines that were put off meanwhile are none.
+    #[must_use]
+    pub fn next_takeover(&self) -> Option<Moment> {
+        let (deadline, id) = self.deadlines.first()?;
+        let router = self.router(id)?;
+        let is_real = router.deadline() == Some(deadline);
+        (is_real && router.election().role() == Role::Backup).then_some(deadline)
     }
 
     /// True when a stop was asked for and every router has handed over and released.

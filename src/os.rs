@@ -13,6 +13,7 @@ pub mod packet_socket;
 pub mod state;
 pub mod sysctl;
 pub mod vrrp_socket;
+pub mod wishes;
 
 use std::fmt;
 use std::io;

@@ -24,9 +24,10 @@ use crate::config::InterfaceName;
 use crate::engine::command::{Reply, Token};
 use crate::engine::event::Event;
 use crate::engine::{Engine, Input, Outputs, SendAdvert};
-use crate::os::addresses::{self, Done, Wishes};
+use crate::os::addresses::{self, Done};
 use crate::os::links::Seen;
 use crate::os::packet_socket::AnnounceSocket;
+use crate::os::wishes::Wishes;
 use crate::os::{OsError, clock};
 use crate::vrrp::times::Moment;
 
@@ -39,6 +40,11 @@ const MESSAGES_A_ROUND: usize = 256;
 /// Batches of frames taken from one socket in one round: a flood on one interface must not keep
 /// the others, or the deadlines, waiting.
 const BATCHES_A_ROUND: usize = 8;
+
+/// So long before a takeover the thread is awake and looks all the time, and so does the address
+/// worker: to be woken by a timer costs a tenth of a millisecond and more. It happens only when
+/// adverts are missing, so it costs nothing while all is well.
+const AWAKE_BEFORE_TAKEOVER: Duration = Duration::from_micros(300);
 
 /// Everything the thread is given.
 pub(super) struct EngineThread {
@@ -102,23 +108,11 @@ impl EngineThread {
 
     /// Runs until everything is handed over.
     pub(super) fn run(mut self) -> Result<(), OsError> {
-        let mut ready = [EpollEvent::empty(); 64];
         self.settle_all(clock::now());
         while !self.engine.is_finished() {
             self.arm();
-            let count = match self.epoll.wait(&mut ready, EpollTimeout::NONE) {
-                Ok(count) => count,
-                Err(Errno::EINTR) => 0,
-                Err(error) => return Err(OsError::new("wait for sockets", error)),
-            };
-            // Listen first: what was heard may move the deadlines that woke us (design §5).
-            for event in ready.iter().take(count) {
-                match event.data() {
-                    MAIL => self.mail(),
-                    TIMER => self.timer_fired(),
-                    key => self.port(key),
-                }
-            }
+            self.listen(EpollTimeout::NONE)?;
+            self.stay_awake_for_a_takeover()?;
             let now = clock::now();
             self.engine.wake(now, &mut self.outputs);
             self.dispatch(now);
@@ -129,9 +123,55 @@ impl EngineThread {
         Ok(())
     }
 
-    /// Sets the timer to the engine's next deadline, on the absolute clock.
+    /// Takes in what there is. Before anything else is done: what was heard may move the deadline
+    /// that woke us (design §5).
+    fn listen(&mut self, patience: EpollTimeout) -> Result<(), OsError> {
+        let mut ready = [EpollEvent::empty(); 64];
+        let count = match self.epoll.wait(&mut ready, patience) {
+            Ok(count) => count,
+            Err(Errno::EINTR) => 0,
+            Err(error) => return Err(OsError::new("wait for sockets", error)),
+        };
+        for event in ready.iter().take(count) {
+            match event.data() {
+                MAIL => self.mail(),
+                TIMER => self.timer_fired(),
+                key => self.port(key),
+            }
+        }
+        Ok(())
+    }
+
+    /// Near a takeover: listens without sleeping until it is due, or an advert has put it off.
+    fn stay_awake_for_a_takeover(&mut self) -> Result<(), OsError> {
+        let mut alerted = false;
+        while let Some(takeover) = self.engine.next_takeover() {
+            let now = clock::now();
+            if now >= takeover || now + AWAKE_BEFORE_TAKEOVER < takeover {
+                break;
+            }
+            if !alerted {
+                self.wishes.alert(takeover + AWAKE_BEFORE_TAKEOVER);
+                alerted = true;
+            }
+            self.listen(EpollTimeout::ZERO)?;
+        }
+        Ok(())
+    }
+
+    /// Sets the timer to the engine's next deadline, on the absolute clock; a little earlier for a
+    /// takeover.
     fn arm(&mut self) {
-        let next = self.engine.next_deadline();
+        let takeover = self
+            .engine
+            .next_takeover()
+            .map(|at| at - AWAKE_BEFORE_TAKEOVER);
+        let next = self
+            .engine
+            .next_deadline()
+            .into_iter()
+            .chain(takeover)
+            .min();
         if next == self.armed {
             return;
         }

@@ -18,7 +18,12 @@ pub(super) struct Deadlines {
 
 impl Deadlines {
     pub(super) fn earliest(&self) -> Option<Moment> {
-        self.heap.peek().map(|Reverse((deadline, _))| *deadline)
+        self.first().map(|(deadline, _)| deadline)
+    }
+
+    /// Whose the earliest is.
+    pub(super) fn first(&self) -> Option<(Moment, RouterId)> {
+        self.heap.peek().map(|Reverse(entry)| *entry)
     }
 
     /// The router is woken at `deadline` or earlier.

@@ -8,7 +8,7 @@ use crate::config::VirtualAddress;
 use crate::vrrp::announce::{HardwareAddress, Said};
 
 /// Names a router for as long as it lives; never used again for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct RouterId(u32);
 
 impl RouterId {

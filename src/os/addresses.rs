@@ -8,7 +8,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use rtnetlink::packet_route::address::{
@@ -19,34 +18,10 @@ use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use super::OsError;
 use super::netlink::{MARK, Netlink};
 use super::packet_socket::AnnounceSocket;
+use super::wishes::{Latest, Wishes};
 use crate::config::VirtualAddress;
-use crate::engine::{Announce, Hold, RouterId, Wish};
+use crate::engine::{Announce, Hold, RouterId};
 use crate::vrrp::announce::{Said, arp_probe, gratuitous_arp};
-
-/// The latest wish of each router that was not taken yet.
-#[derive(Debug, Default, Clone)]
-pub struct Wishes(Arc<(Mutex<Latest>, Condvar)>);
-
-type Latest = BTreeMap<RouterId, Option<Hold>>;
-
-impl Wishes {
-    /// Leaves wishes; an older one of the same router is forgotten.
-    pub fn leave(&self, wishes: impl Iterator<Item = Wish>) {
-        let (latest, news) = &*self.0;
-        let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
-        latest.extend(wishes.map(|wish| (wish.router, wish.hold)));
-        news.notify_one();
-    }
-
-    fn take(&self) -> Latest {
-        let (latest, news) = &*self.0;
-        let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
-        while latest.is_empty() {
-            latest = news.wait(latest).unwrap_or_else(PoisonError::into_inner);
-        }
-        std::mem::take(&mut *latest)
-    }
-}
 
 /// What became of a wish.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use super::Router;
 use crate::config::VirtualAddress;
 use crate::engine::command::HandoverOutcome;
 use crate::engine::event::Event;
+use crate::engine::handover::Handover;
 use crate::engine::lease;
 use crate::engine::outputs::{Announce, Hold, Outputs, Wish};
 use crate::vrrp::Role;
@@ -163,10 +164,11 @@ impl Router {
     /// Somebody asks whose our addresses are: a former Active that gave way to us in silence, or a
     /// host that means to use one (RFC 5227 §2.4). Both, and everybody else, are told.
     pub(in crate::engine) fn asked_for(&mut self, now: Moment, outputs: &mut Outputs) {
-        if let Some(holding) = self
-            .holding
-            .as_mut()
-            .filter(|_| self.election.role() == Role::Active)
+        // Who gave up and has no successor yet answers too: nobody else holds them.
+        let waits = |handover: &Handover| handover.successor().is_none();
+        let speaks =
+            self.election.role() == Role::Active || self.handover.as_ref().is_some_and(waits);
+        if let Some(holding) = self.holding.as_mut().filter(|_| speaks)
             && holding
                 .contradicted
                 .is_none_or(|last| now.since(last) >= CONTRADICT_EVERY)
