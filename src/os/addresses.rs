@@ -1,7 +1,7 @@
 //! The address worker: makes the kernel hold what the engine wishes for.
 //!
 //! Owns a thread, its netlink socket and the list of what was put on which interface. The engine's
-//! thread leaves the latest [`Wish`] of each router in [`Wishes`]; the worker takes all there are,
+//! thread leaves the latest wish of each router in [`Wishes`]; the worker takes all there are,
 //! does them in one batch, announces each new claim at once, and reports. It may wait for the
 //! kernel's locks as long as it likes: nobody waits for it. An address that the kernel refuses is
 //! reported and tried again with the next renewal.
