@@ -20,3 +20,7 @@ sim runs="1000":
 # Two servers and a client in namespaces.
 demo:
     cargo run --release -- demo
+
+# A fuzz target on the stable toolchain: just fuzz advert 60. Needs a C++ compiler.
+fuzz target seconds="60":
+    fuzz/run {{target}} {{seconds}}
