@@ -1,4 +1,4 @@
-# Short names for commands that also stand in the README.
+# Short names for long commands.
 
 # What CI runs first: format and lints.
 check:

@@ -71,7 +71,8 @@ pub struct Paths {
 pub enum Command {
     /// Show a takeover on this machine: two servers and a client in network namespaces.
     ///
-    /// Needs root and no configuration; leaves nothing behind.
+    /// Needs no configuration, and no root where the kernel allows user namespaces; leaves nothing
+    /// behind.
     Demo {
         /// Print the results as JSON.
         #[arg(long)]

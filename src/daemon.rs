@@ -40,7 +40,7 @@ use crate::vrrp::times::Moment;
 
 use control::Control;
 use engine_thread::EngineThread;
-use mailbox::{Mailbox, Message};
+use mailbox::{Mailbox, Message, Undelivered};
 
 /// Lines that wait for the log at most; more are counted as lost.
 const EVENTS: usize = 1024;
@@ -147,7 +147,7 @@ pub fn run(options: Options) -> Result<(), Error> {
     }
     let config = load(&options.config, &options.host)?;
     capabilities::check().map_err(Error::Capability)?;
-    log::start(options.log, options.log_level);
+    let _flushed_at_the_end = log::start(options.log, options.log_level);
     let server = Server::bind(&options.runtime_dir, config.control.group.as_deref())?;
     let state = StateDirectory::open(&options.state_dir)?;
     remove_leftovers(&state, &config)?;
@@ -162,6 +162,12 @@ pub fn run(options: Options) -> Result<(), Error> {
 /// Reads and judges the file; the one loader of start, reload and `buoy check`.
 fn load(path: &Path, host: &str) -> Result<Config, Error> {
     let mut bytes = Vec::new();
+    // Opening a pipe would wait for somebody to write into it.
+    let is_special = path.metadata().is_ok_and(|metadata| !metadata.is_file());
+    if is_special {
+        let error = io::Error::other("it is not a regular file");
+        return Err(Error::Unreadable(path.to_owned(), error));
+    }
     File::open(path)
         .and_then(|file| file.take(LONGEST_FILE).read_to_end(&mut bytes))
         .map_err(|error| Error::Unreadable(path.to_owned(), error))?;
@@ -192,6 +198,23 @@ fn remove_leftovers(state: &StateDirectory, config: &Config) -> Result<(), Error
     }
     // From here on the list tells what this life may put on an interface.
     state.save_addresses_of(config, &Vec::<AddressRecord>::new())?;
+    Ok(())
+}
+
+/// Everything was released; whatever the kernel held on to all the same goes now.
+fn sweep(state: &StateDirectory) -> Result<(), Error> {
+    let known = state.addresses()?;
+    let listed = |address: &crate::os::netlink::Address| {
+        let found = address.address.map(|address| address.to_string());
+        address.marked
+            && known
+                .iter()
+                .any(|record| Some(&record.address) == found.as_ref())
+    };
+    for address in addresses::remove_leases(listed)? {
+        warn!("{address} was still there at the end: removed");
+    }
+    state.forget_addresses()?;
     Ok(())
 }
 
@@ -269,11 +292,11 @@ async fn serve(
                 // What the engine said last is written before the process ends.
                 let _ = tokio::time::timeout(Duration::from_secs(1), logging).await;
                 result.unwrap_or(Err(Error::Bug))?;
-                state.forget_addresses()?;
+                sweep(&state)?;
                 info!("stopped");
                 return Ok(());
             }
-            _ = hangup.recv() => control.reload_by_signal().await,
+            _ = hangup.recv() => drop(tokio::spawn(control.clone().reload_by_signal())),
             _ = terminate.recv() => stop(&mailbox),
             _ = interrupt.recv() => stop(&mailbox),
         }
@@ -282,9 +305,11 @@ async fn serve(
 
 fn stop(mailbox: &Mailbox) {
     notify_systemd(&[sd_notify::NotifyState::Stopping]);
-    // The thread takes messages all the time; if it cannot take this one it has ended already.
-    let mailbox = mailbox.clone();
-    thread::spawn(move || mailbox.send(Message::Stop));
+    if mailbox.try_send(Message::Stop) == Err(Undelivered::Full) {
+        // It takes messages all the time; this one waits for its turn where nobody else has to.
+        let mailbox = mailbox.clone();
+        tokio::task::spawn_blocking(move || mailbox.send(Message::Stop));
+    }
 }
 
 fn stored(record: &DemotionRecord) -> StoredDemotion {

@@ -209,8 +209,10 @@ impl Engine {
     pub fn next_takeover(&self) -> Option<Moment> {
         let (deadline, id) = self.deadlines.first()?;
         let router = self.router(id)?;
-        let is_real = router.deadline() == Some(deadline);
-        (is_real && router.election().role() == Role::Backup).then_some(deadline)
+        let is_takeover = router.election().role() == Role::Backup
+            && router.election().deadline() == Some(deadline)
+            && router.deadline() == Some(deadline);
+        is_takeover.then_some(deadline)
     }
 
     /// True when a stop was asked for and every router has handed over and released.

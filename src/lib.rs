@@ -30,6 +30,12 @@
 //!    events and replies: bounded queues, to the log and to whoever asked <-------------------+
 //! ```
 //!
+//! # Numbers in comments
+//!
+//! P1 to P98 are the rules of the RFCs in the order of sending, receiving, state machine and host:
+//! `integration/rfc9568.rs` has a test named after each that the pure core can show. T1 to T20 are
+//! traps that other implementations fell into. "Design" is the order of promises in the README.
+//!
 //! # Threads
 //!
 //! - *engine* ([`daemon`]): sockets, timer, decisions. Waits for nobody.

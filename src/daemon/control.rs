@@ -72,7 +72,7 @@ impl Control {
     }
 
     /// SIGHUP: there is no terminal to tell, so the log is told.
-    pub(super) async fn reload_by_signal(&self) {
+    pub(super) async fn reload_by_signal(self) {
         match self.0.reload(false).await {
             // The engine logs what a good reload did.
             Response::Reloaded { .. } => {}
@@ -86,18 +86,23 @@ impl Control {
 }
 
 impl Answer for Control {
+    /// A change that was begun is finished, also when its client hangs up meanwhile.
     async fn answer(&self, request: Request) -> Response {
-        match request {
-            Request::Status => self.0.status().await,
+        let inner = Arc::clone(&self.0);
+        let change = match request {
+            Request::Status => return inner.status().await,
             Request::Demote {
                 routers,
                 for_ms,
                 never,
                 wait,
-            } => self.0.demote(routers, for_ms, never, wait).await,
-            Request::Restore { routers } => self.0.restore(routers).await,
-            Request::Reload { dry_run } => self.0.reload(dry_run).await,
-        }
+            } => tokio::spawn(async move { inner.demote(routers, for_ms, never, wait).await }),
+            Request::Restore { routers } => {
+                tokio::spawn(async move { inner.restore(routers).await })
+            }
+            Request::Reload { dry_run } => tokio::spawn(async move { inner.reload(dry_run).await }),
+        };
+        change.await.unwrap_or_else(|_| refuse(Undelivered::Ended))
     }
 }
 

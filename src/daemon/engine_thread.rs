@@ -46,6 +46,9 @@ const BATCHES_A_ROUND: usize = 8;
 /// adverts are missing, so it costs nothing while all is well.
 const AWAKE_BEFORE_TAKEOVER: Duration = Duration::from_micros(300);
 
+/// Sockets that could not be opened are tried again; nobody tells when the reason is gone.
+const TRY_PORTS_EVERY_MS: u16 = 1000;
+
 /// Everything the thread is given.
 pub(super) struct EngineThread {
     engine: Engine,
@@ -111,7 +114,15 @@ impl EngineThread {
         self.settle_all(clock::now());
         while !self.engine.is_finished() {
             self.arm();
-            self.listen(EpollTimeout::NONE)?;
+            let patience = if self.ports.has_problem() {
+                EpollTimeout::from(TRY_PORTS_EVERY_MS)
+            } else {
+                EpollTimeout::NONE
+            };
+            self.listen(patience)?;
+            if self.ports.has_problem() {
+                self.settle_all(clock::now());
+            }
             self.stay_awake_for_a_takeover()?;
             let now = clock::now();
             self.engine.wake(now, &mut self.outputs);
@@ -288,7 +299,13 @@ impl EngineThread {
                     now,
                 );
             }
-            Message::Done(Done::Released(router)) => self.handle(Input::Released { router }, now),
+            Message::Done(Done::Released(router)) => {
+                self.handle(Input::Released { router }, now);
+                // With a router that ended, its interface may have become useless.
+                if self.engine.interfaces() != self.topology {
+                    self.settle_all(now);
+                }
+            }
             Message::Command(command, reply) => {
                 let token = Token(self.next_token);
                 self.next_token += 1;

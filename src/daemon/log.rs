@@ -1,12 +1,14 @@
 //! Logs: one line a transition, with its cause; nothing an advert.
 //!
-//! Owns the set-up of `tracing` and the task that writes the engine's events. The engine leaves
-//! them in a bounded queue, so a log that blocks costs lines and nothing else.
+//! Owns the set-up of `tracing` and the task that logs the engine's events. Lines are written by a
+//! thread that does nothing else, out of a bounded queue: a log that blocks costs lines, and nothing
+//! waits for it.
 
 use std::io;
 
 use tokio::sync::mpsc::Receiver;
 use tracing::{info, warn};
+use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -17,8 +19,10 @@ use crate::cli::{LogFormat, LogLevel};
 use crate::engine::event::Event;
 
 /// Starts logging. Without a journal, `journald` falls back to text and says so.
-pub(super) fn start(format: LogFormat, level: LogLevel) {
-    let (layer, complaint) = layer(format);
+#[must_use = "what is queued is written when this is dropped"]
+pub(super) fn start(format: LogFormat, level: LogLevel) -> WorkerGuard {
+    let (writer, guard) = tracing_appender::non_blocking(io::stderr());
+    let (layer, complaint) = layer(format, &writer);
     // Fails only where a subscriber is set already, as in tests: that one is kept.
     let _ = Registry::default()
         .with(layer.with_filter(filter(level)))
@@ -26,12 +30,16 @@ pub(super) fn start(format: LogFormat, level: LogLevel) {
     if let Some(error) = complaint {
         warn!("the journal cannot be reached ({error}): logging text to stderr");
     }
+    guard
 }
 
-fn layer(format: LogFormat) -> (Box<dyn Layer<Registry> + Send + Sync>, Option<io::Error>) {
+fn layer(
+    format: LogFormat,
+    writer: &NonBlocking,
+) -> (Box<dyn Layer<Registry> + Send + Sync>, Option<io::Error>) {
     let text = || {
         fmt::layer()
-            .with_writer(io::stderr)
+            .with_writer(writer.clone())
             .with_target(false)
             .with_ansi(wants_colour(&io::stderr()))
             .boxed()
@@ -43,7 +51,7 @@ fn layer(format: LogFormat) -> (Box<dyn Layer<Registry> + Send + Sync>, Option<i
                 .json()
                 .flatten_event(true)
                 .with_target(false)
-                .with_writer(io::stderr)
+                .with_writer(writer.clone())
                 .boxed(),
             None,
         ),

@@ -1,7 +1,7 @@
 //! The sockets of the interfaces that routers need: one port an interface, opened when the
 //! interface is there, closed when it goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
 
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
@@ -28,6 +28,8 @@ pub(super) struct Ports {
     pub(super) open: BTreeMap<InterfaceName, Port>,
     known: BTreeMap<InterfaceName, InterfaceState>,
     next_key: u64,
+    /// Interfaces whose sockets could not be opened.
+    failing: BTreeSet<InterfaceName>,
 }
 
 impl Ports {
@@ -37,6 +39,7 @@ impl Ports {
             open: BTreeMap::new(),
             known: BTreeMap::new(),
             next_key: first_key,
+            failing: BTreeSet::new(),
         }
     }
 
@@ -58,6 +61,7 @@ impl Ports {
     ) -> Option<InterfaceState> {
         let Some(state) = self.known.get(name).cloned() else {
             self.open.remove(name);
+            self.failing.remove(name);
             return None;
         };
         let result = match self.open.get_mut(name) {
@@ -69,6 +73,9 @@ impl Ports {
         };
         if result.is_err() {
             self.open.remove(name);
+            self.failing.insert(name.clone());
+        } else {
+            self.failing.remove(name);
         }
         Some(InterfaceState {
             problem: result.err().map(|error| error.to_string()),
@@ -76,9 +83,15 @@ impl Ports {
         })
     }
 
+    /// True while some interface is there but its sockets could not be opened.
+    pub(super) fn has_problem(&self) -> bool {
+        !self.failing.is_empty()
+    }
+
     /// Closes what no router needs any more.
     pub(super) fn keep_only(&mut self, needed: &[InterfaceName]) {
         self.open.retain(|name, _| needed.contains(name));
+        self.failing.retain(|name| needed.contains(name));
     }
 
     fn next_port(
@@ -88,6 +101,8 @@ impl Ports {
         vrids: &[Vrid],
         epoll: &Epoll,
     ) -> Result<(), OsError> {
+        // An older one puts its setting back as it goes: before the new one reads it.
+        self.open.remove(name);
         let key = self.next_key;
         self.next_key += 1;
         let port = Port {

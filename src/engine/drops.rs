@@ -1,4 +1,5 @@
-//! Counts of frames that were not processed, by reason, with the last offender.
+//! Counts of frames that were not processed, by reason, with the last offender; and how often the
+//! log hears of what may happen with every frame.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -7,8 +8,23 @@ use super::status::DropStatus;
 use crate::vrrp::advert::{Rejected, RejectedKind};
 use crate::vrrp::times::Moment;
 
-/// A reason is logged at most this often; it is always counted.
+/// What others can provoke is logged at most this often; it is always counted.
 const LOG_EVERY: Duration = Duration::from_mins(1);
+
+/// Something that is logged once in a while, however often it happens.
+#[derive(Debug, Default)]
+pub(super) struct Seldom(Option<Moment>);
+
+impl Seldom {
+    /// True when it is time to log again.
+    pub(super) fn now(&mut self, now: Moment) -> bool {
+        let due = self.0.is_none_or(|last| now.since(last) >= LOG_EVERY);
+        if due {
+            self.0 = Some(now);
+        }
+        due
+    }
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Drops {

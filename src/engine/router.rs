@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::command::HandoverOutcome;
-use super::drops::Drops;
+use super::drops::{Drops, Seldom};
 use super::event::Event;
 use super::handover::Handover;
 use super::neighbours::Neighbours;
@@ -36,6 +36,15 @@ use place::Place;
 pub(super) struct Demotion {
     pub(super) until: Option<Moment>,
     pub(super) never: bool,
+}
+
+/// When the log last heard of what others can provoke again and again.
+#[derive(Debug, Default)]
+struct Logged {
+    conflict: Seldom,
+    announced_elsewhere: Seldom,
+    mismatch: Seldom,
+    put_back: Seldom,
 }
 
 #[derive(Debug)]
@@ -66,6 +75,7 @@ pub(super) struct Router {
     cause: Cause,
     neighbours: Neighbours,
     drops: Drops,
+    logged: Logged,
     counters: Counters,
 }
 
@@ -101,6 +111,7 @@ impl Router {
             since: now,
             neighbours: Neighbours::default(),
             drops: Drops::default(),
+            logged: Logged::default(),
             counters: Counters::default(),
         }
     }

@@ -49,10 +49,13 @@ struct Installed {
     failing: bool,
 }
 
+/// How often a removal is tried again.
+const REMOVALS: usize = 3;
+
 /// What one request of a batch is for.
 enum Purpose {
     Add(RouterId, VirtualAddress),
-    Remove,
+    Remove(u32, VirtualAddress),
 }
 
 impl Worker {
@@ -92,21 +95,29 @@ impl Worker {
                 (0..purposes.len()).map(lost).collect()
             }
         };
+        let mut stayed = Vec::new();
         for (position, error) in refused {
-            if let Some(Purpose::Add(router, address)) = purposes.get(position) {
-                let installed = self.installed.get_mut(router);
-                if let Some(installed) =
-                    installed.filter(|installed| is_foreign(&installed.hold, &error))
-                {
-                    installed.foreign.insert(*address);
-                } else {
-                    refusals
-                        .entry(*router)
-                        .or_default()
-                        .push((*address, error.to_string()));
+            match purposes.get(position) {
+                Some(Purpose::Add(router, address)) => {
+                    let installed = self.installed.get_mut(router);
+                    if let Some(installed) =
+                        installed.filter(|installed| is_foreign(&installed.hold, &error))
+                    {
+                        installed.foreign.insert(*address);
+                    } else {
+                        refusals
+                            .entry(*router)
+                            .or_default()
+                            .push((*address, error.to_string()));
+                    }
                 }
+                Some(Purpose::Remove(interface, address)) if !is_gone(&error) => {
+                    stayed.push((*interface, *address));
+                }
+                Some(Purpose::Remove(..)) | None => {}
             }
         }
+        self.remove_at_last(stayed);
         for (router, hold) in wishes {
             let refusals = refusals.remove(&router).unwrap_or_default();
             let is_new = hold.as_ref().is_some_and(|hold| {
@@ -185,7 +196,7 @@ impl Worker {
                 if !still {
                     let request =
                         RouteNetlinkMessage::DelAddress(message(old.hold.interface, *address));
-                    requests.push((Purpose::Remove, (request, 0)));
+                    requests.push((Purpose::Remove(old.hold.interface, *address), (request, 0)));
                 }
             }
         }
@@ -210,7 +221,7 @@ impl Worker {
         if let Some(installed) = self.installed.get_mut(&router) {
             installed.failing = !refusals.is_empty();
         }
-        if is_new || was_failing {
+        if is_new || (was_failing && refusals.is_empty()) {
             let refused: BTreeSet<_> = refusals.iter().map(|(address, _)| *address).collect();
             let announced = hold
                 .addresses
@@ -234,6 +245,35 @@ impl Worker {
         }
     }
 
+    /// Tries removals again that the kernel refused or lost, on a new socket. What stays even so is
+    /// a lease and ends by itself; that is said.
+    fn remove_at_last(&mut self, mut stayed: Vec<(u32, VirtualAddress)>) {
+        for _ in 0..REMOVALS {
+            if stayed.is_empty() {
+                return;
+            }
+            self.reopen();
+            let request = |(interface, address): &(u32, VirtualAddress)| {
+                (
+                    RouteNetlinkMessage::DelAddress(message(*interface, *address)),
+                    0,
+                )
+            };
+            let Ok(refused) = self.netlink.batch(stayed.iter().map(request).collect()) else {
+                continue;
+            };
+            let still: Vec<_> = refused
+                .into_iter()
+                .filter(|(_, error)| !is_gone(error))
+                .filter_map(|(position, _)| stayed.get(position).copied())
+                .collect();
+            stayed = still;
+        }
+        for (_, address) in stayed {
+            tracing::warn!("the kernel does not let go of {address}; it goes when its lease ends");
+        }
+    }
+
     fn reopen(&mut self) {
         if let Ok(netlink) = Netlink::open() {
             self.netlink = netlink;
@@ -241,8 +281,8 @@ impl Worker {
     }
 }
 
-/// Sends one gratuitous ARP, or ARP probe, for each address. What the kernel does not take is made good by the
-/// repeats, which come at their times whatever happens here.
+/// Sends one gratuitous ARP, or ARP probe, for each address. Waits for nothing: what the kernel does
+/// not take at once is made good by the repeats, which come at their times whatever happens here.
 pub fn announce(socket: &AnnounceSocket, announce: &Announce) {
     let frame = |address: &VirtualAddress| match address.ip() {
         IpAddr::V4(ip) => Some(match announce.say {
@@ -257,6 +297,14 @@ pub fn announce(socket: &AnnounceSocket, announce: &Announce) {
 
 fn holds(installed: &Installed, interface: u32, address: VirtualAddress) -> bool {
     installed.hold.interface == interface && installed.hold.addresses.contains(&address)
+}
+
+/// The address, or its whole interface, is not there any more.
+fn is_gone(error: &std::io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(nix::libc::EADDRNOTAVAIL | nix::libc::ENODEV)
+    )
 }
 
 /// The owner's own address stands there already.
@@ -328,9 +376,7 @@ pub fn remove_leases(
     };
     let refused = netlink.batch(found.iter().map(request).collect())?;
     // One that ran out in between is gone as well.
-    let stayed = refused
-        .into_iter()
-        .find(|(_, error)| error.raw_os_error() != Some(nix::libc::EADDRNOTAVAIL));
+    let stayed = refused.into_iter().find(|(_, error)| !is_gone(error));
     match stayed.and_then(|(position, error)| Some((found.get(position)?, error))) {
         Some(((_, address), error)) => Err(OsError::new(format!("remove {address}"), error)),
         None => Ok(found.into_iter().map(|(_, address)| address).collect()),

@@ -41,7 +41,8 @@ pub struct Arrivals {
 }
 
 impl Arrivals {
-    /// An arrival further back than this is not believed: the wall clock was set in between.
+    /// An arrival further back than this is not believed: the wall clock was set in between. The
+    /// sockets add a bound of their own, the time since they were empty.
     const OLDEST: Duration = Duration::from_mins(1);
 
     /// Reads both.

@@ -5,7 +5,8 @@
 //! of our addresses that went. When the kernel dropped notices (ENOBUFS) everything is read anew.
 //! If the socket itself fails, the report is the end of the watch, and of the daemon.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use rtnetlink::constants::{RTMGRP_IPV4_IFADDR, RTMGRP_LINK};
 use rtnetlink::packet_route::RouteNetlinkMessage;
@@ -21,7 +22,7 @@ pub enum Seen {
     /// An interface appeared, changed or (`None`) went.
     Interface(InterfaceName, Option<InterfaceState>),
     /// An address of ours went from this interface.
-    AddressGone(InterfaceName, std::net::IpAddr),
+    AddressGone(InterfaceName, IpAddr),
     /// The watch is over.
     Failed(OsError),
 }
@@ -32,6 +33,8 @@ struct Table {
     /// By interface, in the kernel's order. Our own floating addresses are left out.
     addresses: BTreeMap<u32, Vec<InterfaceAddress>>,
     reported: BTreeMap<InterfaceName, InterfaceState>,
+    /// Our floating addresses, to notice one that went while notices were lost.
+    ours: BTreeSet<(u32, IpAddr)>,
 }
 
 /// Reports everything there is, then every change, until the process ends.
@@ -49,7 +52,15 @@ fn run(report: &mut impl FnMut(Seen)) -> Result<(), OsError> {
     table.report(report);
     loop {
         match notices.notices()? {
-            Notices::Lost => table = Table::read(&mut requests, table)?,
+            Notices::Lost => {
+                let before = std::mem::take(&mut table.ours);
+                table = Table::read(&mut requests, table)?;
+                for gone in before.difference(&table.ours) {
+                    if let Some(gone) = table.gone(*gone) {
+                        report(gone);
+                    }
+                }
+            }
             Notices::Messages(messages) => {
                 for message in messages {
                     if let Some(gone) = table.take(&message) {
@@ -78,8 +89,10 @@ impl Table {
     }
 
     fn add(&mut self, address: &Address) {
-        // The renewal of a lease is no change.
-        if !address.marked {
+        if address.marked {
+            // The renewal of a lease is no change.
+            self.ours.insert((address.interface, address.ip));
+        } else {
             let list = self.addresses.entry(address.interface).or_default();
             let new = InterfaceAddress {
                 ip: address.ip,
@@ -109,11 +122,9 @@ impl Table {
             RouteNetlinkMessage::DelAddress(message) => {
                 let address = Address::read(message)?;
                 if address.marked {
-                    let link = self.links.get(&address.interface)?;
-                    return Some(Seen::AddressGone(
-                        InterfaceName::new(&link.name)?,
-                        address.ip,
-                    ));
+                    let gone = (address.interface, address.ip);
+                    self.ours.remove(&gone);
+                    return self.gone(gone);
                 }
                 if let Some(list) = self.addresses.get_mut(&address.interface) {
                     list.retain(|known| known.ip != address.ip);
@@ -122,6 +133,11 @@ impl Table {
             _ => {}
         }
         None
+    }
+
+    fn gone(&self, (interface, ip): (u32, IpAddr)) -> Option<Seen> {
+        let link = self.links.get(&interface)?;
+        Some(Seen::AddressGone(InterfaceName::new(&link.name)?, ip))
     }
 
     fn report(&mut self, report: &mut impl FnMut(Seen)) {

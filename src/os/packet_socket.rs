@@ -2,8 +2,8 @@
 //!
 //! Owns the only `unsafe` of the project: neither socket2 nor nix can build a `sockaddr_ll` in safe
 //! code. Called by the address worker (first announcement), by the engine's thread (repeats, and
-//! what others announce). What cannot be sent is an error that is counted; the address is held
-//! all the same and announced again.
+//! what others announce). What cannot be sent is an error; the address is held all the same and
+//! announced again.
 
 #![allow(
     unsafe_code,
@@ -34,12 +34,12 @@ impl AnnounceSocket {
     /// # Errors
     /// The kernel's, mostly a missing `CAP_NET_RAW`.
     pub fn open() -> Result<Self, OsError> {
-        let socket = Socket::new(Domain::PACKET, Type::RAW.cloexec(), None)
+        let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking().cloexec(), None)
             .map_err(|error| OsError::new("open a packet socket", error))?;
         Ok(Self { socket })
     }
 
-    /// Sends frames on one interface in as few calls as the kernel allows; how many it took.
+    /// Sends frames on one interface in as few calls as the kernel allows, and never waits.
     ///
     /// # Errors
     /// The kernel's reason for the first frame that it did not take; the rest was not tried.
@@ -59,7 +59,7 @@ impl AnnounceSocket {
                 rest,
                 to,
                 [],
-                MsgFlags::empty(),
+                MsgFlags::MSG_DONTWAIT,
             )?;
             sent += results.count().max(1);
         }

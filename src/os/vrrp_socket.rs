@@ -40,6 +40,8 @@ pub struct VrrpSocket {
     socket: Socket,
     index: u32,
     vrids: Vec<Vrid>,
+    /// When it was last found empty: what is there now arrived later.
+    emptied: Moment,
     buffers: Vec<[u8; BUFFER]>,
 }
 
@@ -104,6 +106,7 @@ impl VrrpSocket {
             socket,
             index,
             vrids: Vec::new(),
+            emptied: clock::now(),
             buffers: vec![[0; BUFFER]; BATCH],
         };
         opened.listen_for(vrids).map_err(step("filter adverts"))?;
@@ -144,6 +147,7 @@ impl VrrpSocket {
         let mut headers: MultiHeaders<SockaddrIn> =
             MultiHeaders::preallocate(BATCH, Some(cmsg_space!(TimeSpec)));
         let fd = self.socket.as_raw_fd();
+        let started = clock::now();
         match recvmmsg(
             fd,
             &mut headers,
@@ -162,12 +166,18 @@ impl VrrpSocket {
                         })
                     });
                     if let Some(packet) = message.iovs().next() {
-                        each(packet, clock.moment(arrival));
+                        each(packet, clock.moment(arrival).max(self.emptied));
                     }
+                }
+                if count < BATCH {
+                    self.emptied = started;
                 }
                 Ok(count == BATCH)
             }
-            Err(Errno::EAGAIN) => Ok(false),
+            Err(Errno::EAGAIN) => {
+                self.emptied = started;
+                Ok(false)
+            }
             Err(error) => Err(error.into()),
         }
     }

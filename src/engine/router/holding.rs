@@ -152,12 +152,14 @@ impl Router {
             // on the way the two may change places.
             holding.series = now;
             holding.repeats = 0;
-            let router = self.config.name.clone();
-            outputs.events.push(Event::AnnouncedElsewhere {
-                router,
-                address,
-                hardware,
-            });
+            if self.logged.announced_elsewhere.now(now) {
+                let router = self.config.name.clone();
+                outputs.events.push(Event::AnnouncedElsewhere {
+                    router,
+                    address,
+                    hardware,
+                });
+            }
         }
     }
 
@@ -335,20 +337,13 @@ impl Router {
             return;
         }
         self.counters.addresses_put_back += 1;
-        outputs.events.push(Event::AddressPutBack {
-            router: self.config.name.clone(),
-            address,
-        });
-        if self.election.role() == Role::Active {
-            self.claim(now, outputs);
-        } else {
-            // Handing over: put back, but not announced.
-            let hold = Some(holding.hold.clone());
-            outputs.wishes.push(Wish {
-                router: self.id,
-                hold,
+        if self.logged.put_back.now(now) {
+            outputs.events.push(Event::AddressPutBack {
+                router: self.config.name.clone(),
+                address,
             });
         }
+        self.claim(now, outputs);
         if let Some(holding) = &mut self.holding {
             holding.put_back = Some(now);
         }

@@ -42,10 +42,10 @@ impl Router {
         // P30, P32: counted and shown, never dropped.
         self.counters.interval_mismatches += u64::from(interval_differs);
         self.counters.address_list_mismatches += u64::from(list_differs);
-        if self
-            .neighbours
-            .heard(advert, source, family, interval_differs, list_differs, now)
-        {
+        let begins =
+            self.neighbours
+                .heard(advert, source, family, interval_differs, list_differs, now);
+        if begins && self.logged.mismatch.now(now) {
             let router = self.config.name.clone();
             outputs.events.push(Event::Mismatch {
                 router,
@@ -67,7 +67,7 @@ impl Router {
         let actions = self.election.advert(heard, now);
         if actions.conflict {
             self.counters.conflicts += 1;
-            if actions.announce {
+            if self.logged.conflict.now(now) {
                 let router = self.config.name.clone();
                 outputs.events.push(Event::Conflict {
                     router,
