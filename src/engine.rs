@@ -133,6 +133,8 @@ pub struct StoredDemotion {
 pub struct Engine {
     /// Slots are never used twice, so that a late report finds nothing rather than a stranger.
     routers: Vec<Option<Router>>,
+    /// How many of the slots are taken.
+    alive: usize,
     /// In the order of the file, ending routers left out.
     order: Vec<RouterId>,
     by_vrid: HashMap<(InterfaceName, Vrid, Family), RouterId>,
@@ -151,6 +153,7 @@ impl Engine {
     pub fn new(config: &Config, demotions: &[StoredDemotion], now: Moment) -> Self {
         let mut engine = Self {
             routers: Vec::new(),
+            alive: 0,
             order: Vec::new(),
             by_vrid: HashMap::new(),
             interfaces: BTreeMap::new(),
@@ -345,12 +348,15 @@ impl Engine {
             self.deadlines.set(id, deadline);
         }
         self.routers.push(Some(router));
+        self.alive += 1;
         id
     }
 
     fn remove(&mut self, id: RouterId) {
-        if let Some(slot) = self.routers.get_mut(id.slot()) {
-            *slot = None;
+        if let Some(slot) = self.routers.get_mut(id.slot())
+            && slot.take().is_some()
+        {
+            self.alive -= 1;
         }
         self.by_vrid.retain(|_, other| *other != id);
         self.order.retain(|other| *other != id);

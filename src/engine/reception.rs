@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use super::interface::InterfaceState;
+use super::router::Router;
 use super::{Engine, Outputs, RouterId};
 use crate::config::InterfaceName;
 use crate::vrrp::advert::{self, Received, Rejected};
@@ -35,11 +36,32 @@ impl Engine {
             let rejected = judged.err().unwrap_or(Rejected::Vrid(vrid));
             return self.drops.count(rejected, received.source, now);
         };
-        self.with(id, now, outputs, |router, outputs| match judged {
-            Ok(advert) => router.advert(&advert, received.source, now, outputs),
-            Err(rejected) => router.reject(rejected, received.source, now, outputs),
-        });
+        // A router that ends hears its successor, also when one of the same number has begun already.
+        let ending = self.ending(name, vrid, id);
+        for id in ending.into_iter().chain([id]) {
+            self.with(id, now, outputs, |router, outputs| match judged {
+                Ok(advert) => router.advert(&advert, received.source, now, outputs),
+                Err(rejected) => router.reject(rejected, received.source, now, outputs),
+            });
+        }
         self.conclude_waiting(id, outputs);
+    }
+
+    /// Routers of this number that are on their way out, without `present`. None, nearly always.
+    fn ending(&self, name: &InterfaceName, vrid: u8, present: RouterId) -> Vec<RouterId> {
+        if self.order.len() == self.alive {
+            return Vec::new();
+        }
+        let same = |router: &&Router| {
+            let config = router.config();
+            router.id() != present && config.vrid.get() == vrid && config.interface == *name
+        };
+        self.routers
+            .iter()
+            .flatten()
+            .filter(same)
+            .map(Router::id)
+            .collect()
     }
 
     /// The checks that need no router: our own frames first of all (P35), then the frame itself.

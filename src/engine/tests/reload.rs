@@ -304,3 +304,19 @@ fn a_removed_router_that_comes_back_while_its_old_self_hands_over_starts_as_back
     assert_eq!(host.role(), Role::Active);
     assert!(host.status().addresses[0].held);
 }
+
+#[test]
+fn a_router_that_is_replaced_by_one_of_the_same_number_still_hears_its_successor() {
+    let mut host = Host::is_active(&[web()]);
+    host.at(10_300);
+    host.log.clear();
+    let mut old_version = web();
+    old_version.interval = every_v2(1);
+    host.reloads(&[old_version]);
+    assert_eq!(host.sends(), vec![(10_300, 0)]);
+    host.at(10_600);
+    host.hears(&advert(100));
+    host.hears_announcement_of(VIP);
+    host.at(10_700);
+    assert_eq!(host.releases(), vec![10_603]);
+}
