@@ -214,6 +214,23 @@ fn p31_version_2_drops_another_interval_and_the_takeover_comes() {
 }
 
 #[test]
+fn p33_another_address_list_drops_nothing_in_version_2_either() {
+    // RFC 3768 §7.1 leaves the check to us; dropping would make two Actives.
+    let ours = RouterConfig {
+        interval: every_v2(1),
+        ..web()
+    };
+    let theirs = RouterConfig {
+        addresses: vec![virtual_address(VIP2)],
+        ..ours.clone()
+    };
+    let mut host = Host::starts(&[ours]);
+    host.keeps_hearing(&advert(250).of(&theirs), DOWN + 2);
+    assert_eq!(host.role(), Role::Backup);
+    assert!(host.status().counters.address_list_mismatches > 2);
+}
+
+#[test]
 fn p29_the_owner_ignores_rivals_in_version_2_and_hears_them_in_version_3() {
     let owner = |interval| RouterConfig {
         priority: Priority::Owner,
