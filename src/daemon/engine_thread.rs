@@ -138,10 +138,15 @@ impl EngineThread {
     /// that woke us (design §5).
     fn listen(&mut self, patience: EpollTimeout) -> Result<(), OsError> {
         let mut ready = [EpollEvent::empty(); 64];
-        let count = match self.epoll.wait(&mut ready, patience) {
-            Ok(count) => count,
-            Err(Errno::EINTR) => 0,
-            Err(error) => return Err(OsError::new("wait for sockets", error)),
+        let mut patience = patience;
+        let count = loop {
+            match self.epoll.wait(&mut ready, patience) {
+                Ok(count) => break count,
+                // Stopped and continued, perhaps much later: what came meanwhile is there to be
+                // heard, and nothing may be decided without it.
+                Err(Errno::EINTR) => patience = EpollTimeout::ZERO,
+                Err(error) => return Err(OsError::new("wait for sockets", error)),
+            }
         };
         for event in ready.iter().take(count) {
             match event.data() {

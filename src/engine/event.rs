@@ -89,6 +89,13 @@ pub enum Event {
         /// Which address.
         address: IpAddr,
     },
+    /// Somebody else put an address of ours on the interface, for good.
+    StandsAlready {
+        /// Which router.
+        router: RouterName,
+        /// Which address.
+        address: VirtualAddress,
+    },
     /// The kernel refused an address.
     ClaimFailed {
         /// Which router.
@@ -120,6 +127,7 @@ impl Event {
             | Self::Mismatch { .. }
             | Self::Rejected { .. }
             | Self::AddressPutBack { .. }
+            | Self::StandsAlready { .. }
             | Self::ClaimFailed { .. } => true,
             Self::Transition { .. }
             | Self::HandedOver { .. }
@@ -141,6 +149,7 @@ impl Event {
             | Self::Mismatch { router, .. }
             | Self::Rejected { router, .. }
             | Self::AddressPutBack { router, .. }
+            | Self::StandsAlready { router, .. }
             | Self::ClaimFailed { router, .. }
             | Self::DemotionEnded { router } => Some(router),
             Self::Reloaded(_) | Self::Stopping => None,
@@ -208,6 +217,11 @@ impl fmt::Display for Event {
             Self::AddressPutBack { address, .. } => {
                 write!(f, "{address} was taken off by somebody else; put back")
             }
+            Self::StandsAlready { address, .. } => write!(
+                f,
+                "{address} was put on the interface by somebody else: this host answers for it as Backup too, and \
+                 loses it when it hands over; take it out of the network configuration"
+            ),
             Self::ClaimFailed { address, error, .. } => {
                 write!(f, "the kernel refused {address}: {error}")
             }

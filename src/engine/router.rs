@@ -20,7 +20,7 @@ use super::handover::Handover;
 use super::neighbours::Neighbours;
 use super::outputs::{Outputs, RouterId, SendAdvert};
 use super::status::Counters;
-use crate::config::RouterConfig;
+use crate::config::{RouterConfig, VirtualAddress};
 use crate::vrrp::election::{
     Actions, Cause, Election, Parameters, Send, Transition, handover_limit,
 };
@@ -29,7 +29,7 @@ use crate::vrrp::{Level, Priority, Role};
 
 use holding::Holding;
 use messages::Messages;
-use place::Place;
+use place::{NO_CARRIER, Place};
 
 /// Sent to stay out of the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,10 +54,13 @@ pub(super) struct Router {
     election: Election,
     messages: Messages,
     place: Option<Place>,
+    /// Addresses of ours that somebody else put on the interface.
+    standing: Vec<VirtualAddress>,
     /// Why it is in Initialize.
     fault: Option<String>,
-    /// No frames pass, but not for so long yet that a neighbour took over.
+    /// No frames pass, but not for so long yet that a neighbour took over; and why.
     outage_since: Option<Moment>,
+    outage_reason: &'static str,
     /// When a fault that ends without anybody telling us is tried again.
     retry_at: Option<Moment>,
     refusals: u32,
@@ -96,7 +99,9 @@ impl Router {
             config,
             election,
             place: None,
+            standing: Vec::new(),
             outage_since: None,
+            outage_reason: NO_CARRIER,
             retry_at: None,
             refusals: 0,
             last_refused: false,
@@ -188,6 +193,7 @@ impl Router {
                 .map(Handover::release_at),
             self.handover.as_ref().and_then(Handover::ask_at),
             self.announce_at(),
+            self.put_back_at(),
             self.demotion.and_then(|demotion| demotion.until),
         ]
         .into_iter()
@@ -206,7 +212,7 @@ impl Router {
         }
         if due(self.outage_since.map(|since| since + self.patience())) {
             self.fail(
-                format!("{}: no carrier", self.config.interface),
+                format!("{}: {}", self.config.interface, self.outage_reason),
                 now,
                 outputs,
             );
@@ -227,6 +233,7 @@ impl Router {
                 self.handover = Some(handover);
             }
         }
+        self.put_back_if_due(now, outputs);
         self.announce_if_due(now, outputs);
     }
 

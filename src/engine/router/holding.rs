@@ -33,8 +33,7 @@ const REFRESH: Duration = Duration::from_secs(10);
 /// answer each other without end.
 const CONTRADICT_EVERY: Duration = Duration::from_secs(1);
 
-/// An address that is taken away again and again is put back at most this often; the beat that
-/// renews leases puts it back anyway.
+/// An address that is taken away again and again is put back at most this often.
 const PUT_BACK_EVERY: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
@@ -42,6 +41,8 @@ pub(in crate::engine) struct Holding {
     hold: Hold,
     renewed: Moment,
     put_back: Option<Moment>,
+    /// When an address that is missing is put back.
+    put_back_at: Option<Moment>,
     /// When the kernel confirmed the claim; nothing is announced before.
     claimed: bool,
     /// Start of the present series of announcements, and how many repeats were sent.
@@ -220,6 +221,7 @@ impl Router {
             hold,
             renewed: now,
             put_back: None,
+            put_back_at: None,
             claimed: false,
             series: now,
             repeats: 0,
@@ -316,35 +318,54 @@ impl Router {
         }
     }
 
-    /// Somebody took one of our addresses off: it is put back and announced.
+    /// Somebody took one of our addresses off: it is put back and announced, at once unless that
+    /// happened a moment ago.
     pub(in crate::engine) fn address_gone(
         &mut self,
         address: IpAddr,
         now: Moment,
         outputs: &mut Outputs,
     ) {
-        let Some(holding) = &self.holding else { return };
-        // Handing over, a new claim would announce the address away from the successor.
+        // Handing over, the renewal puts it back: a claim would be announced, away from the successor.
         if self.election().role() != Role::Active {
             return;
         }
-        // Before the claim is confirmed it may be our own release of an earlier epoch.
-        if !holding.claimed
-            || holding
-                .put_back
-                .is_some_and(|last| now.since(last) < PUT_BACK_EVERY)
-        {
+        let Some(holding) = &mut self.holding else {
             return;
-        }
-        self.counters.addresses_put_back += 1;
+        };
         if self.logged.put_back.now(now) {
             outputs.events.push(Event::AddressPutBack {
                 router: self.config.name.clone(),
                 address,
             });
         }
-        self.claim(now, outputs);
+        // Before the claim is confirmed it may be our own release of an earlier epoch.
+        let soonest = holding.put_back.map_or(now, |last| last + PUT_BACK_EVERY);
+        let soonest = if holding.claimed {
+            soonest
+        } else {
+            soonest.max(now + PUT_BACK_EVERY)
+        };
+        holding.put_back_at = Some(soonest.max(now));
+        self.put_back_if_due(now, outputs);
+    }
+
+    /// When [`Router::put_back_if_due`] has something to do.
+    pub(super) fn put_back_at(&self) -> Option<Moment> {
+        let holding = self.holding.as_ref();
+        holding.and_then(|holding| holding.put_back_at)
+    }
+
+    pub(super) fn put_back_if_due(&mut self, now: Moment, outputs: &mut Outputs) {
+        if self.put_back_at().is_none_or(|at| at > now) {
+            return;
+        }
+        if self.election().role() == Role::Active {
+            self.counters.addresses_put_back += 1;
+            self.claim(now, outputs);
+        }
         if let Some(holding) = &mut self.holding {
+            holding.put_back_at = None;
             holding.put_back = Some(now);
         }
     }

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Router;
+use crate::config::VirtualAddress;
 use crate::engine::command::HandoverOutcome;
 use crate::engine::event::Event;
 use crate::engine::interface::{InterfaceState, LinkState};
@@ -16,6 +17,9 @@ use crate::vrrp::Role;
 use crate::vrrp::announce::HardwareAddress;
 use crate::vrrp::election::Cause;
 use crate::vrrp::times::Moment;
+
+pub(super) const NO_CARRIER: &str = "no carrier";
+const SWITCHED_OFF: &str = "switched off";
 
 /// So many adverts in a row that the kernel refuses make a fault (design §5).
 const REFUSALS: u32 = 3;
@@ -54,6 +58,7 @@ impl Router {
         if self.place.is_some_and(|place| place.index != state.index) {
             self.fail(format!("{name} was made anew"), now, outputs);
         }
+        self.note_standing(state, outputs);
         let place = Place {
             index: state.index,
             hardware: state.hardware,
@@ -67,19 +72,19 @@ impl Router {
                 }
                 self.path_is_up(moved, now, outputs);
             }
-            LinkState::NoCarrier | LinkState::Down if self.election.role() == Role::Initialize => {
-                let what = if state.link == LinkState::Down {
-                    "switched off"
-                } else {
-                    "no carrier"
-                };
-                let reason = format!("{}: {what}", self.config.interface);
-                self.fail(reason, now, outputs);
-            }
-            LinkState::NoCarrier | LinkState::Down => {
-                self.outage_since.get_or_insert(now);
-            }
+            LinkState::NoCarrier => self.path_is_cut(NO_CARRIER, now, outputs),
+            LinkState::Down => self.path_is_cut(SWITCHED_OFF, now, outputs),
         }
+    }
+
+    /// For a while nothing changes: neighbours suffer a short gap too (design §5).
+    fn path_is_cut(&mut self, reason: &'static str, now: Moment, outputs: &mut Outputs) {
+        if self.election.role() == Role::Initialize {
+            let reason = format!("{}: {reason}", self.config.interface);
+            return self.fail(reason, now, outputs);
+        }
+        self.outage_reason = reason;
+        self.outage_since.get_or_insert(now);
     }
 
     fn path_is_up(&mut self, moved: bool, now: Moment, outputs: &mut Outputs) {
@@ -146,5 +151,22 @@ impl Router {
             self.place = place;
             self.retry_at = Some(now + self.patience().max(Duration::from_secs(1)));
         }
+    }
+
+    /// A floating address that somebody else put on the interface: two hosts answer for it, whatever
+    /// the election says. Nothing is repaired in silence, so it is said. The owner's own is right.
+    fn note_standing(&mut self, state: &InterfaceState, outputs: &mut Outputs) {
+        let own = |address: &&VirtualAddress| !self.is_owner() && state.has(address.ip());
+        let standing: Vec<_> = self.config.addresses.iter().filter(own).copied().collect();
+        for address in standing
+            .iter()
+            .filter(|address| !self.standing.contains(address))
+        {
+            outputs.events.push(Event::StandsAlready {
+                router: self.config.name.clone(),
+                address: *address,
+            });
+        }
+        self.standing = standing;
     }
 }

@@ -19,10 +19,13 @@ impl Router {
             let (held, problem) = self
                 .holding()
                 .map_or((false, None), |holding| holding.state_of(address));
+            let standing = self.standing.contains(address);
+            let stands =
+                || "put on the interface by somebody else: answered as Backup too".to_owned();
             AddressStatus {
                 address: address.to_string(),
                 held,
-                problem,
+                problem: problem.or_else(|| standing.then(stands)),
             }
         };
         RouterStatus {
@@ -36,8 +39,9 @@ impl Router {
             fault: match (&self.fault, self.outage_since) {
                 (Some(fault), _) => Some(fault.clone()),
                 (None, Some(_)) => Some(format!(
-                    "{}: no carrier since a moment ago",
-                    self.config().interface
+                    "{}: {} since a moment ago",
+                    self.config().interface,
+                    self.outage_reason
                 )),
                 (None, None) => None,
             },

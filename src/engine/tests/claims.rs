@@ -155,6 +155,31 @@ fn putting_back_is_rate_limited() {
 }
 
 #[test]
+fn an_address_taken_off_twice_in_a_moment_is_back_in_a_moment() {
+    let mut host = Host::is_active(&[web()]);
+    host.at(20_000);
+    host.loses(VIP);
+    host.at(20_002);
+    host.log.clear();
+    host.loses(VIP);
+    host.at(20_100);
+    assert_eq!(host.wishes(), vec![(20_020, Some(3))]);
+}
+
+#[test]
+fn an_address_that_stands_there_already_is_told_of() {
+    let mut host = Host::starts(&[web()]);
+    host.sees("eth0", Some(with_addresses(&[(LOCAL, false), (VIP, true)])));
+    host.sees(
+        "eth0",
+        Some(with_addresses(&[(LOCAL, false), (VIP, false)])),
+    );
+    let told = |line: &&String| line.contains("by somebody else");
+    assert_eq!(host.events().iter().filter(told).count(), 1);
+    assert!(host.status().addresses[0].problem.is_some());
+}
+
+#[test]
 fn an_address_that_is_not_ours_or_not_held_is_not_put_back() {
     let mut host = Host::is_active(&[web()]);
     host.loses(PEER);

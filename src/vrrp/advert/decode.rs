@@ -117,6 +117,7 @@ fn check_source(source: IpAddr) -> Result<(), Rejected> {
                 && !source.is_broadcast()
                 && !source.is_unspecified()
                 && !source.is_loopback()
+                && source.octets()[0] < 240
         }
         IpAddr::V6(source) => source.is_unicast_link_local(),
     };
