@@ -88,7 +88,9 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> Exit {
         match self {
-            Self::Unreadable(..) | Self::Configuration(_) => Exit::Configuration,
+            Self::Unreadable(..)
+            | Self::Configuration(_)
+            | Self::Control(ControlError::UnknownGroup { .. }) => Exit::Configuration,
             Self::Capability(_) => Exit::MissingCapability,
             Self::Os(error) if error.reason().kind() == io::ErrorKind::PermissionDenied => {
                 Exit::MissingCapability

@@ -135,7 +135,8 @@ fn lock(path: &Path) -> Result<Flock<File>, ControlError> {
             .write(true)
             .create(true)
             .truncate(false)
-            .mode(0o644)
+            // Whoever can open it can lock it.
+            .mode(0o600)
             .custom_flags(OFlag::O_NOFOLLOW.bits())
             .open(path)
             .map_err(failed())?;
