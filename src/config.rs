@@ -22,6 +22,8 @@ pub use file::{load, minimal_example, parse};
 pub struct Config {
     /// In the order of the file. Names, and (interface, VRID, family), are unique.
     pub routers: Vec<RouterConfig>,
+    /// In the order of the file. Names are unique.
+    pub groups: Vec<GroupConfig>,
     /// Who may use the control socket.
     pub control: ControlConfig,
 }
@@ -34,6 +36,10 @@ pub struct ControlConfig {
 }
 
 /// `[router.NAME]`: one virtual router with its addresses, one fate.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of the file, and they are independent"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouterConfig {
     /// The name that people see.
@@ -42,7 +48,8 @@ pub struct RouterConfig {
     pub interface: InterfaceName,
     /// Its number on that LAN.
     pub vrid: Vrid,
-    /// At least one; no address twice; in the order of the file (RFC 9568 §5.2.9).
+    /// At least one; no address twice; in the order of the file (RFC 9568 §5.2.9). The first of
+    /// IPv6 is link-local (erratum 8300): the configured one, or one derived from the VRID.
     pub addresses: Vec<VirtualAddress>,
     /// This host's priority; never [`Priority::Release`].
     pub priority: Priority,
@@ -54,6 +61,45 @@ pub struct RouterConfig {
     pub preempt_delay: Duration,
     /// What IPv4 adverts of version 3 carry as checksum.
     pub checksum: ChecksumStyle,
+    /// `version = "2+3"`: over IPv4, adverts of version 2 beside those of version 3 (RFC 9568
+    /// §8.4.2). Only with an interval of version 3.
+    pub version_2_too: bool,
+    /// `Accept_Mode`. False: packets to the addresses are dropped, ARP and ND answered.
+    pub accept: bool,
+    /// The addresses live behind 00-00-5E-00-01/02-VRID (RFC 9568 §7.3).
+    pub virtual_mac: bool,
+    /// Where adverts go, and where they are taken from.
+    pub transport: Transport,
+}
+
+/// Where adverts go. Exactly one of the two; there is no way back from one to the other.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Transport {
+    /// To 224.0.0.18 and `ff02::12`.
+    #[default]
+    Multicast,
+    /// A copy to each peer, and only peers are heard. At least one of each family that has
+    /// addresses; never empty.
+    Unicast(Vec<Peer>),
+}
+
+/// One entry of `peers`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// Its primary address: IPv4, or IPv6 link-local.
+    pub address: IpAddr,
+    /// The lowest TTL that is accepted from it; 255 when it is on the same LAN.
+    pub minimum_ttl: u8,
+}
+
+/// `[group.NAME]`: routers that are Active together or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupConfig {
+    /// The name that people see. A group and a router may bear the same.
+    pub name: RouterName,
+    /// At least two, in the order of the file; each in one group at most. The first one leads: its
+    /// tie-break decides for all.
+    pub routers: Vec<RouterName>,
 }
 
 impl RouterConfig {

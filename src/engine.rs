@@ -30,6 +30,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use crate::config::{Config, InterfaceName, RouterConfig, RouterName, VirtualAddress};
+use crate::vrrp::advert::Received;
 use crate::vrrp::announce::{HardwareAddress, Said};
 use crate::vrrp::election::Cause;
 use crate::vrrp::times::Moment;
@@ -43,8 +44,8 @@ use event::Event;
 use interface::InterfaceState;
 use router::{Demotion, Router};
 
-pub use interface::{InterfaceAddress, LinkState};
-pub use outputs::{Announce, Hold, Outputs, RouterId, SendAdvert, Wish};
+pub use interface::{Detection, InterfaceAddress, LinkState};
+pub use outputs::{Announce, Hold, Outputs, RouterId, SendAdvert, VirtualMacDevice, Wish};
 
 /// Something that happened outside.
 #[derive(Debug)]
@@ -55,6 +56,14 @@ pub enum Input<'a> {
         interface: &'a InterfaceName,
         /// As the kernel delivered it.
         packet: &'a [u8],
+    },
+    /// An IPv6 message of protocol 112 arrived on an interface. The kernel hands IPv6 headers out in
+    /// parts, so the daemon puts together what they said.
+    Message {
+        /// Where.
+        interface: &'a InterfaceName,
+        /// Addresses, hop limit and message.
+        received: Received<'a>,
     },
     /// Another host said that an address is at its hardware address, or asked whose it is.
     Announcement {
@@ -228,6 +237,10 @@ impl Engine {
     pub fn handle(&mut self, input: Input<'_>, now: Moment, outputs: &mut Outputs) {
         match input {
             Input::Packet { interface, packet } => self.packet(interface, packet, now, outputs),
+            Input::Message {
+                interface,
+                received,
+            } => self.message(interface, &received, now, outputs),
             Input::Announcement {
                 interface,
                 address,

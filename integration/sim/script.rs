@@ -371,6 +371,10 @@ fn hosts(random: &mut Random) -> Vec<Vec<RouterConfig>> {
                 preempt,
                 preempt_delay: Duration::ZERO,
                 checksum: ChecksumStyle::Rfc9568,
+                version_2_too: false,
+                accept: true,
+                virtual_mac: false,
+                transport: buoyd::config::Transport::Multicast,
             });
         }
     }

@@ -9,7 +9,8 @@ use buoyd::config::{Config, ControlConfig, InterfaceName, RouterConfig};
 use buoyd::engine::command::{Command, Token};
 use buoyd::engine::interface::InterfaceState;
 use buoyd::engine::{
-    Announce, Engine, Hold, Input, InterfaceAddress, LinkState, Outputs, RouterId, StoredDemotion,
+    Announce, Detection, Engine, Hold, Input, InterfaceAddress, LinkState, Outputs, RouterId,
+    StoredDemotion,
 };
 use buoyd::vrrp::announce::{HardwareAddress, Said};
 use buoyd::vrrp::times::Moment;
@@ -107,6 +108,7 @@ impl Node {
     fn config(&self) -> Config {
         Config {
             routers: self.routers.clone(),
+            groups: Vec::new(),
             control: ControlConfig::default(),
         }
     }
@@ -132,7 +134,11 @@ impl Node {
             },
             addresses: std::iter::once(own)
                 .chain(floating)
-                .map(|(ip, secondary)| InterfaceAddress { ip, secondary })
+                .map(|(ip, secondary)| InterfaceAddress {
+                    ip,
+                    secondary,
+                    detection: Detection::Done,
+                })
                 .collect(),
             problem: None,
         }

@@ -110,6 +110,10 @@ mod tests {
             preempt: true,
             preempt_delay: Duration::ZERO,
             checksum: ChecksumStyle::Rfc9568,
+            version_2_too: false,
+            accept: true,
+            virtual_mac: false,
+            transport: crate::config::Transport::Multicast,
         }
     }
 
@@ -118,6 +122,7 @@ mod tests {
         let routers = vec![router("web", 200), router("db", 100)];
         let config = Config {
             routers,
+            groups: Vec::new(),
             control: ControlConfig::default(),
         };
         assert_eq!(

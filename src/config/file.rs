@@ -98,7 +98,11 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
         .into_iter()
         .map(Draft::finish)
         .collect::<Option<Vec<_>>>()?;
-    Some(Config { routers, control })
+    Some(Config {
+        routers,
+        groups: Vec::new(),
+        control,
+    })
 }
 
 /// The routers in the order of the file.

@@ -33,6 +33,18 @@ pub enum LinkState {
     Down,
 }
 
+/// Duplicate address detection of an IPv6 address (RFC 4862 §5.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Detection {
+    /// Over, or never begun: the address can be used.
+    #[default]
+    Done,
+    /// Under way: the address is tentative, nothing can be sent from it yet.
+    Running,
+    /// Another host has it.
+    Failed,
+}
+
 /// One address of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InterfaceAddress {
@@ -40,6 +52,8 @@ pub struct InterfaceAddress {
     pub ip: IpAddr,
     /// Set by the kernel on IPv4 addresses after the first of a subnet.
     pub secondary: bool,
+    /// Where duplicate address detection stands; always [`Detection::Done`] for IPv4.
+    pub detection: Detection,
 }
 
 impl InterfaceState {

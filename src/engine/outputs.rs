@@ -1,11 +1,13 @@
 //! What the engine wants done, as values.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::command::{Reply, Token};
 use super::event::Event;
 use crate::config::VirtualAddress;
 use crate::vrrp::announce::{HardwareAddress, Said};
+use crate::vrrp::{Family, Vrid};
 
 /// Names a router for as long as it lives; never used again for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -50,14 +52,19 @@ impl Outputs {
     }
 }
 
-/// One advert, ready to send to the group.
+/// One advert, ready to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendAdvert {
     /// Whose.
     pub router: RouterId,
     /// Index of the interface.
     pub interface: u32,
-    /// The IPv4 packet, header included.
+    /// The group, or one peer.
+    pub destination: IpAddr,
+    /// `None`: the interface's own. Otherwise the frame leaves with this source, the virtual MAC;
+    /// only to the group.
+    pub source_hardware: Option<HardwareAddress>,
+    /// The whole IP packet, header included, with nothing left for the kernel to fill in.
     pub packet: Arc<[u8]>,
 }
 
@@ -66,8 +73,30 @@ pub struct SendAdvert {
 pub struct Wish {
     /// Whose.
     pub router: RouterId,
+    /// The device behind which the addresses are to live, there as long as the router is; silent
+    /// while nothing is held. `None`: the interface itself.
+    pub device: Option<VirtualMacDevice>,
     /// `None`: nothing, release it.
     pub hold: Option<Hold>,
+}
+
+/// A macvlan with the virtual MAC of one virtual router (RFC 9568 §7.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VirtualMacDevice {
+    /// Index of the interface below it.
+    pub interface: u32,
+    /// Of the virtual router.
+    pub vrid: Vrid,
+    /// Of the virtual router.
+    pub family: Family,
+}
+
+impl VirtualMacDevice {
+    /// 00-00-5E-00-01-VRID or 00-00-5E-00-02-VRID.
+    #[must_use]
+    pub const fn hardware(self) -> HardwareAddress {
+        HardwareAddress::of_virtual_router(self.vrid, self.family)
+    }
 }
 
 /// The addresses of one router as leases.
@@ -77,10 +106,12 @@ pub struct Hold {
     pub epoch: u64,
     /// Index of the interface.
     pub interface: u32,
-    /// Its hardware address, for the announcement.
+    /// The hardware address that is announced: the interface's or the virtual one.
     pub hardware: HardwareAddress,
-    /// Which addresses.
+    /// Which addresses; all of one family.
     pub addresses: Arc<[VirtualAddress]>,
+    /// `Accept_Mode`; false: packets to the addresses are dropped.
+    pub accept: bool,
     /// `valid_lft`, seconds.
     pub lease: u32,
     /// False: an address that stands there already is the owner's own and is left alone.

@@ -24,6 +24,16 @@ impl Engine {
             Ok(received) => received,
             Err(rejected) => return self.drops.count(rejected, IpAddr::from([0, 0, 0, 0]), now),
         };
+        self.message(name, &received, now, outputs);
+    }
+
+    pub(super) fn message(
+        &mut self,
+        name: &InterfaceName,
+        received: &Received<'_>,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
         // The VRID names the router that counts what is wrong with the frame, wherever it can be read.
         let vrid = received.message.get(1).copied().unwrap_or(0);
         let id = Vrid::new(vrid).and_then(|vrid| {
@@ -31,7 +41,7 @@ impl Engine {
                 .get(&(name.clone(), vrid, Family::Ipv4))
                 .copied()
         });
-        let judged = self.judge(name, &received);
+        let judged = self.judge(name, received);
         let Some(id) = id else {
             let rejected = judged.err().unwrap_or(Rejected::Vrid(vrid));
             return self.drops.count(rejected, received.source, now);

@@ -18,14 +18,14 @@ use super::drops::{Drops, Seldom};
 use super::event::Event;
 use super::handover::Handover;
 use super::neighbours::Neighbours;
-use super::outputs::{Outputs, RouterId, SendAdvert};
+use super::outputs::{Outputs, RouterId, SendAdvert, VirtualMacDevice};
 use super::status::Counters;
 use crate::config::{RouterConfig, VirtualAddress};
 use crate::vrrp::election::{
     Actions, Cause, Election, Parameters, Send, Transition, handover_limit,
 };
 use crate::vrrp::times::Moment;
-use crate::vrrp::{Level, Priority, Role};
+use crate::vrrp::{Family, Level, Priority, Role};
 
 use holding::Holding;
 use messages::Messages;
@@ -131,6 +131,16 @@ impl Router {
 
     pub(super) const fn election(&self) -> &Election {
         &self.election
+    }
+
+    /// The device of the virtual MAC, while the router has a place (RFC 9568 §7.3).
+    pub(super) fn device(&self) -> Option<VirtualMacDevice> {
+        let place = self.place.filter(|_| self.config.virtual_mac)?;
+        Some(VirtualMacDevice {
+            interface: place.index,
+            vrid: self.config.vrid,
+            family: Family::Ipv4,
+        })
     }
 
     pub(super) fn is_owner(&self) -> bool {
@@ -328,6 +338,8 @@ impl Router {
         outputs.adverts.push(SendAdvert {
             router: self.id,
             interface: place.index,
+            destination: IpAddr::V4(crate::vrrp::advert::GROUP_V4),
+            source_hardware: None,
             packet,
         });
     }

@@ -19,8 +19,9 @@ use std::time::Duration;
 use super::command::{Plan, Reply, Selection};
 use super::status::{DropStatus, RouterStatus};
 use super::*;
-use crate::config::ControlConfig;
-use crate::vrrp::advert::{GROUP_V4, Outgoing, encode, ipv4_header};
+use crate::config::{ControlConfig, Transport};
+use crate::engine::Detection;
+use crate::vrrp::advert::{GROUP_V4, Outgoing, encode, ipv4_packet_of};
 use crate::vrrp::times::Moment;
 use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Priority, Role, Version};
 
@@ -68,6 +69,10 @@ fn web() -> RouterConfig {
         preempt: true,
         preempt_delay: Duration::ZERO,
         checksum: ChecksumStyle::Rfc9568,
+        version_2_too: false,
+        accept: true,
+        virtual_mac: false,
+        transport: Transport::Multicast,
     }
 }
 
@@ -84,6 +89,7 @@ fn mail() -> RouterConfig {
 fn config(routers: &[RouterConfig]) -> Config {
     Config {
         routers: routers.to_vec(),
+        groups: Vec::new(),
         control: ControlConfig::default(),
     }
 }
@@ -96,6 +102,7 @@ fn up() -> InterfaceState {
         addresses: vec![InterfaceAddress {
             ip: LOCAL.into(),
             secondary: false,
+            detection: Detection::Done,
         }],
         problem: None,
     }
@@ -112,6 +119,7 @@ fn with_addresses(addresses: &[(Ipv4Addr, bool)]) -> InterfaceState {
             .map(|(ip, secondary)| InterfaceAddress {
                 ip: (*ip).into(),
                 secondary: *secondary,
+                detection: Detection::Done,
             })
             .collect(),
         ..up()
@@ -148,11 +156,7 @@ impl Heard {
 }
 
 fn packet(source: Ipv4Addr, message: &[u8]) -> Vec<u8> {
-    let mut packet = ipv4_header(source, GROUP_V4).to_vec();
-    packet.extend(message);
-    let length = u16::try_from(packet.len()).unwrap().to_be_bytes();
-    packet[2..4].copy_from_slice(&length);
-    packet
+    ipv4_packet_of(source, GROUP_V4, message)
 }
 
 /// An advert of the peer for [`web`] with this priority.

@@ -14,7 +14,7 @@ use rtnetlink::packet_route::RouteNetlinkMessage;
 use super::OsError;
 use super::netlink::{self, Address, Link, Netlink, Notices};
 use crate::config::InterfaceName;
-use crate::engine::interface::{InterfaceAddress, InterfaceState, LinkState};
+use crate::engine::interface::{Detection, InterfaceAddress, InterfaceState, LinkState};
 
 /// What the watch saw.
 #[derive(Debug)]
@@ -97,6 +97,7 @@ impl Table {
             let new = InterfaceAddress {
                 ip: address.ip,
                 secondary: address.secondary,
+                detection: Detection::Done,
             };
             match list.iter_mut().find(|known| known.ip == new.ip) {
                 Some(known) => *known = new,

@@ -83,7 +83,11 @@ mod tests {
         let engine = Wishes::default();
         let worker = engine.clone();
         let router = crate::engine::RouterId::default();
-        let release = || Wish { router, hold: None };
+        let release = || Wish {
+            router,
+            device: None,
+            hold: None,
+        };
         engine.leave([release(), release()].into_iter());
         assert_eq!(worker.take().len(), 1);
     }
@@ -97,11 +101,25 @@ mod tests {
         let router = crate::engine::RouterId::default();
         let mut left = 0;
         while !taken.is_finished() && left < 1000 {
-            engine.leave([Wish { router, hold: None }].into_iter());
+            engine.leave(
+                [Wish {
+                    router,
+                    device: None,
+                    hold: None,
+                }]
+                .into_iter(),
+            );
             left += 1;
             thread::yield_now();
         }
-        engine.leave([Wish { router, hold: None }].into_iter());
+        engine.leave(
+            [Wish {
+                router,
+                device: None,
+                hold: None,
+            }]
+            .into_iter(),
+        );
         assert_eq!(taken.join().unwrap(), (1, 1));
     }
 }

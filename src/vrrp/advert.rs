@@ -28,6 +28,8 @@ pub const TRAFFIC_CLASS: u8 = 0xc0;
 
 const TYPE_ADVERTISEMENT: u8 = 1;
 const FIXED_FIELDS: usize = 8;
+const IPV4_HEADER: usize = 20;
+const IPV6_HEADER: usize = 40;
 const AUTHENTICATION_DATA: usize = 8;
 
 /// A message as it arrived.
@@ -157,34 +159,37 @@ pub fn encode(advert: &Outgoing<'_>, source: IpAddr, destination: IpAddr) -> Vec
     message
 }
 
-/// The IPv4 header of an advert (RFC 9568 §5.1.1). Identification, total length and checksum are
-/// left at zero for the kernel to fill.
+/// The whole IPv4 packet around a message (RFC 9568 §5.1.1). Identification is zero: the kernel
+/// fills it in where it sends the packet itself.
 #[must_use]
-pub fn ipv4_header(source: Ipv4Addr, destination: Ipv4Addr) -> [u8; 20] {
+pub fn ipv4_packet_of(source: Ipv4Addr, destination: Ipv4Addr, message: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(IPV4_HEADER + message.len()).unwrap_or(u16::MAX);
+    let [l0, l1] = length.to_be_bytes();
     let [s0, s1, s2, s3] = source.octets();
     let [d0, d1, d2, d3] = destination.octets();
-    [
-        0x45,
-        TRAFFIC_CLASS,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        TTL,
-        PROTOCOL,
-        0,
-        0,
-        s0,
-        s1,
-        s2,
-        s3,
-        d0,
-        d1,
-        d2,
-        d3,
-    ]
+    let mut packet = Vec::with_capacity(IPV4_HEADER + message.len());
+    packet.extend([0x45, TRAFFIC_CLASS, l0, l1, 0, 0, 0, 0, TTL, PROTOCOL]);
+    packet.extend([0, 0, s0, s1, s2, s3, d0, d1, d2, d3]);
+    let sum = checksum(&packet, 0);
+    if let Some(field) = packet.get_mut(10..12) {
+        field.copy_from_slice(&sum.to_be_bytes());
+    }
+    packet.extend(message);
+    packet
+}
+
+/// The whole IPv6 packet around a message (RFC 9568 §5.1.2).
+#[must_use]
+pub fn ipv6_packet_of(source: Ipv6Addr, destination: Ipv6Addr, message: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(message.len()).unwrap_or(u16::MAX);
+    let mut packet = Vec::with_capacity(IPV6_HEADER + message.len());
+    packet.extend([0x60 | TRAFFIC_CLASS >> 4, TRAFFIC_CLASS << 4, 0, 0]);
+    packet.extend(length.to_be_bytes());
+    packet.extend([PROTOCOL, TTL]);
+    packet.extend(source.octets());
+    packet.extend(destination.octets());
+    packet.extend(message);
+    packet
 }
 
 enum Covers {

@@ -12,6 +12,8 @@ use pnet::packet::arp::{ArpHardwareTypes, ArpOperations, ArpPacket, MutableArpPa
 use pnet::packet::ethernet::{EtherTypes, EthernetPacket, MutableEthernetPacket};
 use pnet::util::MacAddr;
 
+use super::{Family, Vrid};
+
 /// Bytes of an ARP frame over Ethernet, without padding.
 pub const ARP_FRAME: usize =
     EthernetPacket::minimum_packet_size() + ArpPacket::minimum_packet_size();
@@ -19,6 +21,18 @@ pub const ARP_FRAME: usize =
 /// A hardware address. A type of ours, so that pnet stays behind this module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct HardwareAddress(pub [u8; 6]);
+
+impl HardwareAddress {
+    /// The virtual router MAC address (RFC 9568 §7.3).
+    #[must_use]
+    pub const fn of_virtual_router(vrid: Vrid, family: Family) -> Self {
+        let block = match family {
+            Family::Ipv4 => 1,
+            Family::Ipv6 => 2,
+        };
+        Self([0, 0, 0x5e, 0, block, vrid.get()])
+    }
+}
 
 impl std::fmt::Display for HardwareAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -10,8 +10,8 @@ use buoyd::config::{
 };
 use buoyd::engine::command::{Command, Selection};
 use buoyd::engine::interface::InterfaceState;
-use buoyd::engine::{InterfaceAddress, LinkState};
-use buoyd::vrrp::advert::{GROUP_V4, Outgoing, Received, TTL, encode, ipv4_header};
+use buoyd::engine::{Detection, InterfaceAddress, LinkState};
+use buoyd::vrrp::advert::{GROUP_V4, Outgoing, Received, TTL, encode, ipv4_packet_of};
 use buoyd::vrrp::announce::HardwareAddress;
 use buoyd::vrrp::times::Moment;
 use buoyd::vrrp::{AdvertisementInterval, Centis, ChecksumStyle, Priority, Seconds, Vrid};
@@ -58,6 +58,7 @@ pub(super) fn some_config(bytes: &mut Bytes<'_>) -> Config {
         .collect();
     Config {
         routers,
+        groups: Vec::new(),
         control: ControlConfig::default(),
     }
 }
@@ -88,6 +89,10 @@ fn some_router_config(which: u8, bytes: &mut Bytes<'_>) -> RouterConfig {
         } else {
             ChecksumStyle::Rfc9568
         },
+        version_2_too: false,
+        accept: true,
+        virtual_mac: false,
+        transport: buoyd::config::Transport::Multicast,
     }
 }
 
@@ -141,6 +146,7 @@ pub(super) fn some_state(bytes: &mut Bytes<'_>) -> Option<InterfaceState> {
             InterfaceAddress {
                 ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, octet & 0x7f)),
                 secondary: octet & 0x80 != 0,
+                detection: Detection::Done,
             }
         })
         .collect();
@@ -202,10 +208,7 @@ pub(super) fn some_packet(bytes: &mut Bytes<'_>) -> Vec<u8> {
 }
 
 fn packet(source: Ipv4Addr, ttl: u8, message: &[u8]) -> Vec<u8> {
-    let mut packet = ipv4_header(source, GROUP_V4).to_vec();
-    packet.extend(message);
-    let length = u16::try_from(packet.len()).unwrap();
-    packet[2..4].copy_from_slice(&length.to_be_bytes());
+    let mut packet = ipv4_packet_of(source, GROUP_V4, message);
     packet[8] = ttl;
     packet
 }

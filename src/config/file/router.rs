@@ -13,7 +13,7 @@ use toml::de::DeValue;
 use super::reader::{Findings, Reader, Value, kind};
 use super::{addresses, priority, timing, words};
 use crate::config::error::quoted;
-use crate::config::{InterfaceName, RouterConfig, RouterName, VirtualAddress};
+use crate::config::{InterfaceName, RouterConfig, RouterName, Transport, VirtualAddress};
 use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Level, Priority, Version, Vrid};
 
 /// Keys of this section, for hints in other places.
@@ -65,6 +65,10 @@ impl Draft {
             preempt: self.preempt?,
             preempt_delay: self.preempt_delay?,
             checksum: self.checksum?,
+            version_2_too: false,
+            accept: true,
+            virtual_mac: false,
+            transport: Transport::Multicast,
         })
     }
 }

@@ -210,11 +210,13 @@ impl Router {
             interface: place.index,
             hardware: place.hardware,
             addresses: self.config.addresses.clone().into(),
+            accept: self.config.accept,
             lease: lease::valid_lifetime(self.config.interval),
             replace: !self.is_owner(),
         };
         outputs.wishes.push(Wish {
             router: self.id,
+            device: self.device(),
             hold: Some(hold.clone()),
         });
         self.holding = Some(Holding {
@@ -236,6 +238,7 @@ impl Router {
     pub(super) fn hold_as_configured(&mut self, now: Moment, outputs: &mut Outputs) {
         let lease = lease::valid_lifetime(self.config.interval);
         let replace = !self.is_owner();
+        let device = self.device();
         if let Some(holding) = &mut self.holding
             && (holding.hold.lease, holding.hold.replace) != (lease, replace)
         {
@@ -244,6 +247,7 @@ impl Router {
             holding.renewed = now;
             outputs.wishes.push(Wish {
                 router: self.id,
+                device,
                 hold: Some(holding.hold.clone()),
             });
         }
@@ -257,12 +261,14 @@ impl Router {
             None => now.since(self.last_advert),
         };
         let interval = self.config.interval;
+        let device = self.device();
         if let Some(holding) = &mut self.holding
             && lease::is_due(interval, since_advert, now.since(holding.renewed))
         {
             holding.renewed = now;
             outputs.wishes.push(Wish {
                 router: self.id,
+                device,
                 hold: Some(holding.hold.clone()),
             });
         }
@@ -381,6 +387,7 @@ impl Router {
         if self.holding.take().is_some() {
             outputs.wishes.push(Wish {
                 router: self.id,
+                device: self.device(),
                 hold: None,
             });
         }

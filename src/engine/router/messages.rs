@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::config::RouterConfig;
-use crate::vrrp::advert::{GROUP_V4, Outgoing, encode, ipv4_header};
+use crate::vrrp::advert::{GROUP_V4, Outgoing, encode, ipv4_packet_of};
 use crate::vrrp::{Family, Priority};
 
 #[derive(Debug, Clone, Default)]
@@ -31,9 +31,8 @@ impl Messages {
                 addresses: &addresses,
                 checksum: config.checksum,
             };
-            let mut packet = ipv4_header(source, GROUP_V4).to_vec();
-            packet.extend(encode(&advert, local, IpAddr::V4(GROUP_V4)));
-            packet.into()
+            let message = encode(&advert, local, IpAddr::V4(GROUP_V4));
+            ipv4_packet_of(source, GROUP_V4, &message).into()
         };
         Self {
             advert: packet(priority),
