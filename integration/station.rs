@@ -54,6 +54,7 @@ pub(crate) fn usual() -> Parameters {
         preempt_delay: Duration::ZERO,
         local: "192.0.2.11".parse().expect("an address"),
         may_claim: true,
+        joint: false,
     }
 }
 

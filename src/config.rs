@@ -109,6 +109,31 @@ impl RouterConfig {
         self.interval.version()
     }
 
+    /// The families that it has addresses of, IPv4 first. Each is an election of its own.
+    pub fn families(&self) -> impl Iterator<Item = Family> {
+        [Family::Ipv4, Family::Ipv6]
+            .into_iter()
+            .filter(|family| self.addresses_of(*family).next().is_some())
+    }
+
+    /// The part of it that concerns one family.
+    #[must_use]
+    pub fn half(&self, family: Family) -> Self {
+        let of_family = |peer: &Peer| Family::of(peer.address) == family;
+        Self {
+            addresses: self.addresses_of(family).collect(),
+            transport: match &self.transport {
+                Transport::Multicast => Transport::Multicast,
+                Transport::Unicast(peers) => {
+                    Transport::Unicast(peers.iter().copied().filter(of_family).collect())
+                }
+            },
+            // Version 2 has no IPv6.
+            version_2_too: self.version_2_too && family == Family::Ipv4,
+            ..self.clone()
+        }
+    }
+
     /// The addresses of one family, in order.
     pub fn addresses_of(&self, family: Family) -> impl Iterator<Item = VirtualAddress> {
         self.addresses
@@ -159,10 +184,7 @@ impl VirtualAddress {
     /// Its family.
     #[must_use]
     pub const fn family(self) -> Family {
-        match self.ip {
-            IpAddr::V4(_) => Family::Ipv4,
-            IpAddr::V6(_) => Family::Ipv6,
-        }
+        Family::of(self.ip)
     }
 }
 

@@ -18,6 +18,7 @@ pub mod status;
 mod commands;
 mod deadlines;
 mod drops;
+mod fate;
 mod handover;
 mod neighbours;
 mod outputs;
@@ -41,6 +42,7 @@ use commands::Pending;
 use deadlines::Deadlines;
 use drops::Drops;
 use event::Event;
+use fate::{Fate, FateId};
 use interface::InterfaceState;
 use router::{Demotion, Router};
 
@@ -144,8 +146,14 @@ pub struct Engine {
     routers: Vec<Option<Router>>,
     /// How many of the slots are taken.
     alive: usize,
-    /// In the order of the file, ending routers left out.
+    /// In the order of the file, ending routers left out. A configured router with addresses of
+    /// both families is two routers here, IPv4 first.
     order: Vec<RouterId>,
+    /// What `order` was made from.
+    configured: Config,
+    fates: Vec<Fate>,
+    /// Of which a member was touched since they were settled last.
+    unsettled: Vec<FateId>,
     by_vrid: HashMap<(InterfaceName, Vrid, Family), RouterId>,
     interfaces: BTreeMap<InterfaceName, Option<InterfaceState>>,
     deadlines: Deadlines,
@@ -164,6 +172,9 @@ impl Engine {
             routers: Vec::new(),
             alive: 0,
             order: Vec::new(),
+            configured: config.clone(),
+            fates: Vec::new(),
+            unsettled: Vec::new(),
             by_vrid: HashMap::new(),
             interfaces: BTreeMap::new(),
             deadlines: Deadlines::default(),
@@ -180,9 +191,13 @@ impl Engine {
                     until: stored.until,
                     never: stored.never,
                 });
-            let id = engine.add(router.clone(), demotion, now);
-            engine.order.push(id);
+            for family in router.families() {
+                let id = engine.add(router, family, demotion, now);
+                engine.order.push(id);
+            }
         }
+        // Nobody can take part before an interface was reported: this has no effects yet.
+        engine.bind_fates(now, &mut Outputs::default());
         engine
     }
 
@@ -194,11 +209,11 @@ impl Engine {
 
     /// The VRIDs to listen for on an interface, ending routers included.
     #[must_use]
-    pub fn vrids(&self, interface: &InterfaceName) -> Vec<Vrid> {
+    pub fn vrids(&self, interface: &InterfaceName, family: Family) -> Vec<Vrid> {
         let mut vrids: Vec<_> = self
             .by_vrid
             .keys()
-            .filter(|key| key.0 == *interface)
+            .filter(|key| key.0 == *interface && key.2 == family)
             .map(|key| key.1)
             .collect();
         vrids.sort_unstable();
@@ -221,8 +236,10 @@ impl Engine {
     pub fn next_takeover(&self) -> Option<Moment> {
         let (deadline, id) = self.deadlines.first()?;
         let router = self.router(id)?;
+        let of_election = router.election().deadline() == Some(deadline)
+            || router.claims_with_others_at() == Some(deadline);
         let is_takeover = router.election().role() == Role::Backup
-            && router.election().deadline() == Some(deadline)
+            && of_election
             && router.deadline() == Some(deadline);
         is_takeover.then_some(deadline)
     }
@@ -281,6 +298,7 @@ impl Engine {
             Input::Command(token, command) => self.command(token, command, now, outputs),
             Input::Stop => self.stop(now, outputs),
         }
+        self.settle_fates(now, outputs);
     }
 
     /// Does everything that is due at `now`.
@@ -293,6 +311,7 @@ impl Engine {
         if self.next_beat.is_some_and(|beat| beat <= now) {
             self.beat(now, outputs);
         }
+        self.settle_fates(now, outputs);
     }
 
     /// Runs something on one router, then sees to its deadline, its beat and its end. A router
@@ -308,6 +327,7 @@ impl Engine {
             return;
         };
         run(router, outputs);
+        self.unsettled.extend(router.fate());
         let outcome = router.take_outcome();
         let is_over = router.is_over();
         if is_over {
@@ -351,12 +371,18 @@ impl Engine {
             .collect()
     }
 
-    fn add(&mut self, config: RouterConfig, demotion: Option<Demotion>, now: Moment) -> RouterId {
+    fn add(
+        &mut self,
+        config: &RouterConfig,
+        family: Family,
+        demotion: Option<Demotion>,
+        now: Moment,
+    ) -> RouterId {
         let id = RouterId::from_slot(self.routers.len());
         self.interfaces.entry(config.interface.clone()).or_default();
         self.by_vrid
-            .insert((config.interface.clone(), config.vrid, Family::Ipv4), id);
-        let router = Router::new(id, config, demotion, now);
+            .insert((config.interface.clone(), config.vrid, family), id);
+        let router = Router::new(id, config, family, demotion, now);
         if let Some(deadline) = router.deadline() {
             self.deadlines.set(id, deadline);
         }

@@ -7,7 +7,9 @@ mod tables;
 
 use crate::config::RouterName;
 use crate::control::Status;
-use crate::engine::status::{ActiveStatus, AddressStatus, DemotionStatus, RouterStatus};
+use crate::engine::status::{
+    ActiveStatus, AddressStatus, DemotionStatus, ElectionStatus, RouterStatus,
+};
 use crate::os::addresses;
 use crate::vrrp::Role;
 
@@ -266,11 +268,32 @@ fn remarks(router: &RouterStatus) -> Vec<Cell> {
         ))
     });
     let why = Cell::plain(format!("why: {}", clean(&router.cause)));
+    let families = router.elections.iter().filter(|election| {
+        // Only where the families are not of one mind.
+        router
+            .elections
+            .iter()
+            .any(|other| other.role != election.role)
+    });
+    let families = families.map(|election| Cell::new(family(election), Style::Warning));
     std::iter::once(why)
+        .chain(families)
         .chain(fault)
         .chain(handover)
         .chain(problems)
         .collect()
+}
+
+/// One family of a router that has both.
+fn family(election: &ElectionStatus) -> String {
+    let active = active(election.active.as_ref());
+    let local = election
+        .local
+        .map_or_else(String::new, |local| format!(" as {local}"));
+    format!(
+        "{}: {}{local}, active: {active}",
+        election.family, election.role
+    )
 }
 
 fn facts(router: &RouterStatus, status: &Status) -> Table {
@@ -288,6 +311,14 @@ fn facts(router: &RouterStatus, status: &Status) -> Table {
         fact("handover", Cell::new(clean(open), Style::Warning));
     }
     fact("active", Cell::plain(active(router.active.as_ref())));
+    if router.elections.len() > 1 {
+        for election in &router.elections {
+            fact("", Cell::plain(family(election)));
+        }
+    }
+    if let Some(group) = &router.group {
+        fact("group", Cell::plain(clean(group)));
+    }
     if let Some(left) = router.takeover_in_ms {
         fact(
             "takeover",

@@ -337,7 +337,7 @@ impl EngineThread {
 
     /// The port of one interface, and the engine's knowledge of it.
     fn settle(&mut self, name: &InterfaceName, now: Moment) {
-        let vrids = self.engine.vrids(name);
+        let vrids = self.engine.vrids(name, crate::vrrp::Family::Ipv4);
         let state = self.ports.settle(name, &vrids, &self.epoll);
         self.handle(Input::Interface { name, state }, now);
     }

@@ -29,15 +29,32 @@ impl Pending {
         let interrupted = || HandoverOutcome::Interrupted {
             by: "too many other requests".to_owned(),
         };
-        let demoted = self
-            .routers
-            .into_iter()
-            .map(|(_, router, outcome)| Demoted {
-                router,
-                outcome: outcome.unwrap_or_else(interrupted),
-            })
-            .collect();
+        let mut demoted: Vec<Demoted> = Vec::new();
+        for (_, router, outcome) in self.routers {
+            let outcome = outcome.unwrap_or_else(interrupted);
+            match demoted.iter_mut().find(|other| other.router == router) {
+                // Both families of one router: told once, as the worse of the two went.
+                Some(other) if weight(&other.outcome) < weight(&outcome) => other.outcome = outcome,
+                Some(_) => {}
+                None => demoted.push(Demoted { router, outcome }),
+            }
+        }
         (self.token, Reply::Demoted(demoted))
+    }
+}
+
+/// How bad an outcome is. Of two that went well, the longer one counts.
+fn weight(outcome: &HandoverOutcome) -> (u8, u64) {
+    match outcome {
+        HandoverOutcome::WasNotActive { .. } => (0, 0),
+        HandoverOutcome::TookOver {
+            after_ms,
+            released_after_ms,
+            ..
+        } => (1, (after_ms + released_after_ms).to_bits()),
+        HandoverOutcome::NobodyTookOver { .. } => (2, 0),
+        HandoverOutcome::ReleasedToNobody { .. } => (3, 0),
+        HandoverOutcome::Interrupted { .. } => (4, 0),
     }
 }
 
@@ -88,13 +105,25 @@ impl Engine {
     fn select(&self, selection: &Selection) -> Result<Vec<RouterId>, Reply> {
         match selection {
             Selection::All => Ok(self.order.clone()),
-            Selection::Router(name) => match self.by_name(name) {
-                Some(id) => Ok(vec![id]),
-                None => Err(Reply::UnknownRouter {
+            Selection::Router(name) if self.halves_of(name).is_empty() => {
+                Err(Reply::UnknownRouter {
                     name: name.clone(),
                     known: self.names(),
-                }),
-            },
+                })
+            }
+            // One fate: whoever asks for one of a group asks for all of it.
+            Selection::Router(name) => Ok(self
+                .configured
+                .groups
+                .iter()
+                .find(|group| group.routers.contains(name))
+                .map_or_else(
+                    || self.halves_of(name),
+                    |group| {
+                        let names = group.routers.iter();
+                        names.flat_map(|name| self.halves_of(name)).collect()
+                    },
+                )),
         }
     }
 
@@ -103,16 +132,17 @@ impl Engine {
         self.order.iter().filter_map(|id| self.router(*id))
     }
 
-    pub(super) fn by_name(&self, name: &RouterName) -> Option<RouterId> {
+    /// What stands for a configured router: one for each family, IPv4 first.
+    pub(super) fn halves_of(&self, name: &RouterName) -> Vec<RouterId> {
         self.listed()
-            .find(|router| router.config().name == *name)
+            .filter(|router| router.config().name == *name)
             .map(Router::id)
+            .collect()
     }
 
     fn names(&self) -> Vec<RouterName> {
-        self.listed()
-            .map(|router| router.config().name.clone())
-            .collect()
+        let names = self.configured.routers.iter();
+        names.map(|router| router.name.clone()).collect()
     }
 
     fn demote(
@@ -154,7 +184,7 @@ impl Engine {
     }
 
     fn restore(&mut self, ids: &[RouterId], now: Moment, outputs: &mut Outputs) -> Reply {
-        let mut restored = Vec::new();
+        let mut restored: Vec<Restored> = Vec::new();
         for id in ids {
             let Some(was_demoted) = self.router(*id).map(|router| router.demotion().is_some())
             else {
@@ -166,12 +196,20 @@ impl Engine {
             let Some(router) = self.router(*id) else {
                 continue;
             };
+            let active = router.active().map(|(address, _)| address);
+            let is_active = router.election().role() == Role::Active;
+            let name = &router.config().name;
+            if let Some(half) = restored.iter_mut().find(|other| other.router == *name) {
+                half.is_active &= is_active;
+                half.was_demoted |= was_demoted;
+                continue;
+            }
             restored.push(Restored {
                 router: router.config().name.clone(),
                 was_demoted,
                 priority: router.election().parameters().priority,
-                active: router.active().map(|(address, _)| address),
-                is_active: router.election().role() == Role::Active,
+                active,
+                is_active,
             });
         }
         Reply::Restored(restored)

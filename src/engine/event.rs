@@ -8,7 +8,7 @@ use crate::config::{RouterName, VirtualAddress};
 use crate::vrrp::advert::Rejected;
 use crate::vrrp::announce::HardwareAddress;
 use crate::vrrp::election::Cause;
-use crate::vrrp::{Priority, Role};
+use crate::vrrp::{Family, Priority, Role};
 
 /// Something worth a line.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +17,8 @@ pub enum Event {
     Transition {
         /// Which.
         router: RouterName,
+        /// Of which family, where the router has both.
+        half: Option<Family>,
         /// Before.
         from: Role,
         /// After.
@@ -30,6 +32,8 @@ pub enum Event {
     Fault {
         /// Which.
         router: RouterName,
+        /// Of which family, where the router has both.
+        half: Option<Family>,
         /// Why.
         reason: String,
     },
@@ -157,19 +161,28 @@ impl Event {
     }
 }
 
+fn write_half(f: &mut fmt::Formatter<'_>, half: Option<Family>) -> fmt::Result {
+    half.map_or(Ok(()), |family| write!(f, "{family}: "))
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Transition {
+                half,
                 from,
                 to,
                 cause,
                 priority,
                 ..
             } => {
+                write_half(f, *half)?;
                 write!(f, "{from} -> {to} (priority {priority}): {cause}")
             }
-            Self::Fault { reason, .. } => write!(f, "fault: {reason}"),
+            Self::Fault { half, reason, .. } => {
+                write_half(f, *half)?;
+                write!(f, "fault: {reason}")
+            }
             Self::HandedOver {
                 to,
                 after_ms,

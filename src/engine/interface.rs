@@ -3,7 +3,7 @@
 //! Owns the value that the daemon fills from netlink and reports with
 //! [`Input::Interface`](super::Input::Interface). An interface that is missing is no value at all.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::vrrp::announce::HardwareAddress;
 
@@ -56,11 +56,44 @@ pub struct InterfaceAddress {
     pub detection: Detection,
 }
 
+/// What an interface has for a link-local IPv6 address of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkLocal {
+    /// One to advertise from.
+    Usable(Ipv6Addr),
+    /// One that duplicate address detection is still looking at (P61).
+    Tentative,
+    /// One that another host has too.
+    Duplicate(Ipv6Addr),
+    /// None at all.
+    None,
+}
+
 impl InterfaceState {
     /// Whether `ip` is one of this interface's addresses.
     #[must_use]
     pub fn has(&self, ip: IpAddr) -> bool {
         self.addresses.iter().any(|address| address.ip == ip)
+    }
+
+    /// The IPv6 address to advertise from (RFC 9568 §5.1.2.1, P12): the first link-local one that
+    /// can be used and is not virtual.
+    #[must_use]
+    pub fn primary_ipv6(&self, virtual_addresses: &[IpAddr]) -> LinkLocal {
+        let mut best = LinkLocal::None;
+        for address in &self.addresses {
+            let IpAddr::V6(ip) = address.ip else { continue };
+            if !ip.is_unicast_link_local() || virtual_addresses.contains(&address.ip) {
+                continue;
+            }
+            match address.detection {
+                Detection::Done => return LinkLocal::Usable(ip),
+                Detection::Running => best = LinkLocal::Tentative,
+                Detection::Failed if best == LinkLocal::None => best = LinkLocal::Duplicate(ip),
+                Detection::Failed => {}
+            }
+        }
+        best
     }
 
     /// The IPv4 address to advertise from (RFC 9568 §5.1.1.1, P12): the first that is neither

@@ -7,9 +7,10 @@ use std::net::IpAddr;
 
 use super::report::millis;
 use super::status::NeighbourStatus;
+use crate::config::RouterConfig;
 use crate::vrrp::advert::Advert;
 use crate::vrrp::times::Moment;
-use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Family, Priority};
+use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Family, Priority, Version};
 
 const MOST: usize = 16;
 
@@ -29,6 +30,10 @@ struct Neighbour {
     checksum: Option<ChecksumStyle>,
     interval_differs: bool,
     list_differs: bool,
+    /// When its last advert of version 3 was heard.
+    version_3: Option<Moment>,
+    /// Whether it was heard to speak version 2.
+    version_2: bool,
 }
 
 impl Neighbours {
@@ -52,12 +57,16 @@ impl Neighbours {
             checksum: advert.checksum,
             interval_differs,
             list_differs,
+            version_3: (advert.version() == Version::V3).then_some(now),
+            version_2: advert.version() == Version::V2,
         };
         if let Some(known) = self.list.iter_mut().find(|known| known.address == address) {
             let begins = (interval_differs && !known.interval_differs)
                 || (list_differs && !known.list_differs);
             *known = Neighbour {
                 adverts: known.adverts + 1,
+                version_3: new.version_3.or(known.version_3),
+                version_2: new.version_2 || known.version_2,
                 ..new
             };
             return begins;
@@ -71,7 +80,29 @@ impl Neighbours {
         interval_differs || list_differs
     }
 
-    pub(super) fn status(&self, own: AdvertisementInterval, now: Moment) -> Vec<NeighbourStatus> {
+    /// P93: whether this neighbour was heard in version 3 a short while ago.
+    pub(super) fn speaks_version_3(&self, address: IpAddr, now: Moment) -> bool {
+        self.list.iter().any(|known| {
+            let patience = 4 * known.interval.duration();
+            known.address == address
+                && known
+                    .version_3
+                    .is_some_and(|heard| now.since(heard) <= patience)
+        })
+    }
+
+    /// It speaks version 2 beside version 3, as it should (P91).
+    pub(super) fn heard_version_2_too(&mut self, address: IpAddr) {
+        for known in self
+            .list
+            .iter_mut()
+            .filter(|known| known.address == address)
+        {
+            known.version_2 = true;
+        }
+    }
+
+    pub(super) fn status(&self, config: &RouterConfig, now: Moment) -> Vec<NeighbourStatus> {
         self.list
             .iter()
             .map(|neighbour| NeighbourStatus {
@@ -82,14 +113,15 @@ impl Neighbours {
                 heard_ms_ago: millis(now.since(neighbour.heard)),
                 adverts: neighbour.adverts,
                 checksum: neighbour.checksum,
-                mismatches: neighbour.mismatches(own),
+                mismatches: neighbour.mismatches(config),
             })
             .collect()
     }
 }
 
 impl Neighbour {
-    fn mismatches(&self, own: AdvertisementInterval) -> Vec<String> {
+    fn mismatches(&self, config: &RouterConfig) -> Vec<String> {
+        let own = config.interval;
         let mut mismatches = Vec::new();
         if self.interval_differs {
             mismatches.push(format!(
@@ -97,6 +129,10 @@ impl Neighbour {
                 self.interval.duration().as_millis(),
                 own.duration().as_millis()
             ));
+        }
+        // P93: to be reported. Two adverts give it the time to send one of each.
+        if config.version_2_too && !self.version_2 && self.adverts > 2 {
+            mismatches.push("it sends no version 2, which this router speaks too".to_owned());
         }
         if self.list_differs {
             mismatches.push("its address list differs from ours".to_owned());

@@ -36,18 +36,16 @@ impl Engine {
     ) {
         // The VRID names the router that counts what is wrong with the frame, wherever it can be read.
         let vrid = received.message.get(1).copied().unwrap_or(0);
-        let id = Vrid::new(vrid).and_then(|vrid| {
-            self.by_vrid
-                .get(&(name.clone(), vrid, Family::Ipv4))
-                .copied()
-        });
-        let judged = self.judge(name, received);
+        let family = Family::of(received.source);
+        let id = Vrid::new(vrid)
+            .and_then(|vrid| self.by_vrid.get(&(name.clone(), vrid, family)).copied());
+        let judged = self.judge(name, id, received);
         let Some(id) = id else {
             let rejected = judged.err().unwrap_or(Rejected::Vrid(vrid));
             return self.drops.count(rejected, received.source, now);
         };
         // A router that ends hears its successor, also when one of the same number has begun already.
-        let ending = self.ending(name, vrid, id);
+        let ending = self.ending(name, (vrid, family), id);
         for id in ending.into_iter().chain([id]) {
             self.with(id, now, outputs, |router, outputs| match judged {
                 Ok(advert) => router.advert(&advert, received.source, now, outputs),
@@ -58,13 +56,21 @@ impl Engine {
     }
 
     /// Routers of this number that are on their way out, without `present`. None, nearly always.
-    fn ending(&self, name: &InterfaceName, vrid: u8, present: RouterId) -> Vec<RouterId> {
+    fn ending(
+        &self,
+        name: &InterfaceName,
+        (vrid, family): (u8, Family),
+        present: RouterId,
+    ) -> Vec<RouterId> {
         if self.order.len() == self.alive {
             return Vec::new();
         }
         let same = |router: &&Router| {
             let config = router.config();
-            router.id() != present && config.vrid.get() == vrid && config.interface == *name
+            router.id() != present
+                && config.vrid.get() == vrid
+                && router.family() == family
+                && config.interface == *name
         };
         self.routers
             .iter()
@@ -74,10 +80,12 @@ impl Engine {
             .collect()
     }
 
-    /// The checks that need no router: our own frames first of all (P35), then the frame itself.
+    /// The checks before any router takes it up: our own frames first of all (P35), then the way it
+    /// came (P13, U4), then the frame itself.
     fn judge<'a>(
         &self,
         name: &InterfaceName,
+        id: Option<RouterId>,
         received: &Received<'a>,
     ) -> Result<advert::Advert<'a>, Rejected> {
         let interface = self.interfaces.get(name).and_then(Option::as_ref);
@@ -87,10 +95,13 @@ impl Engine {
         {
             return Err(Rejected::OwnFrame);
         }
-        if received.destination != IpAddr::V4(advert::GROUP_V4) {
-            return Err(Rejected::Destination);
+        match id.and_then(|id| self.router(id)) {
+            Some(router) => {
+                let minimum_ttl = router.expects(received.source, received.destination)?;
+                advert::decode_from_afar(received, minimum_ttl)
+            }
+            None => advert::decode(received),
         }
-        advert::decode(received)
     }
 
     pub(super) fn announcement(

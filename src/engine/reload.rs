@@ -1,39 +1,51 @@
 //! A new configuration, diffed against the one in force and applied router by router (design §1).
 //!
-//! A router is the same one when interface, VRID and version are the same: then it goes on and
-//! misses no advert, whatever else changed, its name included. Otherwise the old one hands over
-//! and a new one starts as Backup.
+//! A router is the same one when interface, VRID, version, virtual MAC and a family are the same:
+//! then it goes on and misses no advert, whatever else changed, its name included. A family that it
+//! gains begins as Backup, one that it loses is handed over. Otherwise the old one hands over and a
+//! new one starts as Backup.
 
 use super::command::{Change, ChangeKind, Plan};
-use super::router::Router;
+use super::router::{Demotion, Router};
 use super::{Engine, Outputs, RouterId};
-use crate::config::{Config, RouterConfig};
+use crate::config::{Config, RouterConfig, RouterName, Transport};
 use crate::vrrp::election::Cause;
 use crate::vrrp::times::{Moment, Span};
 
+/// What becomes of one router of the new configuration; with the one in force that it continues.
 enum Step<'a> {
-    Keep(RouterId),
-    Change(RouterId, &'a RouterConfig),
-    Replace(RouterId, &'a RouterConfig),
+    Keep(&'a RouterConfig),
+    Change(&'a RouterConfig, &'a RouterConfig),
+    Replace(&'a RouterConfig, &'a RouterConfig),
     Add(&'a RouterConfig),
+}
+
+impl<'a> Step<'a> {
+    const fn old(&self) -> Option<&'a RouterConfig> {
+        match self {
+            Self::Keep(old) | Self::Change(old, _) | Self::Replace(old, _) => Some(old),
+            Self::Add(_) => None,
+        }
+    }
 }
 
 impl Engine {
     /// What [`Engine::reload`] would do.
     pub(super) fn plan(&self, config: &Config) -> Plan {
-        let steps = self.steps(config);
-        let changes = steps.iter().filter_map(|step| self.describe(step));
-        let removed = self.removed(&steps).map(|router| Change {
-            router: router.config().name.clone(),
+        let steps = steps(&self.configured, config);
+        let changes: Vec<_> = steps
+            .iter()
+            .filter_map(|step| describe(step, &self.configured, config))
+            .collect();
+        let unchanged = steps.len() - changes.len();
+        let removed = removed(&self.configured, &steps).map(|router| Change {
+            router: router.name.clone(),
             kind: ChangeKind::Removed,
-            details: vec![summary(router.config())],
+            details: vec![summary(router)],
         });
         Plan {
-            changes: changes.chain(removed).collect(),
-            unchanged: steps
-                .iter()
-                .filter(|step| matches!(step, Step::Keep(_)))
-                .count() as u64,
+            changes: changes.into_iter().chain(removed).collect(),
+            unchanged: unchanged as u64,
         }
     }
 
@@ -42,35 +54,33 @@ impl Engine {
         if self.stopping {
             // Everything is on its way out; a router started now would keep the daemon alive.
             return Plan {
-                unchanged: self.listed().count() as u64,
+                unchanged: self.configured.routers.len() as u64,
                 ..Plan::default()
             };
         }
         let plan = self.plan(config);
-        let steps = self.steps(config);
-        let removed: Vec<_> = self.removed(&steps).map(Router::id).collect();
-        let mut order = Vec::new();
-        for id in removed {
+        let old = std::mem::replace(&mut self.configured, config.clone());
+        let steps = steps(&old, config);
+        // Read before anything ends: a name may pass from one router to another.
+        let halves: Vec<Vec<RouterId>> = steps
+            .iter()
+            .map(|step| {
+                step.old()
+                    .map_or_else(Vec::new, |old| self.halves_of(&old.name))
+            })
+            .collect();
+        let gone: Vec<RouterId> = removed(&old, &steps)
+            .flat_map(|router| self.halves_of(&router.name))
+            .collect();
+        for id in gone {
             self.end(id, now, outputs);
         }
-        for step in steps {
-            order.push(match step {
-                Step::Keep(id) => id,
-                Step::Change(id, new) => {
-                    self.with(id, now, outputs, |router, outputs| {
-                        router.change(new.clone(), now, outputs);
-                    });
-                    id
-                }
-                Step::Replace(id, new) => {
-                    let demotion = self.router(id).and_then(Router::demotion);
-                    self.end(id, now, outputs);
-                    self.add(new.clone(), demotion, now)
-                }
-                Step::Add(new) => self.add(new.clone(), None, now),
-            });
+        let mut order = Vec::new();
+        for (step, halves) in steps.iter().zip(halves) {
+            order.extend(self.apply(step, &halves, now, outputs));
         }
         self.order = order;
+        self.bind_fates(now, outputs);
         // The set of virtual addresses changed, and with it perhaps who may be a primary address.
         for id in self.ids() {
             self.refresh(id, now, outputs);
@@ -78,70 +88,143 @@ impl Engine {
         plan
     }
 
+    /// The routers that stand for this one from now on.
+    fn apply(
+        &mut self,
+        step: &Step<'_>,
+        halves: &[RouterId],
+        now: Moment,
+        outputs: &mut Outputs,
+    ) -> Vec<RouterId> {
+        let demotion = halves
+            .first()
+            .and_then(|id| self.router(*id))
+            .and_then(Router::demotion);
+        match step {
+            Step::Keep(_) => halves.to_vec(),
+            Step::Change(_, new) => self.change(new, halves, demotion, now, outputs),
+            Step::Replace(_, new) => {
+                for id in halves {
+                    self.end(*id, now, outputs);
+                }
+                self.change(new, &[], demotion, now, outputs)
+            }
+            Step::Add(new) => self.change(new, &[], None, now, outputs),
+        }
+    }
+
+    /// Family by family: goes on, ends or begins.
+    fn change(
+        &mut self,
+        new: &RouterConfig,
+        halves: &[RouterId],
+        demotion: Option<Demotion>,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) -> Vec<RouterId> {
+        for id in halves {
+            let family = self.router(*id).map(Router::family);
+            if !new.families().any(|other| Some(other) == family) {
+                self.end(*id, now, outputs);
+            }
+        }
+        let mut ids = Vec::new();
+        for family in new.families() {
+            let half = halves.iter().copied().find(|id| {
+                self.router(*id)
+                    .is_some_and(|router| router.family() == family)
+            });
+            ids.push(match half {
+                Some(id) => {
+                    self.with(id, now, outputs, |router, outputs| {
+                        router.change(new, now, outputs);
+                    });
+                    id
+                }
+                None => self.add(new, family, demotion, now),
+            });
+        }
+        ids
+    }
+
     fn end(&mut self, id: RouterId, now: Moment, outputs: &mut Outputs) {
         self.with(id, now, outputs, |router, outputs| {
             router.end(Cause::Reloaded, now, outputs);
         });
     }
-
-    fn steps<'a>(&self, config: &'a Config) -> Vec<Step<'a>> {
-        let same = |new: &RouterConfig| {
-            self.listed()
-                .find(|router| identity(router.config()) == identity(new))
-        };
-        let continued: Vec<RouterId> = config
-            .routers
-            .iter()
-            .filter_map(same)
-            .map(Router::id)
-            .collect();
-        let step = |new: &'a RouterConfig| match same(new) {
-            Some(router) if router.config() == new => Step::Keep(router.id()),
-            Some(router) => Step::Change(router.id(), new),
-            None => match self.by_name(&new.name) {
-                Some(old) if !continued.contains(&old) => Step::Replace(old, new),
-                Some(_) | None => Step::Add(new),
-            },
-        };
-        config.routers.iter().map(step).collect()
-    }
-
-    fn removed(&self, steps: &[Step<'_>]) -> impl Iterator<Item = &Router> {
-        let mentioned: Vec<RouterId> = steps
-            .iter()
-            .filter_map(|step| match step {
-                Step::Keep(id) | Step::Change(id, _) | Step::Replace(id, _) => Some(*id),
-                Step::Add(_) => None,
-            })
-            .collect();
-        self.listed()
-            .filter(move |router| !mentioned.contains(&router.id()))
-    }
-
-    fn describe(&self, step: &Step<'_>) -> Option<Change> {
-        let (kind, old, new) = match step {
-            Step::Keep(_) => return None,
-            Step::Change(id, new) => (ChangeKind::Changed, self.router(*id), new),
-            Step::Replace(id, new) => (ChangeKind::Replaced, self.router(*id), new),
-            Step::Add(new) => (ChangeKind::Added, None, new),
-        };
-        let details = old.map_or_else(|| vec![summary(new)], |old| differences(old.config(), new));
-        Some(Change {
-            router: new.name.clone(),
-            kind,
-            details,
-        })
-    }
 }
 
-const fn identity(
-    config: &RouterConfig,
-) -> (
-    &crate::config::InterfaceName,
-    crate::vrrp::Vrid,
-    crate::vrrp::Version,
-) {
-    (&config.interface, config.vrid, config.version())
+fn steps<'a>(old: &'a Config, new: &'a Config) -> Vec<Step<'a>> {
+    let same = |new: &RouterConfig| old.routers.iter().find(|old| is_same(old, new));
+    let continued: Vec<&RouterName> = new
+        .routers
+        .iter()
+        .filter_map(same)
+        .map(|old| &old.name)
+        .collect();
+    let step = |new: &'a RouterConfig| match same(new) {
+        Some(old) if old == new => Step::Keep(old),
+        Some(old) => Step::Change(old, new),
+        None => match old.routers.iter().find(|old| old.name == new.name) {
+            Some(old) if !continued.contains(&&old.name) => Step::Replace(old, new),
+            Some(_) | None => Step::Add(new),
+        },
+    };
+    new.routers.iter().map(step).collect()
+}
+
+fn removed<'a>(old: &'a Config, steps: &[Step<'a>]) -> impl Iterator<Item = &'a RouterConfig> {
+    let mentioned: Vec<&RouterName> = steps
+        .iter()
+        .filter_map(Step::old)
+        .map(|old| &old.name)
+        .collect();
+    old.routers
+        .iter()
+        .filter(move |router| !mentioned.contains(&&router.name))
+}
+
+fn describe(step: &Step<'_>, old: &Config, new: &Config) -> Option<Change> {
+    let (kind, before, after) = match step {
+        Step::Keep(router) => (ChangeKind::Changed, Some(*router), *router),
+        Step::Change(before, after) => (ChangeKind::Changed, Some(*before), *after),
+        Step::Replace(before, after) => (ChangeKind::Replaced, Some(*before), *after),
+        Step::Add(after) => (ChangeKind::Added, None, *after),
+    };
+    let mut details =
+        before.map_or_else(|| vec![summary(after)], |before| differences(before, after));
+    let group = |config: &Config, name: &RouterName| {
+        let group = config
+            .groups
+            .iter()
+            .find(|group| group.routers.contains(name));
+        group.map_or_else(|| "none".to_owned(), |group| group.name.to_string())
+    };
+    let (was, is) = (
+        before.map_or_else(|| "none".to_owned(), |before| group(old, &before.name)),
+        group(new, &after.name),
+    );
+    if was != is {
+        details.push(format!("group {was} -> {is}"));
+    }
+    (!details.is_empty()).then(|| Change {
+        router: after.name.clone(),
+        kind,
+        details,
+    })
+}
+
+/// Whether the one can go on as the other.
+fn is_same(old: &RouterConfig, new: &RouterConfig) -> bool {
+    let shares_family = || {
+        new.families()
+            .any(|family| old.families().any(|other| other == family))
+    };
+    old.interface == new.interface
+        && old.vrid == new.vrid
+        && old.version() == new.version()
+        && old.virtual_mac == new.virtual_mac
+        && shares_family()
 }
 
 fn summary(config: &RouterConfig) -> String {
@@ -163,6 +246,27 @@ fn list(config: &RouterConfig) -> String {
         .join(" ")
 }
 
+fn version(config: &RouterConfig) -> String {
+    if config.version_2_too {
+        "2+3".to_owned()
+    } else {
+        config.version().number().to_string()
+    }
+}
+
+fn peers(config: &RouterConfig) -> String {
+    match &config.transport {
+        Transport::Multicast => "none".to_owned(),
+        Transport::Unicast(peers) => {
+            let one = |peer: &crate::config::Peer| match peer.minimum_ttl {
+                255 => peer.address.to_string(),
+                ttl => format!("{} (TTL {ttl})", peer.address),
+            };
+            peers.iter().map(one).collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
 fn differences(old: &RouterConfig, new: &RouterConfig) -> Vec<String> {
     let mut differences = Vec::new();
     let mut compare = |what: &str, old: String, new: String| {
@@ -177,11 +281,7 @@ fn differences(old: &RouterConfig, new: &RouterConfig) -> Vec<String> {
         new.interface.to_string(),
     );
     compare("vrid", old.vrid.to_string(), new.vrid.to_string());
-    compare(
-        "version",
-        old.version().number().to_string(),
-        new.version().number().to_string(),
-    );
+    compare("version", version(old), version(new));
     compare("addresses", list(old), list(new));
     compare(
         "priority",
@@ -204,5 +304,12 @@ fn differences(old: &RouterConfig, new: &RouterConfig) -> Vec<String> {
         old.checksum.to_string(),
         new.checksum.to_string(),
     );
+    compare("accept", old.accept.to_string(), new.accept.to_string());
+    compare(
+        "virtual-mac",
+        old.virtual_mac.to_string(),
+        new.virtual_mac.to_string(),
+    );
+    compare("peers", peers(old), peers(new));
     differences
 }

@@ -1,22 +1,122 @@
 //! The snapshot for observers.
+//!
+//! Owns how the two families of a configured router become one line: sums of what is counted, the
+//! worse of what differs, and which family is to blame.
 
 use std::time::Duration;
 
 use super::Engine;
-use super::status::{DropStatus, RouterStatus};
+use super::status::{Counters, DropStatus, ElectionStatus, RouterStatus};
+use crate::vrrp::Role;
 use crate::vrrp::times::Moment;
 
 impl Engine {
     /// Every router of the configuration, in its order.
     #[must_use]
     pub fn status(&self, now: Moment) -> Vec<RouterStatus> {
-        self.listed().map(|router| router.status(now)).collect()
+        let mut routers: Vec<RouterStatus> = Vec::new();
+        for router in self.listed() {
+            let half = router.status(now);
+            match routers.last_mut().filter(|last| last.name == half.name) {
+                Some(first) => join(first, half),
+                None => routers.push(half),
+            }
+        }
+        for router in &mut routers {
+            let groups = self.configured.groups.iter();
+            let mut of_router = groups.filter(|group| group.routers.contains(&router.name));
+            router.group = of_router.next().map(|group| group.name.to_string());
+            blame(router);
+        }
+        routers
     }
 
     /// Frames that belong to no router, by reason.
     #[must_use]
     pub fn drops(&self, now: Moment) -> Vec<DropStatus> {
         self.drops.status(now)
+    }
+}
+
+/// Adds the second family of a router to the first.
+fn join(first: &mut RouterStatus, second: RouterStatus) {
+    if first.role != second.role {
+        let is_out = [first.role, second.role].contains(&Role::Initialize);
+        first.role = if is_out {
+            Role::Initialize
+        } else {
+            Role::Backup
+        };
+    }
+    first.role_for_ms = first.role_for_ms.min(second.role_for_ms);
+    first.active = first.active.take().or(second.active);
+    first.takeover_in_ms = first.takeover_in_ms.max(second.takeover_in_ms);
+    first.handover = first.handover.take().or(second.handover);
+    first.active_interval_ms = first.active_interval_ms.max(second.active_interval_ms);
+    first.addresses.extend(second.addresses);
+    first.neighbours.extend(second.neighbours);
+    first.counters = sum(&first.counters, &second.counters);
+    for drop in second.drops {
+        match first
+            .drops
+            .iter_mut()
+            .find(|other| other.reason == drop.reason)
+        {
+            Some(other) => {
+                let count = other.count + drop.count;
+                if drop.last_ms_ago < other.last_ms_ago {
+                    *other = drop;
+                }
+                other.count = count;
+            }
+            None => first.drops.push(drop),
+        }
+    }
+    first.elections.extend(second.elections);
+}
+
+/// Says for each sentence which family it is about, where there are two and they differ.
+fn blame(router: &mut RouterStatus) {
+    let sentence = |of: &dyn Fn(&ElectionStatus) -> Option<String>| {
+        let said: Vec<(String, String)> = router
+            .elections
+            .iter()
+            .filter_map(|election| Some((election.family.to_string(), of(election)?)))
+            .collect();
+        let (_, first) = said.first()?;
+        let all_say_it = said.iter().all(|(_, other)| other == first);
+        if all_say_it && said.len() == router.elections.len() {
+            return Some(first.clone());
+        }
+        // What began with one family is told of that one only.
+        let name = router.name.to_string();
+        let own: Vec<String> = said
+            .iter()
+            .filter(|(_, text)| !text.starts_with(&format!("{name} (")))
+            .map(|(family, text)| format!("{family}: {text}"))
+            .collect();
+        Some(own.join("; "))
+    };
+    let fault = sentence(&|election| election.fault.clone());
+    let cause = sentence(&|election| Some(election.cause.clone()));
+    router.fault = fault;
+    router.cause = cause.unwrap_or_default();
+}
+
+fn sum(a: &Counters, b: &Counters) -> Counters {
+    Counters {
+        adverts_sent: a.adverts_sent + b.adverts_sent,
+        adverts_refused: a.adverts_refused + b.adverts_refused,
+        adverts_received: a.adverts_received + b.adverts_received,
+        priority_zero_sent: a.priority_zero_sent + b.priority_zero_sent,
+        priority_zero_received: a.priority_zero_received + b.priority_zero_received,
+        became_active: a.became_active.max(b.became_active),
+        interval_mismatches: a.interval_mismatches + b.interval_mismatches,
+        address_list_mismatches: a.address_list_mismatches + b.address_list_mismatches,
+        addresses_put_back: a.addresses_put_back + b.addresses_put_back,
+        foreign_announcements: a.foreign_announcements + b.foreign_announcements,
+        version_2_ignored: a.version_2_ignored + b.version_2_ignored,
+        conflicts: a.conflicts + b.conflicts,
     }
 }
 

@@ -6,30 +6,35 @@
 
 mod holding;
 mod messages;
+mod moves;
 mod place;
 mod reception;
+mod share;
 mod status;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::command::HandoverOutcome;
 use super::drops::{Drops, Seldom};
 use super::event::Event;
+use super::fate::FateId;
 use super::handover::Handover;
 use super::neighbours::Neighbours;
-use super::outputs::{Outputs, RouterId, SendAdvert, VirtualMacDevice};
+use super::outputs::{Outputs, RouterId, VirtualMacDevice};
 use super::status::Counters;
 use crate::config::{RouterConfig, VirtualAddress};
-use crate::vrrp::election::{
-    Actions, Cause, Election, Parameters, Send, Transition, handover_limit,
-};
+use crate::vrrp::election::{Cause, Election, Parameters, Send};
 use crate::vrrp::times::Moment;
 use crate::vrrp::{Family, Level, Priority, Role};
 
-use holding::Holding;
+use holding::{Device, Holding};
 use messages::Messages;
 use place::{NO_CARRIER, Place};
+
+/// A handover that nobody answered ends so long after its limit, when the router would claim again
+/// but for its fate.
+const AFTER_FATE: Duration = Duration::from_millis(20);
 
 /// Sent to stay out of the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,10 +55,24 @@ struct Logged {
 #[derive(Debug)]
 pub(super) struct Router {
     id: RouterId,
+    /// Of one family only.
     config: RouterConfig,
+    family: Family,
+    /// Whether the configured router has the other family too.
+    is_half: bool,
     election: Election,
     messages: Messages,
+    /// Where adverts go.
+    destinations: Vec<IpAddr>,
     place: Option<Place>,
+    /// Nothing of its own keeps it from taking part.
+    able: bool,
+    /// With whom it is Active together, or not at all.
+    fate: Option<FateId>,
+    /// Why its fate keeps it in Initialize, although it is able.
+    held_back: Option<String>,
+    /// When its fate wants to be settled again.
+    fate_at: Option<Moment>,
     /// Addresses of ours that somebody else put on the interface.
     standing: Vec<VirtualAddress>,
     /// Why it is in Initialize.
@@ -64,9 +83,11 @@ pub(super) struct Router {
     /// When a fault that ends without anybody telling us is tried again.
     retry_at: Option<Moment>,
     refusals: u32,
-    last_refused: bool,
+    /// How many copies of the last advert the kernel refused.
+    refused_copies: usize,
     last_advert: Moment,
     holding: Option<Holding>,
+    device: Device,
     epoch: u64,
     handover: Option<Handover>,
     /// Told to release, waiting for the kernel; with what to say then.
@@ -83,30 +104,44 @@ pub(super) struct Router {
 }
 
 impl Router {
+    /// The half of a configured router that is one virtual router of the RFC.
     pub(super) fn new(
         id: RouterId,
-        config: RouterConfig,
+        configured: &RouterConfig,
+        family: Family,
         demotion: Option<Demotion>,
         now: Moment,
     ) -> Self {
-        let unplaced = IpAddr::from([0, 0, 0, 0]);
-        let election = Election::new(parameters(&config, demotion.as_ref(), unplaced));
+        let unplaced = match family {
+            Family::Ipv4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            Family::Ipv6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let config = configured.half(family);
+        let election = Election::new(parameters(&config, demotion.as_ref(), unplaced, false));
         Self {
             id,
             messages: Messages::default(),
             fault: Some(format!("waiting for {}", config.interface)),
             cause: Cause::Started,
+            is_half: configured.families().count() > 1,
             config,
+            family,
             election,
+            destinations: Vec::new(),
             place: None,
+            able: false,
+            fate: None,
+            held_back: None,
+            fate_at: None,
             standing: Vec::new(),
             outage_since: None,
             outage_reason: NO_CARRIER,
             retry_at: None,
             refusals: 0,
-            last_refused: false,
+            refused_copies: 0,
             last_advert: now,
             holding: None,
+            device: Device::default(),
             epoch: 0,
             handover: None,
             releasing: None,
@@ -125,6 +160,23 @@ impl Router {
         self.id
     }
 
+    pub(super) const fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Its name, with the family where the name alone could mean either.
+    pub(super) fn label(&self) -> String {
+        match self.half() {
+            Some(family) => format!("{} ({family})", self.config.name),
+            None => self.config.name.to_string(),
+        }
+    }
+
+    /// Its family, where the configured router has both.
+    pub(super) fn half(&self) -> Option<Family> {
+        self.is_half.then_some(self.family)
+    }
+
     pub(super) const fn config(&self) -> &RouterConfig {
         &self.config
     }
@@ -139,7 +191,7 @@ impl Router {
         Some(VirtualMacDevice {
             interface: place.index,
             vrid: self.config.vrid,
-            family: Family::Ipv4,
+            family: self.family,
         })
     }
 
@@ -158,7 +210,10 @@ impl Router {
 
     /// True when it was told to end and nothing of it is left outside.
     pub(super) const fn is_over(&self) -> bool {
-        self.ending && self.holding.is_none() && self.releasing.is_none()
+        self.ending
+            && self.holding.is_none()
+            && self.releasing.is_none()
+            && matches!(self.device, Device::None)
     }
 
     pub(super) const fn demotion(&self) -> Option<Demotion> {
@@ -199,8 +254,8 @@ impl Router {
             self.retry_at,
             self.handover
                 .as_ref()
-                .filter(|handover| self.may_let_go(handover))
-                .map(Handover::release_at),
+                .and_then(|handover| self.let_go_at(handover)),
+            self.fate_at,
             self.handover.as_ref().and_then(Handover::ask_at),
             self.announce_at(),
             self.put_back_at(),
@@ -237,7 +292,7 @@ impl Router {
         }
         self.ask_whose_they_are(now, outputs);
         if let Some(handover) = self.handover.take() {
-            if handover.release_at() <= now && self.may_let_go(&handover) {
+            if due(self.let_go_at(&handover)) {
                 self.let_go(&handover, now, outputs);
             } else {
                 self.handover = Some(handover);
@@ -267,9 +322,10 @@ impl Router {
     }
 
     /// A configuration of the same interface, VRID and version.
-    pub(super) fn change(&mut self, config: RouterConfig, now: Moment, outputs: &mut Outputs) {
+    pub(super) fn change(&mut self, config: &RouterConfig, now: Moment, outputs: &mut Outputs) {
         let addresses_changed = config.addresses != self.config.addresses;
-        self.config = config;
+        self.is_half = config.families().count() > 1;
+        self.config = config.half(self.family);
         self.reconfigure(now, outputs);
         if addresses_changed && self.election.role() == Role::Active {
             self.claim(now, outputs);
@@ -294,6 +350,7 @@ impl Router {
         self.retry_at = None;
         let actions = self.election.shutdown(cause);
         self.apply(actions, now, outputs);
+        self.see_to_device(outputs);
     }
 
     /// Brings the election and the frames in line with configuration, demotion and place.
@@ -301,140 +358,21 @@ impl Router {
         let local = self
             .place
             .map_or(self.election.parameters().local, |place| place.local);
-        let parameters = parameters(&self.config, self.demotion.as_ref(), local);
-        self.messages = Messages::build(&self.config, parameters.priority, local);
+        let joint = self.fate.is_some();
+        let parameters = parameters(&self.config, self.demotion.as_ref(), local, joint);
+        let priority = parameters.priority;
+        self.messages = Messages::build(&self.config, priority, local, &self.destinations);
         let actions = self.election.reconfigure(parameters, now);
         self.apply(actions, now, outputs);
     }
-
-    fn apply(&mut self, actions: Actions, now: Moment, outputs: &mut Outputs) {
-        if let Some(send) = actions.send {
-            self.send(send, now, outputs);
-        }
-        if let Some(transition) = actions.transition {
-            self.transition(transition, actions.send, now, outputs);
-        } else if actions.announce
-            && let Some(holding) = &mut self.holding
-        {
-            outputs.announcements.extend(holding.announce_anew(now));
-        }
-    }
-
-    fn send(&mut self, send: Send, now: Moment, outputs: &mut Outputs) {
-        let Some(place) = self.place else { return };
-        if !self.last_refused {
-            self.refusals = 0;
-        }
-        self.last_refused = false;
-        self.last_advert = now;
-        self.counters.adverts_sent += 1;
-        let packet = match send {
-            Send::Advert => self.messages.advert(),
-            Send::PriorityZero => {
-                self.counters.priority_zero_sent += 1;
-                self.messages.priority_zero()
-            }
-        };
-        outputs.adverts.push(SendAdvert {
-            router: self.id,
-            interface: place.index,
-            destination: IpAddr::V4(crate::vrrp::advert::GROUP_V4),
-            source_hardware: None,
-            packet,
-        });
-    }
-
-    fn transition(
-        &mut self,
-        transition: Transition,
-        sent: Option<Send>,
-        now: Moment,
-        outputs: &mut Outputs,
-    ) {
-        let Transition { from, to, cause } = transition;
-        self.since = now;
-        self.cause = cause.clone();
-        outputs.events.push(Event::Transition {
-            router: self.config.name.clone(),
-            from,
-            to,
-            cause: cause.clone(),
-            priority: self.election.parameters().priority,
-        });
-        match (from, to) {
-            (_, Role::Active) => {
-                self.counters.became_active += 1;
-                if let Some(handover) = self.handover.take() {
-                    let waited_ms = millis(now.since(handover.started()));
-                    self.outcome = Some(HandoverOutcome::NobodyTookOver { waited_ms });
-                }
-                self.claim(now, outputs);
-            }
-            (Role::Active, Role::Backup | Role::Initialize) => match (cause, sent) {
-                (_, Some(Send::PriorityZero)) => self.hand_over_to_whoever_comes(now),
-                (Cause::HigherPriority { active, .. } | Cause::HigherAddress { active, .. }, _) => {
-                    let addresses = self.addresses();
-                    self.handover = Some(Handover::to_better(now, active, addresses));
-                }
-                (cause, _) => {
-                    self.release(
-                        HandoverOutcome::Interrupted {
-                            by: cause.to_string(),
-                        },
-                        now,
-                        outputs,
-                    );
-                }
-            },
-            (Role::Initialize | Role::Backup, Role::Backup | Role::Initialize) => {}
-        }
-        let announced = self.holding.as_ref().and_then(|holding| holding.announced);
-        if let (Some(handover), Some(announced)) = (&mut self.handover, announced) {
-            handover.listens_after(announced);
-        }
-    }
-
-    fn hand_over_to_whoever_comes(&mut self, now: Moment) {
-        let limit = now + handover_limit(self.config.interval);
-        self.handover = Some(Handover::after_giving_up(now, limit, self.addresses()));
-    }
-
-    fn addresses(&self) -> Vec<IpAddr> {
-        self.config
-            .addresses
-            .iter()
-            .map(|address| address.ip())
-            .collect()
-    }
-
-    /// Without a successor only one that takes no part any more lets go: any other claims again
-    /// when its timer says that nobody else did, and holds the addresses until then. Usually that
-    /// is at the handover's limit; priority 0 of another, a blip of the carrier or a reload may
-    /// make it later.
-    fn may_let_go(&self, handover: &Handover) -> bool {
-        handover.successor().is_some()
-            || self.election.role() != Role::Backup
-            || !self.election.parameters().may_claim
-    }
-
-    /// The handover is at its end: release, and remember what to say of it.
-    fn let_go(&mut self, handover: &Handover, now: Moment, outputs: &mut Outputs) {
-        let outcome = match handover.successor() {
-            Some(successor) => HandoverOutcome::TookOver {
-                by: successor.address,
-                after_ms: millis(successor.heard.since(handover.started())),
-                // Until the kernel has confirmed: see `released`.
-                released_after_ms: millis(now.since(successor.heard)),
-            },
-            None => HandoverOutcome::ReleasedToNobody {
-                waited_ms: millis(now.since(handover.started())),
-            },
-        };
-        self.release(outcome, now, outputs);
-    }
 }
 
-fn parameters(config: &RouterConfig, demotion: Option<&Demotion>, local: IpAddr) -> Parameters {
+fn parameters(
+    config: &RouterConfig,
+    demotion: Option<&Demotion>,
+    local: IpAddr,
+    joint: bool,
+) -> Parameters {
     Parameters {
         // A demoted router keeps the lowest priority: everybody else comes first.
         priority: if demotion.is_some() {
@@ -447,10 +385,6 @@ fn parameters(config: &RouterConfig, demotion: Option<&Demotion>, local: IpAddr)
         preempt_delay: config.preempt_delay,
         local,
         may_claim: !demotion.is_some_and(|demotion| demotion.never),
+        joint,
     }
-}
-
-fn millis(duration: Duration) -> f64 {
-    // Microseconds are as much as anybody reads.
-    (duration.as_secs_f64() * 1e6).round() / 1e3
 }

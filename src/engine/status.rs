@@ -57,6 +57,37 @@ pub struct RouterStatus {
     pub counters: Counters,
     /// Adverts that were not processed, by reason; only reasons that occurred.
     pub drops: Vec<DropStatus>,
+    /// The group with which it is Active together or not at all.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// One for each family of its addresses: they are Active together or not at all. What stands
+    /// above is the sum of both; where they differ it is the worse.
+    #[serde(default)]
+    pub elections: Vec<ElectionStatus>,
+}
+
+/// The election of one family.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ElectionStatus {
+    /// Which family.
+    pub family: Family,
+    /// What it is now.
+    pub role: Role,
+    /// For how long, in milliseconds.
+    pub role_for_ms: u64,
+    /// Why it became that, as a sentence.
+    pub cause: String,
+    /// What keeps it in Initialize. Begins with another router or family when that is to blame.
+    pub fault: Option<String>,
+    /// Own primary address: the source of its adverts.
+    pub local: Option<IpAddr>,
+    /// Who holds the addresses of this family, as far as this host knows.
+    pub active: Option<ActiveStatus>,
+    /// In Backup: milliseconds until it would take over, if it were alone.
+    pub takeover_in_ms: Option<u64>,
+    /// Where its adverts go: the group or the peers.
+    pub destinations: Vec<IpAddr>,
 }
 
 /// The present holder.
@@ -140,6 +171,10 @@ pub struct Counters {
     /// Announcements of our addresses by others, heard as Active.
     #[serde(default)]
     pub foreign_announcements: u64,
+    /// Adverts of version 2 that were left aside because their sender speaks version 3 too
+    /// (`version = "2+3"`).
+    #[serde(default)]
+    pub version_2_ignored: u64,
     /// Losing adverts heard as Active: somebody else thought it held the addresses.
     pub conflicts: u64,
 }

@@ -4,8 +4,10 @@
 //! time as an argument; what is to be done comes back as [`Actions`]. [`Election::deadline`] is
 //! when it wants to be called next; calls that come early or twice do nothing. Cannot fail.
 
+mod actions;
 mod backup;
 mod cause;
+mod windows;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,7 +17,10 @@ use super::{AdvertisementInterval, Priority, Role, Version};
 
 use backup::{Backup, Waiting};
 
+pub use actions::{Actions, Send, Transition};
 pub use cause::Cause;
+use windows::release_answer_window;
+pub use windows::{answer_window, handover_limit};
 
 /// What an election is played with. Changing them is [`Election::reconfigure`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +37,9 @@ pub struct Parameters {
     pub local: IpAddr,
     /// False: stays Backup whatever happens (`demote --never`). Not in the RFC.
     pub may_claim: bool,
+    /// True: one of several elections that are Active together or not at all. A Backup whose time
+    /// has come waits for [`Election::take_over`]. Not in the RFC.
+    pub joint: bool,
 }
 
 impl Parameters {
@@ -54,41 +62,6 @@ pub struct Heard {
     pub interval: AdvertisementInterval,
 }
 
-/// Everything an event makes an election do, at most one of each kind. The caller obeys in the
-/// order of the fields.
-#[must_use]
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Actions {
-    /// Send one advert now.
-    pub send: Option<Send>,
-    /// The role changed.
-    pub transition: Option<Transition>,
-    /// As Active, tell the LAN again where the addresses are. A transition to Active implies it.
-    pub announce: bool,
-    /// As Active, somebody else's losing advert was heard.
-    pub conflict: bool,
-}
-
-/// Which advert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Send {
-    /// With the priority in force.
-    Advert,
-    /// With priority 0 (RFC 9568 §6.4.3).
-    PriorityZero,
-}
-
-/// A change of role.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transition {
-    /// Before.
-    pub from: Role,
-    /// After; never the same.
-    pub to: Role,
-    /// Why.
-    pub cause: Cause,
-}
-
 /// The state machine.
 #[derive(Debug, Clone)]
 pub struct Election {
@@ -108,26 +81,6 @@ enum State {
         /// `Adver_Timer`.
         advert_at: Moment,
     },
-}
-
-/// How long an Active that gave up waits for a successor: one and a half intervals, more than the
-/// longest `Skew_Time`.
-#[must_use]
-pub fn handover_limit(interval: AdvertisementInterval) -> Duration {
-    interval.duration() * 3 / 2
-}
-
-/// P59: losing adverts are answered at most this often; otherwise two clones answer each other
-/// without end (T16).
-#[must_use]
-pub fn answer_window(interval: AdvertisementInterval) -> Duration {
-    (interval.duration() / 10).max(Duration::from_millis(10))
-}
-
-/// Priority 0 from others is answered at most this often: half the `Skew_Time` of priority 254, so
-/// that the answer that comes last still comes before a Backup takes over.
-fn release_answer_window(interval: AdvertisementInterval) -> Duration {
-    (interval.duration() / 256).max(Duration::from_millis(1))
 }
 
 impl Election {
@@ -173,7 +126,7 @@ impl Election {
         match self.state {
             State::Backup(backup) => match backup.waiting {
                 Waiting::Advert => backup.active,
-                Waiting::AfterPriorityZero { .. } | Waiting::OwnSuccessor => None,
+                Waiting::AfterPriorityZero { .. } | Waiting::OwnSuccessor | Waiting::Others => None,
             },
             State::Initialize | State::Active { .. } => None,
         }
@@ -184,10 +137,29 @@ impl Election {
     pub fn deadline(&self) -> Option<Moment> {
         match self.state {
             State::Initialize => None,
-            State::Backup(_) if !self.parameters.may_claim => None,
+            State::Backup(_) if !self.parameters.may_claim || self.parameters.joint => None,
             State::Backup(backup) => Some(backup.takeover_at(&self.parameters)),
             State::Active { advert_at } => Some(advert_at),
         }
+    }
+
+    /// When a Backup may take over as far as this election is concerned; `None` in every other
+    /// state, and for one that may not claim at all.
+    #[must_use]
+    pub fn takeover_at(&self) -> Option<Moment> {
+        match self.state {
+            State::Backup(backup) if self.parameters.may_claim => {
+                Some(backup.takeover_at(&self.parameters))
+            }
+            State::Initialize | State::Backup(_) | State::Active { .. } => None,
+        }
+    }
+
+    /// True while a Backup hears somebody whom it would not take the addresses from.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        self.active()
+            .is_some_and(|active| self.parameters.submits_to(active.priority))
     }
 
     /// The Startup event (RFC 9568 §6.4.1): P40, P41, P49. Only in Initialize.
@@ -197,7 +169,11 @@ impl Election {
             State::Initialize
                 if self.parameters.priority == Priority::Owner && self.parameters.may_claim =>
             {
-                self.become_active(now, Cause::Owner)
+                if self.parameters.joint {
+                    self.become_backup(now, Waiting::Others, None, Cause::Started)
+                } else {
+                    self.become_active(now, Cause::Owner)
+                }
             }
             State::Initialize => self.become_backup(now, Waiting::Advert, None, Cause::Started),
         }
@@ -266,15 +242,19 @@ impl Election {
         let old = std::mem::replace(&mut self.parameters, parameters);
         match &mut self.state {
             State::Initialize => Actions::default(),
-            State::Backup(_)
+            State::Backup(backup)
                 if parameters.priority == Priority::Owner && old.priority != Priority::Owner =>
             {
                 // The owner is never Backup by its own start (RFC 9568 §6.4.1).
-                if parameters.may_claim {
-                    self.become_active(now, Cause::Owner)
-                } else {
-                    Actions::default()
+                if !parameters.may_claim {
+                    return Actions::default();
                 }
+                if parameters.joint {
+                    backup.waiting = Waiting::Others;
+                    backup.started = now;
+                    return Actions::default();
+                }
+                self.become_active(now, Cause::Owner)
             }
             State::Backup(backup) => {
                 // Who was only suffered so far may outrank us now; then its last advert counts as
@@ -319,11 +299,7 @@ impl Election {
         }
         match self.state {
             State::Initialize => Actions::default(),
-            // P43: the advert first, announcements follow.
-            State::Backup(backup) => {
-                let cause = backup.takeover_cause(&self.parameters, now);
-                self.become_active(now, cause)
-            }
+            State::Backup(backup) => self.take_over_from(backup, now),
             State::Active { advert_at: due } => {
                 // P51. The schedule is absolute, so that lateness does not add up; adverts missed
                 // altogether are not made up for.
@@ -345,6 +321,23 @@ impl Election {
                 }
             }
         }
+    }
+
+    /// The others with which a joint election shares its fate are ready too: becomes Active if its
+    /// own time has come, and does nothing otherwise.
+    pub fn take_over(&mut self, now: Moment) -> Actions {
+        match self.state {
+            State::Backup(backup) if self.takeover_at().is_some_and(|at| at <= now) => {
+                self.take_over_from(backup, now)
+            }
+            State::Initialize | State::Backup(_) | State::Active { .. } => Actions::default(),
+        }
+    }
+
+    /// P43: the advert first, announcements follow.
+    fn take_over_from(&mut self, backup: Backup, now: Moment) -> Actions {
+        let cause = backup.takeover_cause(&self.parameters, now);
+        self.become_active(now, cause)
     }
 
     /// RFC 9568 §6.4.3, "If an ADVERTISEMENT is received": P52 to P59.

@@ -14,6 +14,7 @@ pub mod election;
 pub mod times;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::num::{NonZeroU8, NonZeroU16};
 
 use serde::{Deserialize, Serialize};
@@ -151,6 +152,17 @@ pub enum Family {
     Ipv6,
 }
 
+impl Family {
+    /// The family of an address.
+    #[must_use]
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::Ipv4,
+            IpAddr::V6(_) => Self::Ipv6,
+        }
+    }
+}
+
 impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -187,6 +199,12 @@ impl fmt::Display for Role {
 pub struct Centis(NonZeroU16);
 
 impl Centis {
+    /// 40.95 s, all twelve bits.
+    pub const LONGEST: Self = match Self::new(0x0fff) {
+        Some(longest) => longest,
+        None => Self(NonZeroU16::MAX),
+    };
+
     /// `None` outside 1..=4095, the twelve bits of the field.
     #[must_use]
     pub const fn new(value: u16) -> Option<Self> {
@@ -208,6 +226,9 @@ impl Centis {
 pub struct Seconds(NonZeroU8);
 
 impl Seconds {
+    /// One second.
+    pub const SHORTEST: Self = Self(NonZeroU8::MIN);
+
     /// `None` for 0.
     #[must_use]
     pub const fn new(value: u8) -> Option<Self> {

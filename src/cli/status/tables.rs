@@ -92,7 +92,7 @@ pub(super) fn counters(router: &RouterStatus, colour: bool) -> String {
 }
 
 /// Name, count, and whether a count is nothing to wonder about.
-fn counted(counters: &Counters) -> [(&'static str, u64, bool); 11] {
+fn counted(counters: &Counters) -> [(&'static str, u64, bool); 12] {
     let Counters {
         adverts_sent,
         adverts_refused,
@@ -104,6 +104,7 @@ fn counted(counters: &Counters) -> [(&'static str, u64, bool); 11] {
         address_list_mismatches,
         addresses_put_back,
         foreign_announcements,
+        version_2_ignored,
         conflicts,
     } = *counters;
     [
@@ -112,6 +113,11 @@ fn counted(counters: &Counters) -> [(&'static str, u64, bool); 11] {
         ("priority 0 sent", priority_zero_sent, true),
         ("priority 0 received", priority_zero_received, true),
         ("became Active", became_active, true),
+        (
+            "version 2 adverts beside version 3",
+            version_2_ignored,
+            true,
+        ),
         (
             "adverts that the kernel refused to send",
             adverts_refused,

@@ -38,6 +38,8 @@ fn router(name: &str, role: Role) -> RouterStatus {
         neighbours: Vec::new(),
         counters: Counters::default(),
         drops: Vec::new(),
+        group: None,
+        elections: Vec::new(),
     }
 }
 
@@ -174,6 +176,7 @@ adverts received                               0
 priority 0 sent                                0
 priority 0 received                            0
 became Active                                  0
+version 2 adverts beside version 3             0
 adverts that the kernel refused to send        0
 adverts with another interval                  0
 adverts with other addresses                   0

@@ -11,7 +11,7 @@ use crate::engine::command::HandoverOutcome;
 use crate::engine::event::Event;
 use crate::engine::handover::Handover;
 use crate::engine::lease;
-use crate::engine::outputs::{Announce, Hold, Outputs, Wish};
+use crate::engine::outputs::{Announce, Hold, Outputs, VirtualMacDevice, Wish};
 use crate::vrrp::Role;
 use crate::vrrp::announce::{HardwareAddress, Said};
 use crate::vrrp::times::Moment;
@@ -35,6 +35,16 @@ const CONTRADICT_EVERY: Duration = Duration::from_secs(1);
 
 /// An address that is taken away again and again is put back at most this often.
 const PUT_BACK_EVERY: Duration = Duration::from_millis(20);
+
+/// The device of a virtual MAC, as far as the worker was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Device {
+    #[default]
+    None,
+    There,
+    /// Told to remove it.
+    Going,
+}
 
 #[derive(Debug)]
 pub(in crate::engine) struct Holding {
@@ -208,17 +218,13 @@ impl Router {
         let hold = Hold {
             epoch: self.epoch,
             interface: place.index,
-            hardware: place.hardware,
+            hardware: self.announced_hardware(place.hardware),
             addresses: self.config.addresses.clone().into(),
             accept: self.config.accept,
             lease: lease::valid_lifetime(self.config.interval),
             replace: !self.is_owner(),
         };
-        outputs.wishes.push(Wish {
-            router: self.id,
-            device: self.device(),
-            hold: Some(hold.clone()),
-        });
+        self.wish(Some(hold.clone()), outputs);
         self.holding = Some(Holding {
             hold,
             renewed: now,
@@ -237,19 +243,20 @@ impl Router {
     /// the new renewals, or outlive a crash by too much.
     pub(super) fn hold_as_configured(&mut self, now: Moment, outputs: &mut Outputs) {
         let lease = lease::valid_lifetime(self.config.interval);
-        let replace = !self.is_owner();
-        let device = self.device();
-        if let Some(holding) = &mut self.holding
-            && (holding.hold.lease, holding.hold.replace) != (lease, replace)
-        {
-            holding.hold.lease = lease;
-            holding.hold.replace = replace;
+        let (replace, accept) = (!self.is_owner(), self.config.accept);
+        let Some(holding) = &mut self.holding else {
+            return;
+        };
+        let hold = Hold {
+            accept,
+            lease,
+            replace,
+            ..holding.hold.clone()
+        };
+        if holding.hold != hold {
+            holding.hold = hold.clone();
             holding.renewed = now;
-            outputs.wishes.push(Wish {
-                router: self.id,
-                device,
-                hold: Some(holding.hold.clone()),
-            });
+            self.wish(Some(hold), outputs);
         }
     }
 
@@ -261,16 +268,12 @@ impl Router {
             None => now.since(self.last_advert),
         };
         let interval = self.config.interval;
-        let device = self.device();
         if let Some(holding) = &mut self.holding
             && lease::is_due(interval, since_advert, now.since(holding.renewed))
         {
             holding.renewed = now;
-            outputs.wishes.push(Wish {
-                router: self.id,
-                device,
-                hold: Some(holding.hold.clone()),
-            });
+            let hold = holding.hold.clone();
+            self.wish(Some(hold), outputs);
         }
     }
 
@@ -385,17 +388,46 @@ impl Router {
     ) {
         self.handover = None;
         if self.holding.take().is_some() {
-            outputs.wishes.push(Wish {
-                router: self.id,
-                device: self.device(),
-                hold: None,
-            });
+            self.wish(None, outputs);
         }
         self.releasing = Some(outcome);
     }
 
+    /// Leaves a wish. The device of a virtual MAC is there as long as the router has a place; it goes
+    /// with the last address of one that ends.
+    fn wish(&mut self, hold: Option<Hold>, outputs: &mut Outputs) {
+        let keeps_device = hold.is_some() || !self.ending;
+        let device = self.device().filter(|_| keeps_device);
+        self.device = match (device, self.device) {
+            (Some(_), _) => Device::There,
+            (None, Device::There | Device::Going) => Device::Going,
+            (None, Device::None) => Device::None,
+        };
+        outputs.wishes.push(Wish {
+            router: self.id,
+            device,
+            hold,
+        });
+    }
+
+    /// A virtual MAC needs its device before the first claim, and nobody else clears it away.
+    pub(super) fn see_to_device(&mut self, outputs: &mut Outputs) {
+        let wanted = self.device().is_some() && !self.ending;
+        if self.holding.is_none() && (wanted || self.device == Device::There) {
+            self.wish(None, outputs);
+        }
+    }
+
+    /// The hardware address behind which the addresses are (RFC 9568 §7.3).
+    fn announced_hardware(&self, own: HardwareAddress) -> HardwareAddress {
+        self.device().map_or(own, VirtualMacDevice::hardware)
+    }
+
     /// The kernel holds nothing for this router any more.
     pub(in crate::engine) fn released(&mut self, _now: Moment, outputs: &mut Outputs) {
+        if self.device == Device::Going {
+            self.device = Device::None;
+        }
         let Some(outcome) = self.releasing.take() else {
             return;
         };

@@ -8,15 +8,16 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Router;
+use super::messages::destinations;
 use crate::config::VirtualAddress;
 use crate::engine::command::HandoverOutcome;
 use crate::engine::event::Event;
-use crate::engine::interface::{InterfaceState, LinkState};
+use crate::engine::interface::{InterfaceState, LinkLocal, LinkState};
 use crate::engine::outputs::Outputs;
-use crate::vrrp::Role;
 use crate::vrrp::announce::HardwareAddress;
 use crate::vrrp::election::Cause;
 use crate::vrrp::times::Moment;
+use crate::vrrp::{Family, Role};
 
 pub(super) const NO_CARRIER: &str = "no carrier";
 const SWITCHED_OFF: &str = "switched off";
@@ -48,13 +49,17 @@ impl Router {
         if let Some(problem) = &state.problem {
             return self.fail(format!("{name}: {problem}"), now, outputs);
         }
-        let Some(local) = state.primary_ipv4(virtual_addresses) else {
-            return self.fail(
-                format!("{name}: no IPv4 address of its own to advertise from"),
-                now,
-                outputs,
-            );
+        let local = match self.primary_address(state, virtual_addresses) {
+            Ok(local) => local,
+            Err(missing) => return self.fail(format!("{name}: {missing}"), now, outputs),
         };
+        let is_own = |address| state.has(address);
+        let destinations = destinations(&self.config, self.family, is_own);
+        if destinations.is_empty() {
+            // U3: no fall-back to multicast.
+            let reason = "no peer but this host itself; add the other hosts to `peers`";
+            return self.fail(reason.to_owned(), now, outputs);
+        }
         if self.place.is_some_and(|place| place.index != state.index) {
             self.fail(format!("{name} was made anew"), now, outputs);
         }
@@ -62,9 +67,13 @@ impl Router {
         let place = Place {
             index: state.index,
             hardware: state.hardware,
-            local: IpAddr::V4(local),
+            local,
         };
-        let moved = self.place.replace(place) != Some(place);
+        let moved = self.place.replace(place) != Some(place) || self.destinations != destinations;
+        self.destinations = destinations;
+        if moved {
+            self.see_to_device(outputs);
+        }
         match state.link {
             LinkState::Up => {
                 if moved {
@@ -74,6 +83,34 @@ impl Router {
             }
             LinkState::NoCarrier => self.path_is_cut(NO_CARRIER, now, outputs),
             LinkState::Down => self.path_is_cut(SWITCHED_OFF, now, outputs),
+        }
+    }
+
+    /// P12: the address to advertise from, or what is missing.
+    fn primary_address(
+        &self,
+        state: &InterfaceState,
+        virtual_addresses: &[IpAddr],
+    ) -> Result<IpAddr, String> {
+        match self.family {
+            Family::Ipv4 => state
+                .primary_ipv4(virtual_addresses)
+                .map(IpAddr::V4)
+                .ok_or_else(|| "no IPv4 address of its own to advertise from".to_owned()),
+            // P61: an address that duplicate address detection still looks at is not used.
+            Family::Ipv6 => match state.primary_ipv6(virtual_addresses) {
+                LinkLocal::Usable(local) => Ok(IpAddr::V6(local)),
+                LinkLocal::Tentative => Err(
+                    "its link-local address is tentative: waiting for duplicate address detection"
+                        .to_owned(),
+                ),
+                LinkLocal::Duplicate(local) => Err(format!(
+                    "its link-local address {local} is on another host too: no IPv6 adverts"
+                )),
+                LinkLocal::None => {
+                    Err("no link-local IPv6 address of its own to advertise from".to_owned())
+                }
+            },
         }
     }
 
@@ -106,6 +143,16 @@ impl Router {
             return;
         }
         self.fault = None;
+        self.able = true;
+        // One that shares its fate begins when all can.
+        if self.fate.is_none() {
+            self.begin(now, outputs);
+        }
+    }
+
+    /// The Startup event (RFC 9568 §6.4.1).
+    pub(in crate::engine) fn begin(&mut self, now: Moment, outputs: &mut Outputs) {
+        self.held_back = None;
         self.reconfigure(now, outputs);
         let actions = self.election.startup(now);
         self.apply(actions, now, outputs);
@@ -113,12 +160,16 @@ impl Router {
 
     /// Takes no part from now on, for this reason.
     pub(super) fn fail(&mut self, reason: String, now: Moment, outputs: &mut Outputs) {
+        self.able = false;
+        self.held_back = None;
+        self.fate_at = None;
         self.outage_since = None;
         self.retry_at = None;
         self.place = None;
         if self.fault.as_ref() != Some(&reason) {
             outputs.events.push(Event::Fault {
                 router: self.config.name.clone(),
+                half: self.half(),
                 reason: reason.clone(),
             });
             self.fault = Some(reason.clone());
@@ -128,6 +179,7 @@ impl Router {
         if self.handover.take().is_some() || self.holding.is_some() {
             self.release(HandoverOutcome::Interrupted { by: reason }, now, outputs);
         }
+        self.see_to_device(outputs);
     }
 
     /// The kernel refused our last advert.
@@ -138,8 +190,12 @@ impl Router {
         outputs: &mut Outputs,
     ) {
         self.counters.adverts_refused += 1;
+        self.refused_copies += 1;
+        // An advert that reached one peer was sent.
+        if self.refused_copies != self.messages.copies() {
+            return;
+        }
         self.refusals += 1;
-        self.last_refused = true;
         if self.refusals >= REFUSALS && self.election.role() == Role::Active {
             let place = self.place;
             self.fail(

@@ -6,12 +6,14 @@
 use std::net::IpAddr;
 
 use super::Router;
+use super::messages::whole_seconds;
+use crate::config::Transport;
 use crate::engine::event::Event;
 use crate::engine::outputs::Outputs;
-use crate::vrrp::advert::{Advert, Rejected};
+use crate::vrrp::advert::{Advert, GROUP_V4, GROUP_V6, Rejected, TTL};
 use crate::vrrp::election::Heard;
 use crate::vrrp::times::Moment;
-use crate::vrrp::{Family, Priority, Role, Version};
+use crate::vrrp::{AdvertisementInterval, Centis, Priority, Role, Version};
 
 impl Router {
     /// An advert that passed the checks of its bytes: the checks against this router, then the
@@ -26,12 +28,17 @@ impl Router {
         if let Err(rejected) = self.check(advert) {
             return self.reject(rejected, source, now, outputs);
         }
+        if advert.version() == Version::V2
+            && self.config.version_2_too
+            && self.neighbours.speaks_version_3(source, now)
+        {
+            // P93, RFC 9568 §8.4.2: its version 3 adverts say more.
+            self.counters.version_2_ignored += 1;
+            return self.neighbours.heard_version_2_too(source);
+        }
         self.counters.adverts_received += 1;
-        let interval_differs = advert.interval != self.config.interval;
-        let family = match source {
-            IpAddr::V4(_) => Family::Ipv4,
-            IpAddr::V6(_) => Family::Ipv6,
-        };
+        let interval_differs = !self.has_interval_of(advert);
+        let family = self.family;
         let own = self
             .config
             .addresses
@@ -62,7 +69,7 @@ impl Router {
         let heard = Heard {
             source,
             priority: advert.priority,
-            interval: advert.interval,
+            interval: as_version_3(advert.interval, self.config.interval),
         };
         let actions = self.election.advert(heard, now);
         if actions.conflict {
@@ -84,7 +91,8 @@ impl Router {
             return Err(Rejected::NotRunning);
         }
         let version = self.config.version();
-        if advert.version() != version {
+        // P21; P90 for those who speak both.
+        if advert.version() != version && !self.config.version_2_too {
             return Err(Rejected::OtherVersion {
                 heard: advert.version(),
                 ours: version,
@@ -100,6 +108,37 @@ impl Router {
                 Err(Rejected::IntervalDiffers(advert.interval))
             }
             Version::V2 | Version::V3 => Ok(()),
+        }
+    }
+
+    /// P30, P31: whether the sender has our interval, in the unit of its frame.
+    fn has_interval_of(&self, advert: &Advert<'_>) -> bool {
+        match (advert.interval, self.config.interval) {
+            (AdvertisementInterval::Seconds(theirs), AdvertisementInterval::Centis(_)) => {
+                theirs == whole_seconds(self.config.interval.duration())
+            }
+            (theirs, ours) => theirs == ours,
+        }
+    }
+
+    /// The way an advert has to come (P13, U4): the least TTL that it must have left.
+    pub(in crate::engine) fn expects(
+        &self,
+        source: IpAddr,
+        destination: IpAddr,
+    ) -> Result<u8, Rejected> {
+        let is_group = match destination {
+            IpAddr::V4(destination) => destination == GROUP_V4,
+            IpAddr::V6(destination) => destination == GROUP_V6,
+        };
+        match &self.config.transport {
+            Transport::Multicast if is_group => Ok(TTL),
+            Transport::Unicast(peers) if !destination.is_multicast() => peers
+                .iter()
+                .find(|peer| peer.address == source)
+                .map(|peer| peer.minimum_ttl)
+                .ok_or(Rejected::Peer),
+            Transport::Multicast | Transport::Unicast(_) => Err(Rejected::Destination),
         }
     }
 
@@ -119,5 +158,20 @@ impl Router {
                 from: source,
             });
         }
+    }
+}
+
+/// P92, RFC 9568 §8.4.2: beside version 3 the seconds of version 2 count as hundredths.
+fn as_version_3(
+    heard: AdvertisementInterval,
+    ours: AdvertisementInterval,
+) -> AdvertisementInterval {
+    match (heard, ours) {
+        (AdvertisementInterval::Seconds(seconds), AdvertisementInterval::Centis(_)) => {
+            let centis = u16::from(seconds.get()) * 100;
+            let centis = Centis::new(centis).unwrap_or(Centis::LONGEST);
+            AdvertisementInterval::Centis(centis)
+        }
+        (heard, _) => heard,
     }
 }

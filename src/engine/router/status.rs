@@ -4,18 +4,84 @@ use super::Router;
 use crate::config::VirtualAddress;
 use crate::engine::handover::Handover;
 use crate::engine::report::millis;
-use crate::engine::status::{ActiveStatus, AddressStatus, DemotionStatus, RouterStatus};
+use crate::engine::status::{
+    ActiveStatus, AddressStatus, DemotionStatus, ElectionStatus, RouterStatus,
+};
 use crate::vrrp::Role;
 use crate::vrrp::times::Moment;
 
 impl Router {
     pub(in crate::engine) fn status(&self, now: Moment) -> RouterStatus {
         let election = self.election();
-        let role = election.role();
-        let takeover_in = election
-            .deadline()
-            .filter(|_| role == Role::Backup && self.outage_since.is_none());
-        let address = |address: &VirtualAddress| {
+        let takeover_at = if self.fate().is_some() {
+            self.claims_with_others_at()
+        } else {
+            self.takeover_at()
+        };
+        RouterStatus {
+            name: self.config().name.clone(),
+            interface: self.config().interface.to_string(),
+            vrid: self.config().vrid.get(),
+            version: self.config().version().number(),
+            role: election.role(),
+            role_for_ms: millis(now.since(self.since)),
+            cause: self.cause.to_string(),
+            fault: self.present_fault(),
+            priority: self.config().priority,
+            effective_priority: election.parameters().priority,
+            active: self.active_status(),
+            takeover_in_ms: takeover_at.map(|at| millis(at.since(now))),
+            addresses: self.address_statuses(),
+            demoted: self.demotion().map(|demotion| DemotionStatus {
+                remaining_ms: demotion.until.map(|until| millis(until.since(now))),
+                never: demotion.never,
+            }),
+            handover: self.handover.as_ref().map(Handover::open),
+            interval_ms: millis(self.config().interval.duration()),
+            active_interval_ms: millis(election.active_interval().duration()),
+            preempt: self.config().preempt,
+            neighbours: self.neighbours.status(self.config(), now),
+            counters: self.counters,
+            drops: self.drops.status(now),
+            group: None,
+            elections: vec![self.election_status(now)],
+        }
+    }
+
+    fn election_status(&self, now: Moment) -> ElectionStatus {
+        ElectionStatus {
+            family: self.family(),
+            role: self.election().role(),
+            role_for_ms: millis(now.since(self.since)),
+            cause: self.cause.to_string(),
+            fault: self.present_fault().or_else(|| self.held_back.clone()),
+            local: self.place.map(|place| place.local),
+            active: self.active_status(),
+            takeover_in_ms: self.takeover_at().map(|at| millis(at.since(now))),
+            destinations: self.destinations.clone(),
+        }
+    }
+
+    /// Its own; what its fate keeps it back for is the fault of another.
+    fn present_fault(&self) -> Option<String> {
+        let outage = || {
+            self.outage_since?;
+            let (name, reason) = (&self.config().interface, self.outage_reason);
+            Some(format!("{name}: {reason} since a moment ago"))
+        };
+        self.fault.clone().or_else(outage)
+    }
+
+    fn active_status(&self) -> Option<ActiveStatus> {
+        self.active().map(|(address, priority)| ActiveStatus {
+            address,
+            priority,
+            is_self: self.election().role() == Role::Active,
+        })
+    }
+
+    fn address_statuses(&self) -> Vec<AddressStatus> {
+        let status = |address: &VirtualAddress| {
             let (held, problem) = self
                 .holding()
                 .map_or((false, None), |holding| holding.state_of(address));
@@ -28,43 +94,6 @@ impl Router {
                 problem: problem.or_else(|| standing.then(stands)),
             }
         };
-        RouterStatus {
-            name: self.config().name.clone(),
-            interface: self.config().interface.to_string(),
-            vrid: self.config().vrid.get(),
-            version: self.config().version().number(),
-            role,
-            role_for_ms: millis(now.since(self.since)),
-            cause: self.cause.to_string(),
-            fault: match (&self.fault, self.outage_since) {
-                (Some(fault), _) => Some(fault.clone()),
-                (None, Some(_)) => Some(format!(
-                    "{}: {} since a moment ago",
-                    self.config().interface,
-                    self.outage_reason
-                )),
-                (None, None) => None,
-            },
-            priority: self.config().priority,
-            effective_priority: election.parameters().priority,
-            active: self.active().map(|(address, priority)| ActiveStatus {
-                address,
-                priority,
-                is_self: role == Role::Active,
-            }),
-            takeover_in_ms: takeover_in.map(|at| millis(at.since(now))),
-            addresses: self.config().addresses.iter().map(address).collect(),
-            demoted: self.demotion().map(|demotion| DemotionStatus {
-                remaining_ms: demotion.until.map(|until| millis(until.since(now))),
-                never: demotion.never,
-            }),
-            handover: self.handover.as_ref().map(Handover::open),
-            interval_ms: millis(self.config().interval.duration()),
-            active_interval_ms: millis(election.active_interval().duration()),
-            preempt: self.config().preempt,
-            neighbours: self.neighbours.status(self.config().interval, now),
-            counters: self.counters,
-            drops: self.drops.status(now),
-        }
+        self.config().addresses.iter().map(status).collect()
     }
 }

@@ -80,13 +80,24 @@ fn a_removed_router_hands_over_and_goes() {
     assert_eq!(kinds(&plan), [("web", ChangeKind::Removed)]);
     assert_eq!(host.sends(), vec![(10_000, 0)]);
     assert_eq!(host.engine.status(host.now).len(), 1);
-    assert_eq!(host.engine.vrids(&eth("eth0")).len(), 2, "it listens still");
+    assert_eq!(
+        host.engine
+            .vrids(&eth("eth0"), crate::vrrp::Family::Ipv4)
+            .len(),
+        2,
+        "it listens still"
+    );
     host.at(10_500);
     host.hears(&advert(100));
     host.hears_announcement_of(VIP);
     host.at(10_503);
     assert_eq!(host.releases(), vec![10_503]);
-    assert_eq!(host.engine.vrids(&eth("eth0")).len(), 1);
+    assert_eq!(
+        host.engine
+            .vrids(&eth("eth0"), crate::vrrp::Family::Ipv4)
+            .len(),
+        1
+    );
 }
 
 #[test]
@@ -94,7 +105,10 @@ fn the_last_router_of_an_interface_takes_the_interface_with_it() {
     let mut host = Host::starts(&[web()]);
     host.reloads(&[]);
     assert_eq!(host.engine.interfaces(), vec![]);
-    assert_eq!(host.engine.vrids(&eth("eth0")), vec![]);
+    assert_eq!(
+        host.engine.vrids(&eth("eth0"), crate::vrrp::Family::Ipv4),
+        vec![]
+    );
 }
 
 #[test]

@@ -59,8 +59,20 @@ pub fn ipv4_packet(packet: &[u8]) -> Result<Received<'_>, Rejected> {
 /// # Errors
 /// The first rule that the message breaks; nothing else follows from the message.
 pub fn decode<'a>(received: &Received<'a>) -> Result<Advert<'a>, Rejected> {
+    decode_from_afar(received, TTL)
+}
+
+/// The same for a unicast peer behind routers (U4): its TTL is `minimum_ttl` at least.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_from_afar<'a>(
+    received: &Received<'a>,
+    minimum_ttl: u8,
+) -> Result<Advert<'a>, Rejected> {
     let message = received.message;
-    if received.ttl != TTL {
+    // P20.
+    if received.ttl < minimum_ttl {
         return Err(Rejected::Ttl(received.ttl));
     }
     check_source(received.source)?;

@@ -39,6 +39,8 @@ kinds! {
     Source = "source",
     /// Sent to another destination than this router listens on.
     Destination = "destination",
+    /// Unicast, and not from a configured peer.
+    Peer = "peer",
     /// Neither 2 nor 3, or not the version of this router.
     Version = "version",
     /// Not an advertisement.
@@ -76,8 +78,10 @@ pub enum Rejected {
     Ttl(u8),
     /// P36: IPv4 sources are unicast, IPv6 sources link-local.
     Source,
-    /// Neither the group nor an address of ours.
+    /// U1, U4: unicast where multicast is configured, or the other way round.
     Destination,
+    /// U4: the source is not one of the configured peers.
+    Peer,
     /// P21: version nibble.
     Version(u8),
     /// P21: the frame is of one version, the router of the other.
@@ -128,6 +132,7 @@ impl Rejected {
             Self::Ttl(_) => RejectedKind::Ttl,
             Self::Source => RejectedKind::Source,
             Self::Destination => RejectedKind::Destination,
+            Self::Peer => RejectedKind::Peer,
             Self::Version(_) | Self::OtherVersion { .. } => RejectedKind::Version,
             Self::Type(_) => RejectedKind::Type,
             Self::Carp => RejectedKind::Carp,
@@ -154,10 +159,14 @@ impl fmt::Display for Rejected {
             Self::Packet => write!(f, "not a whole IP packet of protocol 112"),
             Self::Ttl(ttl) => write!(
                 f,
-                "TTL {ttl} instead of 255: it crossed a router, or somebody forges"
+                "TTL {ttl} is less than is accepted: it crossed a router, or somebody forges"
             ),
             Self::Source => write!(f, "source address is not one a router sends from"),
-            Self::Destination => write!(f, "not sent to the VRRP group"),
+            Self::Destination => write!(
+                f,
+                "sent to the VRRP group where `peers` are configured, or not to it where they are not"
+            ),
+            Self::Peer => write!(f, "source is not one of the configured peers"),
             Self::Version(2) => write!(f, "version 2 over IPv6, which began with version 3"),
             Self::Version(version) => write!(f, "version {version} instead of 2 or 3"),
             Self::OtherVersion { heard, ours } => {

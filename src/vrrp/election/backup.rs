@@ -1,6 +1,7 @@
 //! The Backup state: who is followed, and when it ends (RFC 9568 §6.4.2).
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::{Cause, Heard, Parameters, handover_limit};
 use crate::vrrp::times::{Moment, active_down_interval, skew_time};
@@ -28,6 +29,8 @@ pub(super) enum Waiting {
     AfterPriorityZero { by: IpAddr },
     /// For a successor to ourselves: [`handover_limit`](super::handover_limit).
     OwnSuccessor,
+    /// As the owner, for nothing but the elections that share its fate.
+    Others,
 }
 
 impl Backup {
@@ -52,6 +55,7 @@ impl Backup {
                 skew_time(priority, self.active_interval(parameters))
             }
             Waiting::OwnSuccessor => handover_limit(parameters.interval),
+            Waiting::Others => Duration::ZERO,
         };
         let due = self.started + patience;
         self.preempt_at
@@ -65,6 +69,7 @@ impl Backup {
                 waited: now.since(self.started),
             },
             (Waiting::AfterPriorityZero { by }, _) => Cause::GaveUp { active: by },
+            (Waiting::Others, _) => Cause::Owner,
             (Waiting::Advert, Some(active))
                 if active.priority < parameters.priority
                     && now.since(self.heard_at) < 2 * active.interval.duration() =>

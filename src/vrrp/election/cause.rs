@@ -58,6 +58,8 @@ pub enum Cause {
     Stopped,
     /// A reload removed or replaced the router.
     Reloaded,
+    /// It moves with others that share its fate, and one of them gave way.
+    Follows(String),
     /// Something keeps it from taking part.
     Fault(String),
 }
@@ -96,6 +98,7 @@ impl fmt::Display for Cause {
             Self::Demoted => write!(f, "demoted"),
             Self::Stopped => write!(f, "the daemon stops"),
             Self::Reloaded => write!(f, "the configuration was reloaded"),
+            Self::Follows(whom) => write!(f, "moves with {whom}"),
             Self::Fault(reason) => write!(f, "{reason}"),
         }
     }

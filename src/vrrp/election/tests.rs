@@ -21,6 +21,7 @@ fn parameters() -> Parameters {
         preempt_delay: Duration::ZERO,
         local: "192.0.2.11".parse().unwrap(),
         may_claim: true,
+        joint: false,
     }
 }
 
@@ -362,6 +363,7 @@ fn any_parameters(random: &mut Xorshift, family: Family) -> Parameters {
             Family::Ipv6 => "fe80::11".parse().unwrap(),
         },
         may_claim: random.below(8) != 0,
+        joint: false,
     }
 }
 

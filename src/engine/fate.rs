@@ -1,0 +1,262 @@
+//! One fate: elections that are Active together or not at all.
+//!
+//! Owns which routers share a fate: the two families of one configured router, and all routers of a
+//! group (`[group.NAME]`). Each member keeps the rules of its own election on the wire; what is
+//! settled here, after every input, is what the RFC leaves open. Called by the engine only. Cannot
+//! fail. The rules:
+//!
+//! 1. A fault of one is a fault of all: the others hand over as at a stop and wait in Initialize.
+//! 2. Nobody claims before everybody may: when the last `Active_Down_Timer` has run out, all claim.
+//! 3. When the leader (the first member) gives way to a better router, the others follow it.
+//! 4. Another member that gave way alone gets time to come back: its new Active has lost the leader
+//!    and will follow too. If it stays away, the others give up. So the tie-break of the leader
+//!    decides for all, and two hosts that each win one of two elections cannot drag each other
+//!    down without end.
+
+use std::time::Duration;
+
+use super::router::Router;
+use super::{Engine, Outputs, RouterId};
+use crate::config::{RouterConfig, RouterName};
+use crate::vrrp::Role;
+use crate::vrrp::times::Moment;
+
+/// After the leader gave way: for the adverts of the same router on the other elections, which are
+/// on their way already.
+const FOLLOW_AFTER: Duration = Duration::from_millis(10);
+
+/// After another member gave way alone, or was added: in intervals, a little more than the longest
+/// `Active_Down_Interval`.
+const PATIENCE_INTERVALS: u32 = 5;
+
+/// More rounds than any fate needs to settle; a bound, so that a bug cannot hang the engine.
+const MOST_ROUNDS: usize = 16;
+
+/// Which fate a router belongs to, until the next reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FateId(usize);
+
+/// Members in order; the first one leads.
+#[derive(Debug, Clone)]
+pub(super) struct Fate {
+    members: Vec<RouterId>,
+    /// Since when some are Active and some are not.
+    split_since: Option<Moment>,
+}
+
+/// What settling a fate wants next.
+enum Step {
+    /// Nothing before this moment.
+    Wait(Option<Moment>),
+    HoldBack(Vec<(RouterId, String)>),
+    Begin(Vec<RouterId>),
+    TakeOver(Vec<RouterId>),
+    Follow(Vec<RouterId>, String),
+}
+
+impl Engine {
+    /// Ties routers together as the configuration says. Called after every change of it.
+    pub(super) fn bind_fates(&mut self, now: Moment, outputs: &mut Outputs) {
+        let groups: Vec<Vec<RouterName>> = self
+            .configured
+            .groups
+            .iter()
+            .map(|group| group.routers.clone())
+            .collect();
+        let grouped: Vec<&RouterName> = groups.iter().flatten().collect();
+        let alone = self
+            .configured
+            .routers
+            .iter()
+            .filter(|router| !grouped.contains(&&router.name))
+            .map(|router: &RouterConfig| vec![router.name.clone()]);
+        let fates: Vec<Vec<RouterId>> = groups
+            .iter()
+            .cloned()
+            .chain(alone)
+            .map(|names| names.iter().flat_map(|name| self.halves_of(name)).collect())
+            .collect();
+        for id in self.ids() {
+            let is_bound = fates
+                .iter()
+                .any(|members| members.len() > 1 && members.contains(&id));
+            if !is_bound {
+                self.with(id, now, outputs, |router, outputs| {
+                    router.bind(None, now, outputs);
+                });
+            }
+        }
+        self.fates.clear();
+        for members in fates.into_iter().filter(|members| members.len() > 1) {
+            let fate = FateId(self.fates.len());
+            self.fates.push(Fate {
+                members: members.clone(),
+                split_since: None,
+            });
+            for id in members {
+                self.with(id, now, outputs, |router, outputs| {
+                    router.bind(Some(fate), now, outputs);
+                });
+            }
+        }
+    }
+
+    /// Settles every fate of which a member was touched.
+    pub(super) fn settle_fates(&mut self, now: Moment, outputs: &mut Outputs) {
+        while let Some(fate) = self.unsettled.pop() {
+            for _ in 0..MOST_ROUNDS {
+                if !self.settle_fate(fate, now, outputs) {
+                    break;
+                }
+            }
+            self.unsettled.retain(|other| *other != fate);
+        }
+    }
+
+    /// One step; true when something changed.
+    fn settle_fate(&mut self, fate: FateId, now: Moment, outputs: &mut Outputs) -> bool {
+        let Some((members, step)) = self.next_step(fate, now) else {
+            return false;
+        };
+        match step {
+            Step::Wait(until) => {
+                for id in members {
+                    self.with(id, now, outputs, |router, _| router.wait_for_fate(until));
+                }
+                return false;
+            }
+            Step::HoldBack(whom) => {
+                for (id, reason) in whom {
+                    self.with(id, now, outputs, |router, outputs| {
+                        router.hold_back(reason, now, outputs);
+                    });
+                }
+            }
+            Step::Begin(whom) => {
+                for id in whom {
+                    self.with(id, now, outputs, |router, outputs| {
+                        router.begin(now, outputs);
+                    });
+                }
+            }
+            Step::TakeOver(whom) => {
+                for id in whom {
+                    self.with(id, now, outputs, |router, outputs| {
+                        router.take_over(now, outputs);
+                    });
+                }
+            }
+            Step::Follow(whom, leader) => {
+                for id in whom {
+                    self.with(id, now, outputs, |router, outputs| {
+                        router.follow(leader.clone(), now, outputs);
+                    });
+                }
+            }
+        }
+        true
+    }
+
+    fn next_step(&mut self, id: FateId, now: Moment) -> Option<(Vec<RouterId>, Step)> {
+        let fate = self.fates.get(id.0)?;
+        let members: Vec<&Router> = fate
+            .members
+            .iter()
+            .filter_map(|id| self.routers.get(id.slot()).and_then(Option::as_ref))
+            .filter(|router| !router.is_ending())
+            .collect();
+        let ids = members.iter().map(|router| router.id()).collect();
+        let (step, split_since) = step(&members, fate.split_since, now);
+        if let Some(fate) = self.fates.get_mut(id.0) {
+            fate.split_since = split_since;
+        }
+        Some((ids, step))
+    }
+}
+
+/// What to do, and since when the fate is split.
+fn step(members: &[&Router], split_since: Option<Moment>, now: Moment) -> (Step, Option<Moment>) {
+    let role = |router: &Router| router.election().role();
+    let ids = |wanted: &dyn Fn(&Router) -> bool| -> Vec<RouterId> {
+        members
+            .iter()
+            .filter(|router| wanted(router))
+            .map(|router| router.id())
+            .collect()
+    };
+    if members.iter().any(|router| !router.is_able()) {
+        let whom = held_back(members);
+        return if whom.is_empty() {
+            (Step::Wait(None), None)
+        } else {
+            (Step::HoldBack(whom), None)
+        };
+    }
+    let waiting = ids(&|router| role(router) == Role::Initialize);
+    if !waiting.is_empty() {
+        return (Step::Begin(waiting), None);
+    }
+    let active = ids(&|router| role(router) == Role::Active);
+    if active.len() == members.len() {
+        return (Step::Wait(None), None);
+    }
+    let may = |router: &&Router| router.takeover_at();
+    let backups = members.iter().filter(|router| role(router) == Role::Backup);
+    if active.is_empty() {
+        // All or nobody: one that may not claim at all, or hears nothing, keeps everybody waiting.
+        let all: Option<Vec<Moment>> = backups.map(may).collect();
+        let claim_at = all.and_then(|all| all.into_iter().max());
+        return match claim_at {
+            Some(at) if at <= now => (Step::TakeOver(ids(&|_| true)), None),
+            Some(_) | None => (Step::Wait(claim_at), None),
+        };
+    }
+    let ready = ids(&|router| router.takeover_at().is_some_and(|at| at <= now));
+    let since = split_since.unwrap_or(now);
+    if !ready.is_empty() {
+        return (Step::TakeOver(ready), Some(since));
+    }
+    let gave_way = members
+        .first()
+        .filter(|leader| role(leader) == Role::Backup && leader.election().follows());
+    let limit = match gave_way {
+        Some(_) => since + FOLLOW_AFTER,
+        None => since + patience(members),
+    };
+    if limit <= now {
+        let away = gave_way
+            .or_else(|| members.iter().find(|router| role(router) == Role::Backup))
+            .map_or_else(String::new, |router| router.label());
+        return (Step::Follow(active, away), None);
+    }
+    let soonest = backups.filter_map(may).min();
+    (
+        Step::Wait(Some(soonest.map_or(limit, |at| at.min(limit)))),
+        Some(since),
+    )
+}
+
+/// Who has to stop because of somebody else's trouble, with the reason, if it was not told already.
+fn held_back(members: &[&Router]) -> Vec<(RouterId, String)> {
+    let mut whom = Vec::new();
+    let troubled = members.iter().find(|router| !router.is_able());
+    let Some(culprit) = troubled else {
+        return whom;
+    };
+    let reason = format!("{}: {}", culprit.label(), culprit.trouble());
+    for router in members.iter().filter(|router| router.is_able()) {
+        if router.election().role() != Role::Initialize || router.is_held_back_by() != Some(&reason)
+        {
+            whom.push((router.id(), reason.clone()));
+        }
+    }
+    whom
+}
+
+fn patience(members: &[&Router]) -> Duration {
+    let longest = members
+        .iter()
+        .map(|router| router.election().active_interval().duration())
+        .max();
+    PATIENCE_INTERVALS * longest.unwrap_or_default()
+}

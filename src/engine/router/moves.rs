@@ -1,0 +1,165 @@
+//! What one router does when its election says so: adverts, claims, handovers.
+//!
+//! Owns the order of effects at a change of role. Called by the rest of the router with the
+//! election's [`Actions`].
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{AFTER_FATE, Router};
+use crate::config::Transport;
+use crate::engine::command::HandoverOutcome;
+use crate::engine::event::Event;
+use crate::engine::handover::Handover;
+use crate::engine::outputs::{Outputs, SendAdvert, VirtualMacDevice};
+use crate::vrrp::Role;
+use crate::vrrp::election::{Actions, Cause, Send, Transition, handover_limit};
+use crate::vrrp::times::Moment;
+
+impl Router {
+    pub(super) fn apply(&mut self, actions: Actions, now: Moment, outputs: &mut Outputs) {
+        if let Some(send) = actions.send {
+            self.send(send, now, outputs);
+        }
+        if let Some(transition) = actions.transition {
+            self.transition(transition, actions.send, now, outputs);
+        } else if actions.announce
+            && let Some(holding) = &mut self.holding
+        {
+            outputs.announcements.extend(holding.announce_anew(now));
+        }
+    }
+
+    pub(super) fn send(&mut self, send: Send, now: Moment, outputs: &mut Outputs) {
+        let Some(place) = self.place else { return };
+        if self.refused_copies < self.messages.copies() {
+            self.refusals = 0;
+        }
+        self.refused_copies = 0;
+        self.last_advert = now;
+        self.counters.adverts_sent += 1;
+        let copies = match send {
+            Send::Advert => self.messages.advert(),
+            Send::PriorityZero => {
+                self.counters.priority_zero_sent += 1;
+                self.messages.priority_zero()
+            }
+        };
+        // P16, RFC 9568 §7.3: from the virtual MAC. A unicast copy has to be resolved by the kernel
+        // and leaves with the interface's own.
+        let source_hardware = match self.config.transport {
+            Transport::Multicast => self.device().map(VirtualMacDevice::hardware),
+            Transport::Unicast(_) => None,
+        };
+        outputs.adverts.extend(copies.iter().map(|copy| SendAdvert {
+            router: self.id,
+            interface: place.index,
+            destination: copy.destination,
+            source_hardware,
+            packet: Arc::clone(&copy.packet),
+        }));
+    }
+
+    fn transition(
+        &mut self,
+        transition: Transition,
+        sent: Option<Send>,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        let Transition { from, to, cause } = transition;
+        self.since = now;
+        self.cause = cause.clone();
+        outputs.events.push(Event::Transition {
+            router: self.config.name.clone(),
+            half: self.half(),
+            from,
+            to,
+            cause: cause.clone(),
+            priority: self.election.parameters().priority,
+        });
+        match (from, to) {
+            (_, Role::Active) => {
+                self.counters.became_active += 1;
+                if let Some(handover) = self.handover.take() {
+                    let waited_ms = millis(now.since(handover.started()));
+                    self.outcome = Some(HandoverOutcome::NobodyTookOver { waited_ms });
+                }
+                self.claim(now, outputs);
+            }
+            (Role::Active, Role::Backup | Role::Initialize) => match (cause, sent) {
+                (_, Some(Send::PriorityZero)) => self.hand_over_to_whoever_comes(now),
+                (Cause::HigherPriority { active, .. } | Cause::HigherAddress { active, .. }, _) => {
+                    let addresses = self.addresses();
+                    self.handover = Some(Handover::to_better(now, active, addresses));
+                }
+                (cause, _) => {
+                    self.release(
+                        HandoverOutcome::Interrupted {
+                            by: cause.to_string(),
+                        },
+                        now,
+                        outputs,
+                    );
+                }
+            },
+            (Role::Initialize | Role::Backup, Role::Backup | Role::Initialize) => {}
+        }
+        let announced = self.holding.as_ref().and_then(|holding| holding.announced);
+        if let (Some(handover), Some(announced)) = (&mut self.handover, announced) {
+            handover.listens_after(announced);
+        }
+    }
+
+    pub(super) fn hand_over_to_whoever_comes(&mut self, now: Moment) {
+        let limit = now + handover_limit(self.config.interval);
+        self.handover = Some(Handover::after_giving_up(now, limit, self.addresses()));
+    }
+
+    fn addresses(&self) -> Vec<IpAddr> {
+        self.config
+            .addresses
+            .iter()
+            .map(|address| address.ip())
+            .collect()
+    }
+
+    /// Without a successor only one that takes no part any more lets go: any other claims again
+    /// when its timer says that nobody else did, and holds the addresses until then. Usually that
+    /// is at the handover's limit; priority 0 of another, a blip of the carrier or a reload may
+    /// make it later.
+    pub(super) fn let_go_at(&self, handover: &Handover) -> Option<Moment> {
+        let may = handover.successor().is_some()
+            || self.election.role() != Role::Backup
+            || !self.election.parameters().may_claim;
+        if may {
+            Some(handover.release_at())
+        } else {
+            // Those that share a fate may keep it from claiming again.
+            let joint = self.fate.is_some();
+            joint.then(|| handover.release_at() + AFTER_FATE)
+        }
+    }
+
+    /// The handover is at its end: release, and remember what to say of it.
+    pub(super) fn let_go(&mut self, handover: &Handover, now: Moment, outputs: &mut Outputs) {
+        let outcome = match handover.successor() {
+            Some(successor) => HandoverOutcome::TookOver {
+                by: successor.address,
+                after_ms: millis(successor.heard.since(handover.started())),
+                // Until the kernel has confirmed: see `released`.
+                released_after_ms: millis(now.since(successor.heard)),
+            },
+            None => HandoverOutcome::ReleasedToNobody {
+                waited_ms: millis(now.since(handover.started())),
+            },
+        };
+        self.release(outcome, now, outputs);
+    }
+}
+
+fn millis(duration: Duration) -> f64 {
+    // Microseconds are as much as anybody reads.
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}

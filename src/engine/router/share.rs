@@ -1,0 +1,106 @@
+//! One router as a member of a fate: what the others make it do.
+//!
+//! Owns the few steps that a [`Fate`](crate::engine::fate) takes with one of its members. A router
+//! that shares its fate with nobody takes none of them.
+
+use super::Router;
+use crate::engine::event::Event;
+use crate::engine::fate::FateId;
+use crate::engine::outputs::Outputs;
+use crate::vrrp::Role;
+use crate::vrrp::election::Cause;
+use crate::vrrp::times::Moment;
+
+impl Router {
+    pub(in crate::engine) const fn fate(&self) -> Option<FateId> {
+        self.fate
+    }
+
+    pub(in crate::engine) const fn is_ending(&self) -> bool {
+        self.ending
+    }
+
+    /// True when nothing of its own keeps it from taking part.
+    pub(in crate::engine) const fn is_able(&self) -> bool {
+        self.able
+    }
+
+    /// What keeps it from taking part, as a sentence.
+    pub(in crate::engine) fn trouble(&self) -> &str {
+        self.fault.as_deref().unwrap_or("not ready")
+    }
+
+    pub(in crate::engine) const fn is_held_back_by(&self) -> Option<&String> {
+        self.held_back.as_ref()
+    }
+
+    /// When its own election lets it take over; none while nothing can be heard.
+    pub(in crate::engine) fn takeover_at(&self) -> Option<Moment> {
+        let at = self.election.takeover_at();
+        at.filter(|_| self.outage_since.is_none())
+    }
+
+    /// When all members of its fate may claim, if nothing more is heard.
+    pub(in crate::engine) fn claims_with_others_at(&self) -> Option<Moment> {
+        self.fate_at
+            .filter(|_| self.election.role() == Role::Backup)
+    }
+
+    /// Belongs to this fate from now on, or to none.
+    pub(in crate::engine) fn bind(
+        &mut self,
+        fate: Option<FateId>,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        let was_bound = self.fate.is_some();
+        self.fate = fate;
+        self.fate_at = None;
+        if was_bound != fate.is_some() && !self.ending {
+            self.reconfigure(now, outputs);
+        }
+        if fate.is_none() {
+            self.held_back = None;
+            if self.able && self.election.role() == Role::Initialize {
+                self.start(now, outputs);
+            }
+        }
+    }
+
+    /// Nothing to settle before `until`.
+    pub(in crate::engine) const fn wait_for_fate(&mut self, until: Option<Moment>) {
+        self.fate_at = until;
+    }
+
+    /// Another member has a fault: this one hands over and waits.
+    pub(in crate::engine) fn hold_back(
+        &mut self,
+        reason: String,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        if self.held_back.as_ref() != Some(&reason) {
+            outputs.events.push(Event::Fault {
+                router: self.config.name.clone(),
+                half: self.half(),
+                reason: reason.clone(),
+            });
+            self.held_back = Some(reason.clone());
+        }
+        let actions = self.election.shutdown(Cause::Fault(reason));
+        self.apply(actions, now, outputs);
+    }
+
+    /// Everybody may claim, and does.
+    pub(in crate::engine) fn take_over(&mut self, now: Moment, outputs: &mut Outputs) {
+        self.fate_at = None;
+        let actions = self.election.take_over(now);
+        self.apply(actions, now, outputs);
+    }
+
+    /// Another member gave way: this one hands over too.
+    pub(in crate::engine) fn follow(&mut self, whom: String, now: Moment, outputs: &mut Outputs) {
+        let actions = self.election.give_up(now, Cause::Follows(whom));
+        self.apply(actions, now, outputs);
+    }
+}
