@@ -73,6 +73,11 @@ impl Handover {
         }
     }
 
+    /// The successor cannot come before this: it waits for another election that says nothing more.
+    pub(super) fn waits_until(&mut self, limit: Moment) {
+        self.limit = self.limit.max(limit);
+    }
+
     /// When [`Handover::asks`] is true: a successor that was Active already, cut off from us, does
     /// not know that it has anything to announce.
     pub(super) fn ask_at(&self) -> Option<Moment> {

@@ -269,6 +269,10 @@ impl Router {
     /// Does what is due.
     pub(super) fn wake(&mut self, now: Moment, outputs: &mut Outputs) {
         let due = |deadline: Option<Moment>| deadline.is_some_and(|deadline| deadline <= now);
+        if due(self.fate_at) {
+            // It is settled when all that is due was done.
+            self.fate_at = None;
+        }
         if due(self.demotion.and_then(|demotion| demotion.until)) {
             outputs.events.push(Event::DemotionEnded {
                 router: self.config.name.clone(),

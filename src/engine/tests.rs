@@ -6,6 +6,7 @@
 
 mod claims;
 mod commands;
+mod fates;
 mod faults;
 mod handover;
 mod random;

@@ -11,6 +11,9 @@ use crate::vrrp::Role;
 use crate::vrrp::election::Cause;
 use crate::vrrp::times::Moment;
 
+/// A whole `Active_Down_Interval` and one interval more.
+const SILENCE_INTERVALS: u32 = 5;
+
 impl Router {
     pub(in crate::engine) const fn fate(&self) -> Option<FateId> {
         self.fate
@@ -87,8 +90,15 @@ impl Router {
             });
             self.held_back = Some(reason.clone());
         }
+        let was_active = self.election.role() == Role::Active;
         let actions = self.election.shutdown(Cause::Fault(reason));
         self.apply(actions, now, outputs);
+        // The neighbours' own fate waits for the Active_Down_Timer of the election that fell silent;
+        // until then this one can go on answering.
+        let longest = SILENCE_INTERVALS * self.config.interval.duration();
+        if let Some(handover) = self.handover.as_mut().filter(|_| was_active) {
+            handover.waits_until(now + longest);
+        }
     }
 
     /// Everybody may claim, and does.
