@@ -17,6 +17,7 @@ const EXAMPLE: &str = include_str!("../conf/buoy.toml");
 fn accepted(text: &str, host: &str) -> Config {
     parse(text, host)
         .unwrap_or_else(|problems| panic!("{}", problems.render("conf/buoy.toml", false)))
+        .config
 }
 
 /// Every line of the example that shows a default, and the key in it.

@@ -5,8 +5,8 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 
-use buoyd::config::error::{Problem, Problems};
-use buoyd::config::{Config, RouterConfig, VirtualAddress, load};
+use buoyd::config::error::{Problem, Problems, Warnings};
+use buoyd::config::{Config, Loaded, RouterConfig, VirtualAddress, load};
 use buoyd::engine::Engine;
 use buoyd::vrrp::advert::{GROUP_V4, Outgoing, Received, TTL, decode, encode};
 use buoyd::vrrp::times::Moment;
@@ -15,8 +15,9 @@ use buoyd::vrrp::{Family, Priority};
 /// One file. True when it was accepted.
 pub fn check(file: &[u8]) -> bool {
     match load(file, "lb1") {
-        Ok(config) => {
+        Ok(Loaded { config, warnings }) => {
             check_config(&config);
+            check_warnings(&warnings, file);
             true
         }
         Err(problems) => {
@@ -85,6 +86,29 @@ fn check_own_advert(router: &RouterConfig) {
 fn check_problems(problems: &Problems, file: &[u8]) {
     assert!(!problems.is_empty(), "refused without a problem");
     assert_eq!(problems.iter().len(), problems.len());
+    check_places(problems.iter(), file);
+    assert_eq!(
+        problems.to_string().lines().count(),
+        problems.len(),
+        "{problems}"
+    );
+    let page = problems.render("conf/buoy.toml", false);
+    check_page(&page, &problems.render("conf/buoy.toml", true));
+}
+
+fn check_warnings(warnings: &Warnings, file: &[u8]) {
+    check_places(warnings.iter(), file);
+    let page = warnings.render("conf/buoy.toml", false);
+    assert_eq!(page.is_empty(), warnings.is_empty());
+    assert!(!page.contains("error: "), "{page}");
+    if !warnings.is_empty() {
+        check_page(&page, &warnings.render("conf/buoy.toml", true));
+    }
+    let lines = warnings.one_lines("conf/buoy.toml");
+    assert!(lines.count() <= 101, "a log without end");
+}
+
+fn check_places<'p>(problems: impl Iterator<Item = &'p Problem>, file: &[u8]) {
     let text = String::from_utf8_lossy(file);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let lines: Vec<&str> = text.split('\n').collect();
@@ -95,19 +119,16 @@ fn check_problems(problems: &Problems, file: &[u8]) {
         assert!(before <= place, "{place:?} stands after {before:?}");
         before = place;
     }
-    assert_eq!(
-        problems.to_string().lines().count(),
-        problems.len(),
-        "{problems}"
-    );
-    let page = problems.render("conf/buoy.toml", false);
-    let strange = page.chars().find(|c| c.is_control() && *c != '\n');
+}
+
+fn check_page(plain: &str, coloured: &str) {
+    let strange = plain.chars().find(|c| c.is_control() && *c != '\n');
     assert_eq!(
         strange, None,
-        "a terminal would see {strange:?} in {page:?}"
+        "a terminal would see {strange:?} in {plain:?}"
     );
-    assert!(page.ends_with('\n'));
-    assert!(page.len() < problems.render("conf/buoy.toml", true).len());
+    assert!(plain.ends_with('\n'));
+    assert!(plain.len() < coloured.len());
 }
 
 fn check_problem(problem: &Problem, lines: &[&str]) {
