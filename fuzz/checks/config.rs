@@ -3,14 +3,14 @@
 //! A seed is a file as it is on the disk. It is read for the host `lb1`.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use buoyd::config::error::{Problem, Problems, Warnings};
-use buoyd::config::{Config, Loaded, RouterConfig, VirtualAddress, load};
+use buoyd::config::{Config, Loaded, RouterConfig, RouterName, Transport, VirtualAddress, load};
 use buoyd::engine::Engine;
-use buoyd::vrrp::advert::{GROUP_V4, Outgoing, Received, TTL, decode, encode};
+use buoyd::vrrp::advert::{GROUP_V4, GROUP_V6, Outgoing, Received, TTL, decode, encode};
 use buoyd::vrrp::times::Moment;
-use buoyd::vrrp::{Family, Priority};
+use buoyd::vrrp::{Family, Priority, Version};
 
 /// One file. True when it was accepted.
 pub fn check(file: &[u8]) -> bool {
@@ -36,30 +36,37 @@ fn check_config(config: &Config) {
         assert!(names.insert(&router.name), "{} is there twice", router.name);
         assert!(!router.addresses.is_empty(), "{} is empty", router.name);
         assert_ne!(router.priority, Priority::Release, "{}", router.name);
+        assert!(router.accept || router.priority != Priority::Owner);
+        assert!(!router.version_2_too || router.version() == Version::V3);
         let addresses: HashSet<_> = router.addresses.iter().map(|one| one.ip()).collect();
         assert_eq!(addresses.len(), router.addresses.len(), "{}", router.name);
-        for family in [Family::Ipv4, Family::Ipv6] {
+        for (family, source) in [
+            (Family::Ipv4, IpAddr::from([192, 0, 2, 11])),
+            (Family::Ipv6, IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 0x11])),
+        ] {
             if router.addresses_of(family).next().is_some() {
                 let number = (&router.interface, router.vrid, family);
                 assert!(numbers.insert(number), "{number:?} is there twice");
+                check_own_advert(router, family, source);
             }
         }
-        check_own_advert(router);
+        check_transport(router, &addresses);
     }
+    check_groups(config, &names);
     let engine = Engine::new(config, &[], Moment::ZERO);
     assert_eq!(engine.status(Moment::ZERO).len(), config.routers.len());
 }
 
-/// What a router would send over IPv4, its neighbours accept.
-fn check_own_advert(router: &RouterConfig) {
+/// What a router would send, its neighbours accept: over IPv6 that needs the link-local address.
+fn check_own_advert(router: &RouterConfig, family: Family, source: IpAddr) {
     let addresses: Vec<IpAddr> = router
-        .addresses_of(Family::Ipv4)
+        .addresses_of(family)
         .map(VirtualAddress::ip)
         .collect();
-    if addresses.is_empty() {
-        return;
-    }
-    let source = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 11));
+    let (destination, header) = match family {
+        Family::Ipv4 => (IpAddr::V4(GROUP_V4), 20),
+        Family::Ipv6 => (IpAddr::V6(GROUP_V6), 40),
+    };
     let outgoing = Outgoing {
         vrid: router.vrid,
         priority: router.priority,
@@ -67,10 +74,11 @@ fn check_own_advert(router: &RouterConfig) {
         addresses: &addresses,
         checksum: router.checksum,
     };
-    let message = encode(&outgoing, source, GROUP_V4.into());
+    let message = encode(&outgoing, source, destination);
+    assert!(header + message.len() <= 1500, "{} bytes", message.len());
     let received = Received {
         source,
-        destination: GROUP_V4.into(),
+        destination,
         ttl: TTL,
         message: &message,
     };
@@ -81,6 +89,43 @@ fn check_own_advert(router: &RouterConfig) {
         (advert.vrid, advert.priority, advert.interval),
         (router.vrid, router.priority, router.interval)
     );
+}
+
+/// Somebody is there to hear each family, and nobody in vain.
+fn check_transport(router: &RouterConfig, own: &HashSet<IpAddr>) {
+    let peers = match &router.transport {
+        Transport::Multicast => return,
+        Transport::Unicast(peers) => peers,
+    };
+    let different: HashSet<_> = peers.iter().map(|peer| peer.address).collect();
+    assert_eq!(different.len(), peers.len(), "{}", router.name);
+    assert!(different.is_disjoint(own), "{} hears itself", router.name);
+    for family in [Family::Ipv4, Family::Ipv6] {
+        let heard = peers
+            .iter()
+            .any(|peer| peer.address.is_ipv4() == (family == Family::Ipv4));
+        let has_addresses = router.addresses_of(family).next().is_some();
+        assert_eq!(heard, has_addresses, "{} over {family}", router.name);
+    }
+    for peer in peers {
+        assert!(peer.minimum_ttl > 0);
+        if let IpAddr::V6(address) = peer.address {
+            assert!(address.is_unicast_link_local() && peer.minimum_ttl == 255);
+        }
+    }
+}
+
+fn check_groups(config: &Config, routers: &HashSet<&RouterName>) {
+    let mut names = HashSet::new();
+    let mut members = HashSet::new();
+    for group in &config.groups {
+        assert!(names.insert(&group.name), "{} is there twice", group.name);
+        assert!(group.routers.len() >= 2, "{} is no group", group.name);
+        for router in &group.routers {
+            assert!(routers.contains(router), "there is no {router}");
+            assert!(members.insert(router), "{router} is in two groups");
+        }
+    }
 }
 
 fn check_problems(problems: &Problems, file: &[u8]) {

@@ -1,10 +1,15 @@
 //! What is wrong with a file, where, and what the loader says to write instead.
 
+mod families;
+mod groups;
+mod modes;
+mod unicast;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::error::Problems;
-use super::{Config, Loaded, VirtualAddress, load, minimal_example, parse};
+use super::error::{Problem, Problems};
+use super::{Config, Loaded, RouterName, VirtualAddress, load, minimal_example, parse};
 use crate::vrrp::{ChecksumStyle, Priority, Version};
 
 const HEAD: &str =
@@ -31,9 +36,28 @@ type Expected = (usize, usize, &'static str, &'static str);
 #[track_caller]
 fn expect(text: &str, expected: &[Expected]) {
     let problems = bad(text);
-    let page = problems.render("test.toml", false);
-    assert_eq!(problems.len(), expected.len(), "{page}");
-    for (problem, (line, column, message, help)) in problems.iter().zip(expected) {
+    compare(
+        problems.iter(),
+        &problems.render("test.toml", false),
+        expected,
+    );
+}
+
+/// A good file, and all that is unwise in it.
+#[track_caller]
+fn expect_warnings(text: &str, expected: &[Expected]) {
+    let warnings = loaded(text).warnings;
+    compare(
+        warnings.iter(),
+        &warnings.render("test.toml", false),
+        expected,
+    );
+}
+
+#[track_caller]
+fn compare(found: std::slice::Iter<'_, Problem>, page: &str, expected: &[Expected]) {
+    assert_eq!(found.len(), expected.len(), "{page}");
+    for (problem, (line, column, message, help)) in found.zip(expected) {
         assert_eq!((problem.line, problem.column), (*line, *column), "{page}");
         assert!(
             problem.message.contains(message),

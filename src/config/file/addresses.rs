@@ -9,7 +9,6 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::reader::{Findings, Value, kind};
-use super::timing::Versions;
 use crate::config::VirtualAddress;
 use crate::config::error::quoted;
 use crate::vrrp::Family;
@@ -65,34 +64,25 @@ pub(super) fn refuse_too_many(addresses: &[Spanned<VirtualAddress>], findings: &
     refuse_more_than(MOST_IPV6, Family::Ipv6, addresses, findings);
 }
 
-/// Rules between the addresses and the versions of the router.
-pub(super) fn check_versions(
+/// The first address of a family.
+pub(super) fn first_of(
+    family: Family,
     addresses: &[Spanned<VirtualAddress>],
-    versions: Option<&Spanned<Versions>>,
-    findings: &mut Findings,
-) {
-    let first_of = |family: Family| {
-        addresses
-            .iter()
-            .find(|address| address.get_ref().family() == family)
-    };
-    let (Some(versions), Some(first)) = (versions, first_of(Family::Ipv6)) else {
-        return;
-    };
-    match versions.get_ref() {
-        Versions::Two => findings.add(
+) -> Option<&Spanned<VirtualAddress>> {
+    addresses
+        .iter()
+        .find(|address| address.get_ref().family() == family)
+}
+
+/// IPv6 began with version 3.
+pub(super) fn refuse_ipv6(addresses: &[Spanned<VirtualAddress>], findings: &mut Findings) {
+    if let Some(first) = first_of(Family::Ipv6, addresses) {
+        findings.add(
             first.span(),
             "version 2 has no IPv6",
             "an IPv6 address",
             "leave `version` out, or put the IPv6 addresses into a router of version 3",
-        ),
-        Versions::Both if first_of(Family::Ipv4).is_none() => findings.warn(
-            versions.span(),
-            "version 2 has no IPv6, and this router has no other addresses: it speaks version 3 only",
-            "no effect",
-            "leave `version` out",
-        ),
-        Versions::Both | Versions::Three => {}
+        );
     }
 }
 

@@ -18,7 +18,7 @@ use crate::config::{GroupConfig, RouterName};
 
 const EXAMPLE: &str = "[\"web\", \"db\"]";
 
-/// Names among which the one that was meant is looked for.
+/// Among so many names at most, the one that was meant is looked for.
 const MOST_COMPARED: usize = 32;
 
 /// The routers of the file.
@@ -36,9 +36,15 @@ pub(super) fn read(
     findings: &mut Findings,
 ) -> Vec<GroupConfig> {
     let DeValue::Table(table) = value.raw() else {
-        let help =
-            "write `[group.NAME]` with single brackets, and below it `routers = [\"web\", \"db\"]`";
-        value.refuse_type("sections like [group.site]", help, findings);
+        let found = kind(value.raw());
+        let message = format!("`group`: expected sections like [group.site], found {found}");
+        let help = "write `[group.site]`, with a name and single brackets, and below it `routers = [\"web\", \"db\"]`";
+        findings.add(
+            value.key_span.clone(),
+            message,
+            format!("this is {found}"),
+            help,
+        );
         return Vec::new();
     };
     if let Some((key, _)) = table
@@ -172,7 +178,9 @@ impl Group<'_> {
         }
         let names = &self.known.names;
         // Among many names, a near one is near by chance, and looking at all of them takes long.
-        let near = words::nearest(name, names.iter().take(MOST_COMPARED).copied());
+        let near = (names.len() <= MOST_COMPARED)
+            .then(|| words::nearest(name, names.iter().copied()))
+            .flatten();
         let help = match near {
             Some(near) => format!("did you mean {}?", quoted(near)),
             None if names.is_empty() => "add the section `[router.NAME]`".to_owned(),

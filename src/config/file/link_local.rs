@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Range;
 
 use toml::Spanned;
+use toml::de::DeValue;
 
 use super::reader::{Findings, Value};
 use crate::config::VirtualAddress;
@@ -86,6 +87,11 @@ pub(super) fn link_local(address: &Spanned<VirtualAddress>) -> Option<Ipv6Addr> 
 }
 
 fn read(key: &Value<'_>, findings: &mut Findings) -> Option<Spanned<Ipv6Addr>> {
+    let DeValue::String(_) = key.raw() else {
+        let wanted = "a string like \"fe80::1\"";
+        key.refuse_type(wanted, "write `link-local = \"fe80::1\"`", findings);
+        return None;
+    };
     let text = key.text("fe80::1", findings)?;
     let written = *text.get_ref();
     let shown = quoted(written);

@@ -146,18 +146,14 @@ fn read_keys(reader: &mut Reader<'_>, host: &str, findings: &mut Findings) -> Dr
         Some(value) => priority::read(&value, host, findings),
         None => Priorities::DEFAULT,
     };
-    let version = reader.take("version");
-    let written_versions = version
-        .as_ref()
-        .and_then(|value| timing::versions(value, findings));
-    let versions = match version {
-        Some(_) => written_versions
-            .as_ref()
-            .map(|versions| *versions.get_ref()),
+    let written_versions = reader.take("version");
+    let versions = match &written_versions {
+        Some(value) => timing::versions(value, findings),
         None => Some(Versions::Three),
     };
-    let interval = match reader.take("interval") {
-        Some(value) => timing::interval(&value, versions, findings),
+    let written_interval = reader.take("interval");
+    let interval = match &written_interval {
+        Some(value) => timing::interval(value, versions, findings),
         None => versions.and_then(timing::default_interval),
     };
     let checksum = match reader.take("checksum") {
@@ -172,7 +168,6 @@ fn read_keys(reader: &mut Reader<'_>, host: &str, findings: &mut Findings) -> Dr
         Some(value) => preempt_delay(&value, preempt, findings),
         None => Some(Duration::ZERO),
     };
-    addresses::check_versions(&listed.addresses, written_versions.as_ref(), findings);
     let mut draft = Draft {
         interface,
         vrid,
@@ -191,6 +186,10 @@ fn read_keys(reader: &mut Reader<'_>, host: &str, findings: &mut Findings) -> Dr
         accept: None,
         virtual_mac: None,
     };
+    if let Some(value) = written_versions {
+        let interval_span = written_interval.map(|value| value.span());
+        draft.check_versions(value.span(), interval_span, findings);
+    }
     draft.accept = draft.read_accept(reader, findings);
     draft.virtual_mac = draft.read_virtual_mac(reader, findings);
     draft.read_link_local(reader, listed.complete, findings);
@@ -200,6 +199,30 @@ fn read_keys(reader: &mut Reader<'_>, host: &str, findings: &mut Findings) -> Dr
 
 /// The keys whose rules have to do with the others.
 impl Draft {
+    fn check_versions(
+        &self,
+        span: Range<usize>,
+        interval_span: Option<Range<usize>>,
+        findings: &mut Findings,
+    ) {
+        match self.versions {
+            Some(Versions::Two) => addresses::refuse_ipv6(&self.addresses, findings),
+            Some(Versions::Both) => {
+                if addresses::first_of(Family::Ipv4, &self.addresses).is_some() {
+                    timing::warn_of_both(span, self.interval, interval_span, findings);
+                } else {
+                    findings.warn(
+                        span,
+                        "version 2 has no IPv6, and this router has no other addresses: it speaks version 3 only",
+                        "no effect",
+                        "leave `version` out",
+                    );
+                }
+            }
+            Some(Versions::Three) | None => {}
+        }
+    }
+
     fn read_accept(&self, reader: &mut Reader<'_>, findings: &mut Findings) -> Option<bool> {
         let Some(value) = reader.take("accept") else {
             return Some(true);
@@ -268,10 +291,7 @@ impl Draft {
             return;
         };
         let first_of = |family: Family| {
-            let first = self
-                .addresses
-                .iter()
-                .find(|address| address.get_ref().family() == family)?;
+            let first = addresses::first_of(family, &self.addresses)?;
             Some((family, first.span()))
         };
         let families: Vec<_> = [Family::Ipv4, Family::Ipv6]

@@ -2,9 +2,9 @@
 //!
 //! Owns the reading of these keys and the rules between them. Called by the router's reader.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use toml::Spanned;
 use toml::de::DeValue;
 
 use super::reader::{Findings, Value};
@@ -60,7 +60,7 @@ pub(super) fn default_interval(versions: Versions) -> Option<AdvertisementInterv
 }
 
 /// `version`.
-pub(super) fn versions(value: &Value<'_>, findings: &mut Findings) -> Option<Spanned<Versions>> {
+pub(super) fn versions(value: &Value<'_>, findings: &mut Findings) -> Option<Versions> {
     const HELP: &str =
         "write `version = 3`, or `version = 2` for old neighbours, or `version = \"2+3\"` for both";
     let found = match value.raw() {
@@ -73,16 +73,7 @@ pub(super) fn versions(value: &Value<'_>, findings: &mut Findings) -> Option<Spa
             findings.add(value.span(), message, "2, 3 or \"2+3\"", HELP);
             return None;
         }
-        DeValue::String(text) if text == "2+3" => {
-            // P94, RFC 9568 §8.4.2
-            findings.warn(
-                value.span(),
-                "versions 2 and 3 side by side are for the time of a change, not for ever (RFC 9568 §8.4.2)",
-                "for a while",
-                "leave `version` out when the last neighbour knows version 3",
-            );
-            Versions::Both
-        }
+        DeValue::String(text) if text == "2+3" => Versions::Both,
         DeValue::String(text) if text == "2" || text == "3" => {
             let help = format!("write `version = {text}`, without quotes");
             value.refuse_type("2 or 3", &help, findings);
@@ -106,7 +97,7 @@ pub(super) fn versions(value: &Value<'_>, findings: &mut Findings) -> Option<Spa
             return None;
         }
     };
-    Some(Spanned::new(value.span(), found))
+    Some(found)
 }
 
 /// `interval`; without a version there is no range to check it against.
@@ -120,9 +111,6 @@ pub(super) fn interval(
     let version = versions.protocol();
     let wanted = *duration.get_ref();
     let interval = AdvertisementInterval::from_duration(version, wanted);
-    if interval.is_some() && versions == Versions::Both {
-        warn_of_seconds(&duration, findings);
-    }
     if interval.is_none() {
         let (step, longest, rule) = match version {
             Version::V2 => (STEP_V2, LONGEST_V2, "version 2 has whole seconds, 1 to 255"),
@@ -156,15 +144,30 @@ pub(super) fn interval(
     interval
 }
 
-/// Adverts of version 2 carry whole seconds, whatever the interval is.
-fn warn_of_seconds(interval: &Spanned<Duration>, findings: &mut Findings) {
-    let wanted = *interval.get_ref();
+/// What is to be known of a router that sends both versions over IPv4. `written` is the place of
+/// its interval, when it names one.
+pub(super) fn warn_of_both(
+    versions: Range<usize>,
+    interval: Option<AdvertisementInterval>,
+    written: Option<Range<usize>>,
+    findings: &mut Findings,
+) {
+    // P94, RFC 9568 §8.4.2
+    findings.warn(
+        versions,
+        "versions 2 and 3 side by side are for the time of a change, not for ever (RFC 9568 §8.4.2)",
+        "for a while",
+        "leave `version` out when the last neighbour knows version 3",
+    );
+    let (Some(interval), Some(written)) = (interval, written) else {
+        return;
+    };
+    let wanted = interval.duration();
     let shown = humantime::format_duration(wanted);
     if wanted < STEP_V2 {
-        // P94, RFC 9568 §8.4.2
         findings.warn(
-            interval.span(),
-            format!("an interval of {shown} beside version 2, whose adverts say 1s, may be too much for the neighbours that know only version 2 (RFC 9568 §8.4.2)"),
+            written,
+            format!("with an interval of {shown}, neighbours of version 2 are sent adverts that say 1s, and perhaps more of them than they can take (RFC 9568 §8.4.2)"),
             "below 1s",
             "write `interval = \"1s\"` while there are such neighbours, and give them the lower priorities",
         );
@@ -175,7 +178,7 @@ fn warn_of_seconds(interval: &Spanned<Duration>, findings: &mut Findings) {
             humantime::format_duration(above),
         );
         findings.warn(
-            interval.span(),
+            written,
             format!("adverts of version 2 carry whole seconds: they will say {above}, not {shown}"),
             "not whole seconds",
             format!("write `interval = \"{below}\"` or `interval = \"{above}\"`"),
