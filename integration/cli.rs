@@ -168,6 +168,56 @@ fn a_good_file_is_fine() {
 }
 
 #[test]
+fn warnings_go_to_stderr_and_the_file_is_fine_all_the_same() {
+    let directory = Directory::new();
+    let unwise = GOOD.replace("vrid = 51", "vrid = 51\nversion = \"2+3\"");
+    let file = directory.file("buoy.toml", &unwise);
+    let file = file.to_str().unwrap();
+    let output = output(&["check", file, "--host", "lb1"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(
+        text(&output.stdout),
+        format!("{file}: fine: 2 routers for host lb1 (web priority 200, db priority 100)\n")
+    );
+    let warnings = text(&output.stderr);
+    assert!(
+        warnings.starts_with("warning: versions 2 and 3 side by side"),
+        "{warnings}"
+    );
+    assert!(
+        warnings.contains(&format!("{file}: 1 warning\n")),
+        "{warnings}"
+    );
+    assert!(!warnings.contains('\u{1b}'), "{warnings}");
+}
+
+#[test]
+fn the_control_group_has_to_exist_on_the_host_itself() {
+    let directory = Directory::new();
+    let nobodys = format!("{GOOD}[control]\ngroup = \"buoy-no-such-group\"\n");
+    let file = directory.file(
+        "buoy.toml",
+        &nobodys.replace("{ lb1 = 200, lb2 = 100 }", "200"),
+    );
+    let file = file.to_str().unwrap();
+    let here = output(&["check", file]);
+    assert_eq!(here.status.code(), Some(78), "{}", text(&here.stderr));
+    assert!(
+        text(&here.stderr).contains("this host has no group `buoy-no-such-group`"),
+        "{}",
+        text(&here.stderr)
+    );
+    // Another host may have other groups.
+    let elsewhere = output(&["check", file, "--host", "lb1.example.com"]);
+    assert_eq!(elsewhere.status.code(), Some(0));
+    assert!(
+        text(&elsewhere.stderr).contains("lb1.example.com may have it"),
+        "{}",
+        text(&elsewhere.stderr)
+    );
+}
+
+#[test]
 fn a_file_is_read_from_stdin() {
     let mut child = buoy(&["check", "-", "--host", "lb2"])
         .stdin(Stdio::piped())
@@ -419,6 +469,23 @@ fn a_bad_file_at_reload_ends_with_78_and_changes_nothing() {
     );
     let done = output(&["reload", "--runtime-dir", runtime_dir]);
     assert_eq!(text(&done.stdout), "~ router web: priority 200 -> 150\n");
+    assert_eq!(done.status.code(), Some(0));
+    daemon.join().unwrap();
+}
+
+#[test]
+fn warnings_of_a_reload_go_to_stderr() {
+    let directory = Directory::new();
+    let unwise = r#"{"reloaded":{"plan":{"changes":[],"unchanged":1},"dry-run":false,"warnings":"warning: not for ever\n\u001b[2J\n"}}"#;
+    let daemon = daemon(&directory.0, vec![unwise.to_owned()]);
+    let done = output(&["reload", "--runtime-dir", directory.0.to_str().unwrap()]);
+    assert_eq!(text(&done.stdout), "nothing changes\n");
+    let warnings = text(&done.stderr);
+    assert!(
+        warnings.starts_with("warning: not for ever\n"),
+        "{warnings}"
+    );
+    assert!(!warnings.contains('\u{1b}'), "{warnings}");
     assert_eq!(done.status.code(), Some(0));
     daemon.join().unwrap();
 }

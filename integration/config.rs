@@ -8,15 +8,18 @@
 )]
 
 use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
 
-use buoyd::config::error::Problems;
-use buoyd::config::{Config, load, parse};
+use buoyd::config::error::Problem;
+use buoyd::config::{Config, Loaded, RouterName, load, parse};
 
 const EXAMPLE: &str = include_str!("../conf/buoy.toml");
 
 fn accepted(text: &str, host: &str) -> Config {
     parse(text, host)
         .unwrap_or_else(|problems| panic!("{}", problems.render("conf/buoy.toml", false)))
+        .config
 }
 
 /// Every line of the example that shows a default, and the key in it.
@@ -49,12 +52,21 @@ fn the_example_is_accepted_on_both_of_its_hosts() {
 
 #[test]
 fn the_example_shows_the_real_defaults() {
-    let config = accepted(EXAMPLE, "lb1");
     let shown = defaults_shown();
     for (line, key) in &shown {
+        // `link-local` has a default where there is IPv6.
+        let example = match *key {
+            "link-local" => EXAMPLE.replacen(
+                "\naddresses = [\"192.0.2.100/24\"]\n",
+                "\naddresses = [\"192.0.2.100/24\", \"2001:db8::100/64\"]\n",
+                1,
+            ),
+            _ => EXAMPLE.to_owned(),
+        };
+        let config = accepted(&example, "lb1");
         let setting = line.trim_start_matches("# ");
-        let edited = EXAMPLE.replacen(&format!("\n{line}\n"), &format!("\n{setting}\n"), 1);
-        assert_ne!(edited, EXAMPLE, "{line}");
+        let edited = example.replacen(&format!("\n{line}\n"), &format!("\n{setting}\n"), 1);
+        assert_ne!(edited, example, "{line}");
         let mut with_setting = accepted(&edited, "lb1");
         if *key == "group" {
             // The one key of which the absence is the default.
@@ -62,15 +74,31 @@ fn the_example_shows_the_real_defaults() {
         }
         assert_eq!(with_setting, config, "{line}");
     }
-    assert_eq!(shown.len(), 9, "{shown:?}");
+    assert_eq!(shown.len(), 10, "{shown:?}");
+}
+
+#[test]
+fn the_group_of_the_example_is_one_when_its_routers_are_there() {
+    let second = "[router.db]\ninterface = \"eth1\"\nvrid = 52\naddresses = [\"10.0.0.1/24\"]\n\
+                  priority = { lb1 = 200, lb2 = 100 }\n\n[control]\n";
+    let text = EXAMPLE
+        .replacen("\n#[group.site]\n#routers", "\n[group.site]\nrouters", 1)
+        .replacen("[control]\n", second, 1);
+    let config = accepted(&text, "lb1");
+    let [group] = config.groups.as_slice() else {
+        panic!("one group: {config:?}");
+    };
+    let routers: Vec<_> = group.routers.iter().map(RouterName::as_str).collect();
+    assert_eq!((group.name.as_str(), routers), ("site", vec!["web", "db"]));
 }
 
 #[test]
 fn the_example_has_every_key() {
     // The loader's own list, as it tells it to whoever writes an unknown key.
-    for (text, absent) in [
-        ("[router.web]\nxyzzy = 1\n", "link-local"),
-        ("[control]\nxyzzy = 1\n", ""),
+    for text in [
+        "[router.web]\nxyzzy = 1\n",
+        "[group.site]\nxyzzy = 1\n",
+        "[control]\nxyzzy = 1\n",
     ] {
         let problems = parse(text, "lb1").unwrap_err();
         let help = problems
@@ -79,13 +107,45 @@ fn the_example_has_every_key() {
             .find(|help| help.starts_with("the keys here are"));
         let keys: Vec<&str> = help.unwrap().split('`').skip(1).step_by(2).collect();
         assert!(!keys.is_empty());
-        for key in keys.into_iter().filter(|key| *key != absent) {
+        for key in keys {
             let there = EXAMPLE.lines().any(|line| {
-                line.trim_start_matches("# ")
+                line.trim_start_matches(['#', ' '])
                     .starts_with(&format!("{key} = "))
             });
             assert!(there, "conf/buoy.toml does not show `{key}`");
         }
+    }
+}
+
+#[test]
+fn the_other_examples_are_accepted_on_each_of_their_hosts() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/examples");
+    let mut files: Vec<_> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    assert_eq!(files.len(), 5, "{files:?}");
+    for file in files {
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        let hosts = ["lb1", "lb2", "gw1", "gw2"]
+            .into_iter()
+            .filter(|host| text.contains(&format!("{host} = ")));
+        let mut priorities = Vec::new();
+        for host in hosts {
+            let loaded = parse(&text, host)
+                .unwrap_or_else(|problems| panic!("{}", problems.render(name, false)));
+            let warnings = loaded.warnings.render(name, false);
+            assert_eq!(
+                warnings.is_empty(),
+                name != "version-2-and-3",
+                "{name}: {warnings}"
+            );
+            priorities.push(loaded.config.routers[0].priority);
+        }
+        assert_eq!(priorities.len(), 2, "{name}");
+        assert!(priorities[0] > priorities[1], "{name}");
     }
 }
 
@@ -158,6 +218,11 @@ fn a_file_of_a_mebibyte_is_read_in_one_go() {
     let twin =
         |n: u32| format!("[router.r{n}]\ninterface=\"e\"\nvrid=1\naddresses=[\"10.0.0.1/24\"]\n");
     let host = |n: u32| format!("h{n}=5,");
+    let dual =
+        |n: u32| format!("[router.r{n}]\ninterface=\"e\"\nvrid=1\naddresses=[\"fe80::1/64\"]\n");
+    let member = |n: u32| format!("\"r{n}\",");
+    let group = |n: u32| format!("[group.g{n}]\nrouters=[\"r{n}\",\"a\"]\n");
+    let peer = |n: u32| format!("\"10.1.{}.{}\",", n / 250, n % 250 + 1);
     let many = |count: u32, of: &dyn Fn(u32) -> String| (0..count).map(of).collect::<String>();
     for text in [
         many(50_000, &section),
@@ -168,6 +233,19 @@ fn a_file_of_a_mebibyte_is_read_in_one_go() {
             "\"10.0.0.1/24\",".repeat(70_000)
         ),
         format!("{}\nx", many(50_000, &section)),
+        many(15_000, &dual),
+        format!(
+            "{}[group.g]\nrouters=[{}]",
+            many(9_000, &twin),
+            many(40_000, &member)
+        ),
+        format!("[group.g]\nrouters=[{}]", many(100_000, &member)),
+        many(20_000, &group),
+        format!("[router.r]\npeers=[{}]", "\"10.0.0.1\",".repeat(80_000)),
+        format!(
+            "[router.r]\naddresses=[\"10.0.0.1/8\"]\npeers=[{}]",
+            many(50_000, &peer)
+        ),
         "=\n".repeat(500_000),
         "x\n".repeat(500_000),
         "[".repeat(1_000_000),
@@ -181,21 +259,27 @@ fn a_file_of_a_mebibyte_is_read_in_one_go() {
 
 /// What holds for every file, however broken.
 fn check_promises(bytes: &[u8]) {
-    let Err(problems) = load(bytes, "lb1") else {
-        return;
-    };
     let shown = || String::from_utf8_lossy(bytes);
+    let problems = match load(bytes, "lb1") {
+        Ok(Loaded { warnings, .. }) => {
+            check_places(warnings.iter(), &shown());
+            let page = warnings.render("x.toml", false);
+            assert_eq!(page.contains("warning: "), !warnings.is_empty(), "{page}");
+            return;
+        }
+        Err(problems) => problems,
+    };
     assert!(
         !problems.is_empty(),
         "an error without a problem: {}",
         shown()
     );
-    check_places(&problems, &shown());
+    check_places(problems.iter(), &shown());
     let page = problems.render("x.toml", false);
     assert!(page.contains("error: "), "{page}");
 }
 
-fn check_places(problems: &Problems, text: &str) {
+fn check_places<'p>(problems: impl Iterator<Item = &'p Problem>, text: &str) {
     let lines: Vec<&str> = text.trim_start_matches('\u{feff}').split('\n').collect();
     let mut before = (1, 1);
     for problem in problems {
@@ -245,21 +329,20 @@ fn every_byte_of_the_example_can_be_replaced() {
 
 #[test]
 fn thousands_of_random_mutations_never_panic() {
-    // A file without remarks: mutations of those would be accepted.
-    let text = EXAMPLE
-        .lines()
-        .map(|line| {
-            line.strip_prefix("# ")
-                .filter(|rest| rest.contains(" = ") && !rest.contains(". "))
-                .unwrap_or(line)
-        })
-        .filter(|line| !line.starts_with('#') && !line.is_empty())
-        .collect::<Vec<_>>()
-        .join("\n");
+    // A file without remarks, for mutations of those would be accepted; with all there can be.
+    let text = "[router.web]\ninterface = \"eth0\"\nvrid = 51\nlink-local = \"fe80::1\"\n\
+                addresses = [\"192.0.2.100/24\", \"2001:db8::100/64\"]\ninterval = \"250ms\"\n\
+                priority = { lb1 = 200, lb2 = 100 }\nversion = \"2+3\"\npreempt = true\n\
+                preempt-delay = \"0s\"\nchecksum = \"rfc9568\"\naccept = false\nvirtual-mac = true\n\
+                peers = [\"192.0.2.2\", { address = \"198.51.100.7\", min-ttl = 250 }, \"fe80::2\"]\n\
+                [router.db]\ninterface = \"eth1\"\nvrid = 52\naddresses = [\"10.0.0.1/24\"]\n\
+                priority = { lb1 = 255, lb2 = 1 }\n\
+                [group.site]\nrouters = [\"web\", \"db\"]\n[control]\ngroup = \"adm\"\n";
+    assert_eq!(parse(text, "lb1").unwrap().warnings.len(), 4);
     let seed = 0x00b0_0000_u64;
     for number in 0..4000 {
         let mut random = Random(seed + number);
-        let mut bytes = text.clone().into_bytes();
+        let mut bytes = text.as_bytes().to_vec();
         for _ in 0..=random.below(8) {
             random.mutate(&mut bytes);
         }

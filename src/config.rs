@@ -2,7 +2,7 @@
 //!
 //! Owns the types that the engine works from, and [`load`] and [`parse`], the only ways from a file to them.
 //! Called by the daemon at start and on reload, by `buoy check` and by tests. Pure: the text comes
-//! in, a [`Config`] or all [`Problems`](error::Problems) of the text come out.
+//! in, a [`Loaded`] or all [`Problems`](error::Problems) of the text come out.
 
 pub mod error;
 mod file;
@@ -15,7 +15,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Family, Priority, Version, Vrid};
 
+use error::Warnings;
 pub use file::{load, minimal_example, parse};
+
+/// A usable file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// What it says.
+    pub config: Config,
+    /// What should not stay as it is; to be shown, and no reason to stop.
+    pub warnings: Warnings,
+}
 
 /// A whole file, for one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +59,9 @@ pub struct RouterConfig {
     /// Its number on that LAN.
     pub vrid: Vrid,
     /// At least one; no address twice; in the order of the file (RFC 9568 §5.2.9). The first of
-    /// IPv6 is link-local (erratum 8300): the configured one, or one derived from the VRID.
+    /// IPv6 is link-local (erratum 8300): the one that stands first in the file, or `link-local`, or
+    /// `fe80::9568:VRID` (in hexadecimal), put before the others. So this list is complete: it is
+    /// what adverts carry and what the Active has.
     pub addresses: Vec<VirtualAddress>,
     /// This host's priority; never [`Priority::Release`].
     pub priority: Priority,
@@ -64,7 +76,8 @@ pub struct RouterConfig {
     /// `version = "2+3"`: over IPv4, adverts of version 2 beside those of version 3 (RFC 9568
     /// §8.4.2). Only with an interval of version 3.
     pub version_2_too: bool,
-    /// `Accept_Mode`. False: packets to the addresses are dropped, ARP and ND answered.
+    /// `Accept_Mode`. False: packets to the addresses are dropped, ARP and ND answered. Never false
+    /// for an owner (RFC 9568 §6.4.3).
     pub accept: bool,
     /// The addresses live behind 00-00-5E-00-01/02-VRID (RFC 9568 §7.3).
     pub virtual_mac: bool,

@@ -69,6 +69,9 @@ pub enum Response {
         plan: Plan,
         /// True when nothing was changed because only the plan was asked for.
         dry_run: bool,
+        /// What should not stay as it is in the file, as `buoy check` prints it; empty when nothing.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        warnings: String,
     },
     /// To [`Request::Reload`] of a bad file: nothing was changed.
     BadConfiguration {

@@ -28,7 +28,8 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
 use crate::cli::{LogFormat, LogLevel};
-use crate::config::{self, Config};
+use crate::config::error::Warnings;
+use crate::config::{self, Config, Loaded};
 use crate::control::server::{ControlError, Server};
 use crate::engine::{Engine, StoredDemotion};
 use crate::exit::Exit;
@@ -147,9 +148,10 @@ pub fn run(options: Options) -> Result<(), Error> {
             return Ok(());
         }
     }
-    let config = load(&options.config, &options.host)?;
+    let Loaded { config, warnings } = load(&options.config, &options.host)?;
     capabilities::check().map_err(Error::Capability)?;
     let _flushed_at_the_end = log::start(options.log, options.log_level);
+    log_warnings(&warnings, &options.config);
     let server = Server::bind(&options.runtime_dir, config.control.group.as_deref())?;
     let state = StateDirectory::open(&options.state_dir)?;
     remove_leftovers(&state, &config)?;
@@ -162,7 +164,7 @@ pub fn run(options: Options) -> Result<(), Error> {
 }
 
 /// Reads and judges the file; the one loader of start, reload and `buoy check`.
-fn load(path: &Path, host: &str) -> Result<Config, Error> {
+fn load(path: &Path, host: &str) -> Result<Loaded, Error> {
     let mut bytes = Vec::new();
     // Opening a pipe would wait for somebody to write into it.
     let is_special = path.metadata().is_ok_and(|metadata| !metadata.is_file());
@@ -175,6 +177,13 @@ fn load(path: &Path, host: &str) -> Result<Config, Error> {
         .map_err(|error| Error::Unreadable(path.to_owned(), error))?;
     config::load(&bytes, host)
         .map_err(|problems| Error::Configuration(problems.render(&path.to_string_lossy(), false)))
+}
+
+/// What should not stay as it is in the file that is in force.
+fn log_warnings(warnings: &Warnings, path: &Path) {
+    for warning in warnings.one_lines(&path.to_string_lossy()) {
+        warn!("{warning}");
+    }
 }
 
 /// Addresses of an earlier life are released before this one begins: nobody answers for them.

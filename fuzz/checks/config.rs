@@ -3,20 +3,21 @@
 //! A seed is a file as it is on the disk. It is read for the host `lb1`.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
-use buoyd::config::error::{Problem, Problems};
-use buoyd::config::{Config, RouterConfig, VirtualAddress, load};
+use buoyd::config::error::{Problem, Problems, Warnings};
+use buoyd::config::{Config, Loaded, RouterConfig, RouterName, Transport, VirtualAddress, load};
 use buoyd::engine::Engine;
-use buoyd::vrrp::advert::{GROUP_V4, Outgoing, Received, TTL, decode, encode};
+use buoyd::vrrp::advert::{GROUP_V4, GROUP_V6, Outgoing, Received, TTL, decode, encode};
 use buoyd::vrrp::times::Moment;
-use buoyd::vrrp::{Family, Priority};
+use buoyd::vrrp::{Family, Priority, Version};
 
 /// One file. True when it was accepted.
 pub fn check(file: &[u8]) -> bool {
     match load(file, "lb1") {
-        Ok(config) => {
+        Ok(Loaded { config, warnings }) => {
             check_config(&config);
+            check_warnings(&warnings, file);
             true
         }
         Err(problems) => {
@@ -35,30 +36,37 @@ fn check_config(config: &Config) {
         assert!(names.insert(&router.name), "{} is there twice", router.name);
         assert!(!router.addresses.is_empty(), "{} is empty", router.name);
         assert_ne!(router.priority, Priority::Release, "{}", router.name);
+        assert!(router.accept || router.priority != Priority::Owner);
+        assert!(!router.version_2_too || router.version() == Version::V3);
         let addresses: HashSet<_> = router.addresses.iter().map(|one| one.ip()).collect();
         assert_eq!(addresses.len(), router.addresses.len(), "{}", router.name);
-        for family in [Family::Ipv4, Family::Ipv6] {
+        for (family, source) in [
+            (Family::Ipv4, IpAddr::from([192, 0, 2, 11])),
+            (Family::Ipv6, IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 0x11])),
+        ] {
             if router.addresses_of(family).next().is_some() {
                 let number = (&router.interface, router.vrid, family);
                 assert!(numbers.insert(number), "{number:?} is there twice");
+                check_own_advert(router, family, source);
             }
         }
-        check_own_advert(router);
+        check_transport(router, &addresses);
     }
+    check_groups(config, &names);
     let engine = Engine::new(config, &[], Moment::ZERO);
     assert_eq!(engine.status(Moment::ZERO).len(), config.routers.len());
 }
 
-/// What a router would send over IPv4, its neighbours accept.
-fn check_own_advert(router: &RouterConfig) {
+/// What a router would send, its neighbours accept: over IPv6 that needs the link-local address.
+fn check_own_advert(router: &RouterConfig, family: Family, source: IpAddr) {
     let addresses: Vec<IpAddr> = router
-        .addresses_of(Family::Ipv4)
+        .addresses_of(family)
         .map(VirtualAddress::ip)
         .collect();
-    if addresses.is_empty() {
-        return;
-    }
-    let source = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 11));
+    let (destination, header) = match family {
+        Family::Ipv4 => (IpAddr::V4(GROUP_V4), 20),
+        Family::Ipv6 => (IpAddr::V6(GROUP_V6), 40),
+    };
     let outgoing = Outgoing {
         vrid: router.vrid,
         priority: router.priority,
@@ -66,10 +74,11 @@ fn check_own_advert(router: &RouterConfig) {
         addresses: &addresses,
         checksum: router.checksum,
     };
-    let message = encode(&outgoing, source, GROUP_V4.into());
+    let message = encode(&outgoing, source, destination);
+    assert!(header + message.len() <= 1500, "{} bytes", message.len());
     let received = Received {
         source,
-        destination: GROUP_V4.into(),
+        destination,
         ttl: TTL,
         message: &message,
     };
@@ -82,9 +91,69 @@ fn check_own_advert(router: &RouterConfig) {
     );
 }
 
+/// Somebody is there to hear each family, and nobody in vain.
+fn check_transport(router: &RouterConfig, own: &HashSet<IpAddr>) {
+    let peers = match &router.transport {
+        Transport::Multicast => return,
+        Transport::Unicast(peers) => peers,
+    };
+    let different: HashSet<_> = peers.iter().map(|peer| peer.address).collect();
+    assert_eq!(different.len(), peers.len(), "{}", router.name);
+    assert!(different.is_disjoint(own), "{} hears itself", router.name);
+    for family in [Family::Ipv4, Family::Ipv6] {
+        let heard = peers
+            .iter()
+            .any(|peer| peer.address.is_ipv4() == (family == Family::Ipv4));
+        let has_addresses = router.addresses_of(family).next().is_some();
+        assert_eq!(heard, has_addresses, "{} over {family}", router.name);
+    }
+    for peer in peers {
+        assert!(peer.minimum_ttl > 0);
+        if let IpAddr::V6(address) = peer.address {
+            assert!(address.is_unicast_link_local() && peer.minimum_ttl == 255);
+        }
+    }
+}
+
+fn check_groups(config: &Config, routers: &HashSet<&RouterName>) {
+    let mut names = HashSet::new();
+    let mut members = HashSet::new();
+    for group in &config.groups {
+        assert!(names.insert(&group.name), "{} is there twice", group.name);
+        assert!(group.routers.len() >= 2, "{} is no group", group.name);
+        for router in &group.routers {
+            assert!(routers.contains(router), "there is no {router}");
+            assert!(members.insert(router), "{router} is in two groups");
+        }
+    }
+}
+
 fn check_problems(problems: &Problems, file: &[u8]) {
     assert!(!problems.is_empty(), "refused without a problem");
     assert_eq!(problems.iter().len(), problems.len());
+    check_places(problems.iter(), file);
+    assert_eq!(
+        problems.to_string().lines().count(),
+        problems.len(),
+        "{problems}"
+    );
+    let page = problems.render("conf/buoy.toml", false);
+    check_page(&page, &problems.render("conf/buoy.toml", true));
+}
+
+fn check_warnings(warnings: &Warnings, file: &[u8]) {
+    check_places(warnings.iter(), file);
+    let page = warnings.render("conf/buoy.toml", false);
+    assert_eq!(page.is_empty(), warnings.is_empty());
+    assert!(!page.contains("error: "), "{page}");
+    if !warnings.is_empty() {
+        check_page(&page, &warnings.render("conf/buoy.toml", true));
+    }
+    let lines = warnings.one_lines("conf/buoy.toml");
+    assert!(lines.count() <= 101, "a log without end");
+}
+
+fn check_places<'p>(problems: impl Iterator<Item = &'p Problem>, file: &[u8]) {
     let text = String::from_utf8_lossy(file);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let lines: Vec<&str> = text.split('\n').collect();
@@ -95,19 +164,16 @@ fn check_problems(problems: &Problems, file: &[u8]) {
         assert!(before <= place, "{place:?} stands after {before:?}");
         before = place;
     }
-    assert_eq!(
-        problems.to_string().lines().count(),
-        problems.len(),
-        "{problems}"
-    );
-    let page = problems.render("conf/buoy.toml", false);
-    let strange = page.chars().find(|c| c.is_control() && *c != '\n');
+}
+
+fn check_page(plain: &str, coloured: &str) {
+    let strange = plain.chars().find(|c| c.is_control() && *c != '\n');
     assert_eq!(
         strange, None,
-        "a terminal would see {strange:?} in {page:?}"
+        "a terminal would see {strange:?} in {plain:?}"
     );
-    assert!(page.ends_with('\n'));
-    assert!(page.len() < problems.render("conf/buoy.toml", true).len());
+    assert!(plain.ends_with('\n'));
+    assert!(plain.len() < coloured.len());
 }
 
 fn check_problem(problem: &Problem, lines: &[&str]) {

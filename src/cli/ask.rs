@@ -182,7 +182,7 @@ pub fn restore(runtime_dir: &Path, routers: Selection) -> Result<String, Failure
     }
 }
 
-/// Has the file read again and says what changes.
+/// Has the file read again and says what changes. Warnings about the file go to stderr.
 ///
 /// # Errors
 /// No daemon, or the file has problems: then nothing was changed.
@@ -192,7 +192,16 @@ pub fn reload(runtime_dir: &Path, dry_run: bool) -> Result<String, Failure> {
         &Request::Reload { dry_run },
         Some(PATIENCE * 2),
     )? {
-        Response::Reloaded { plan, dry_run } => Ok(answers::reloaded(&plan, dry_run)),
+        Response::Reloaded {
+            plan,
+            dry_run,
+            warnings,
+        } => {
+            if !warnings.is_empty() {
+                terminal::print_error(clean_lines(&warnings));
+            }
+            Ok(answers::reloaded(&plan, dry_run))
+        }
         response => Err(other(runtime_dir, response)),
     }
 }

@@ -1,7 +1,7 @@
 //! `buoy check`: the daemon's own loader, on any file, for any host.
 //!
 //! Owns reading the file and the words of the result. Nothing is changed. What is wrong with the
-//! file ends the command with exit code 78 and all problems.
+//! file ends the command with exit code 78 and all problems; a warning does not.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -9,12 +9,13 @@ use std::path::Path;
 
 use nix::unistd::gethostname;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Loaded};
+use crate::control::instance::look_up_group;
 use crate::exit::Failure;
 
 use super::terminal;
 
-/// Reads and judges the file; `-` is stdin. Gives the line to print.
+/// Reads and judges the file; `-` is stdin. Gives the line to print; warnings go to stderr.
 ///
 /// # Errors
 /// The file cannot be read, or has problems.
@@ -26,13 +27,34 @@ pub fn check(file: &Path, host: &str) -> Result<String, Failure> {
         (file.display().to_string(), read)
     };
     let bytes = bytes.map_err(|error| Failure::Configuration(unreadable(&shown, &error)))?;
+    let colour = terminal::wants_colour(&io::stderr());
     match config::load(&bytes, host) {
-        Ok(config) => Ok(verdict(&shown, host, &config)),
-        Err(problems) => {
-            let colour = terminal::wants_colour(&io::stderr());
-            Err(Failure::Configuration(problems.render(&shown, colour)))
+        Ok(Loaded { config, warnings }) => {
+            look_up_control_group(&shown, host, &config)?;
+            if !warnings.is_empty() {
+                terminal::print_error(warnings.render(&shown, colour));
+            }
+            Ok(verdict(&shown, host, &config))
         }
+        Err(problems) => Err(Failure::Configuration(problems.render(&shown, colour))),
     }
+}
+
+/// The one thing of a file that only the host itself can tell. Another host may have other groups.
+fn look_up_control_group(shown: &str, host: &str, config: &Config) -> Result<(), Failure> {
+    let Some(name) = config.control.group.as_deref() else {
+        return Ok(());
+    };
+    let Err(error) = look_up_group(name) else {
+        return Ok(());
+    };
+    if own_host().is_some_and(|own| own == host) {
+        return Err(Failure::Configuration(format!("{shown}: {error}")));
+    }
+    terminal::print_error(format_args!(
+        "{shown}: {error}; that is told of this machine, {host} may have it"
+    ));
+    Ok(())
 }
 
 /// A little more than the loader accepts; what is endless is the wrong file.
@@ -49,10 +71,13 @@ fn read(from: impl Read) -> io::Result<Vec<u8>> {
 /// # Errors
 /// The machine's name is no text.
 pub fn host_or_own(host: Option<String>) -> Result<String, Failure> {
-    let own = || gethostname().ok()?.into_string().ok();
-    host.or_else(own).ok_or_else(|| {
+    host.or_else(own_host).ok_or_else(|| {
         Failure::Usage("this machine's host name is no text; give one with --host".to_owned())
     })
+}
+
+fn own_host() -> Option<String> {
+    gethostname().ok()?.into_string().ok()
 }
 
 fn unreadable(shown: &str, error: &io::Error) -> String {

@@ -5,6 +5,10 @@
 //! any bytes: it never panics, and a bad file yields every problem at once, each with its place.
 
 mod addresses;
+mod clashes;
+mod groups;
+mod link_local;
+mod peers;
 mod priority;
 mod reader;
 mod router;
@@ -12,9 +16,6 @@ mod syntax;
 mod timing;
 mod words;
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::net::IpAddr;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -22,9 +23,8 @@ use toml::de::{DeTable, DeValue};
 
 use self::reader::{Findings, Reader, kind};
 use self::router::Draft;
-use super::error::{Doubt, Problems, quoted};
-use super::{Config, ControlConfig, InterfaceName, VirtualAddress};
-use crate::vrrp::Vrid;
+use super::error::{Doubt, Problems, Warnings, quoted};
+use super::{Config, ControlConfig, Loaded};
 
 /// Far more than any configuration; a file of this size is the wrong file.
 const LARGEST: usize = 1024 * 1024;
@@ -43,7 +43,7 @@ pub const fn minimal_example() -> &'static str {
 /// # Errors
 ///
 /// As [`parse`], and bytes that are not UTF-8.
-pub fn load(bytes: &[u8], host: &str) -> Result<Config, Problems> {
+pub fn load(bytes: &[u8], host: &str) -> Result<Loaded, Problems> {
     if bytes.len() > LARGEST {
         return Err(too_large(bytes.len()));
     }
@@ -61,7 +61,7 @@ pub fn load(bytes: &[u8], host: &str) -> Result<Config, Problems> {
 /// # Errors
 ///
 /// Every problem of the text, in order of place. Whoever gets them has no configuration at all.
-pub fn parse(text: &str, host: &str) -> Result<Config, Problems> {
+pub fn parse(text: &str, host: &str) -> Result<Loaded, Problems> {
     if text.len() > LARGEST {
         return Err(too_large(text.len()));
     }
@@ -71,38 +71,62 @@ pub fn parse(text: &str, host: &str) -> Result<Config, Problems> {
     let config = readable
         .table()
         .and_then(|table| read_file(&table, host, &mut findings));
-    let mut all = readable.trusted(findings.into_vec());
+    let (problems, warnings) = findings.split();
+    let mut all = readable.trusted(problems);
     all.extend(readable.findings);
     match config {
-        Some(config) if all.is_empty() => Ok(config),
+        Some(config) if all.is_empty() => Ok(Loaded {
+            config,
+            warnings: Warnings::new(text, warnings),
+        }),
         Some(_) | None => Err(Problems::new(text, all)),
     }
 }
 
 fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option<Config> {
     let mut file = Reader::new(table, 0..0);
-    let drafts = if let Some(value) = file.take("router") {
+    let routers = file.take("router");
+    let drafts = if let Some(value) = &routers {
         read_routers(value.raw(), value.key_span.clone(), host, findings)
     } else {
         refuse_no_router(0..0, findings);
         Vec::new()
+    };
+    let groups = match file.take("group") {
+        Some(value) => {
+            let names: Vec<_> = routers.iter().flat_map(names_in).collect();
+            let known = groups::Known {
+                names: &names,
+                drafts: &drafts,
+            };
+            groups::read(&value, &known, findings)
+        }
+        None => Vec::new(),
     };
     let control = match file.take("control") {
         Some(value) => read_control(&value, findings),
         None => ControlConfig::default(),
     };
     file.refuse_unasked(top_level_hint, findings);
-    refuse_shared_vrids(&drafts, findings);
-    refuse_shared_addresses(&drafts, findings);
+    clashes::refuse_shared_vrids(&drafts, findings);
+    clashes::refuse_shared_addresses(&drafts, findings);
     let routers = drafts
         .into_iter()
         .map(Draft::finish)
         .collect::<Option<Vec<_>>>()?;
     Some(Config {
         routers,
-        groups: Vec::new(),
+        groups,
         control,
     })
+}
+
+/// The keys of a table.
+fn names_in<'t>(value: &reader::Value<'t>) -> Vec<&'t str> {
+    match value.raw() {
+        DeValue::Table(table) => table.keys().map(|name| name.get_ref().as_ref()).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The routers in the order of the file.
@@ -198,9 +222,9 @@ fn top_level_hint(name: &str, value: &DeValue<'_>) -> Option<String> {
     match (is_table, belongs_to_router) {
         (false, true) => Some("write `[router.web]` on a line above it".to_owned()),
         (true, _) => {
-            let near = words::nearest(name, ["router", "control"]);
+            let near = words::nearest(name, ["router", "group", "control"]);
             Some(near.map_or_else(
-                || format!("the sections are `[router.NAME]` and `[control]`; for a router write `[router.{}]`", reader::quotable(name)),
+                || format!("the sections are `[router.NAME]`, `[group.NAME]` and `[control]`; for a router write `[router.{}]`", reader::quotable(name)),
                 |near| format!("did you mean `{near}`?"),
             ))
         }
@@ -219,94 +243,6 @@ fn refuse_no_router(place: Range<usize>, findings: &mut Findings) {
     findings.doubt(Doubt::File);
 }
 
-/// One VRID of an interface belongs to one router, in each family and in one version.
-fn refuse_shared_vrids(drafts: &[Draft], findings: &mut Findings) {
-    type Owners<'d> = Vec<(&'d Draft, Range<usize>)>;
-    let mut seen: HashMap<(&InterfaceName, Vrid), Owners<'_>> = HashMap::new();
-    for draft in drafts {
-        let (Some(interface), Some(vrid)) = (&draft.interface, &draft.vrid) else {
-            continue;
-        };
-        let owners = seen
-            .entry((interface.get_ref(), *vrid.get_ref()))
-            .or_default();
-        if let Some((first, place)) = owners.iter().find(|(other, _)| vrids_clash(draft, other)) {
-            let number = vrid.get_ref();
-            let interface = interface.get_ref();
-            let message = if draft.version == first.version {
-                format!(
-                    "vrid {number} on {interface} is taken by router {}",
-                    first.shown
-                )
-            } else {
-                format!(
-                    "vrid {number} on {interface} is taken by router {}, in another version",
-                    first.shown
-                )
-            };
-            findings.add(
-                vrid.span(),
-                message,
-                "again here",
-                "write a number that no other router of that LAN has",
-            );
-            findings.relate(place.clone(), "first here");
-        }
-        owners.push((draft, vrid.span()));
-    }
-}
-
-fn vrids_clash(one: &Draft, other: &Draft) -> bool {
-    let family_of = |address: &Spanned<VirtualAddress>| address.get_ref().family();
-    let share_family = one.addresses.iter().any(|address| {
-        other
-            .addresses
-            .iter()
-            .map(family_of)
-            .any(|family| family == family_of(address))
-    });
-    let versions_differ =
-        matches!((one.version, other.version), (Some(one), Some(other)) if one != other);
-    share_family || versions_differ
-}
-
-/// An address can be in one place only.
-fn refuse_shared_addresses(drafts: &[Draft], findings: &mut Findings) {
-    let mut seen: HashMap<IpAddr, Vec<(&Draft, &Spanned<VirtualAddress>)>> = HashMap::new();
-    for draft in drafts {
-        for address in &draft.addresses {
-            let ip = address.get_ref().ip();
-            let holders = match seen.entry(ip) {
-                Entry::Vacant(free) => {
-                    free.insert(vec![(draft, address)]);
-                    continue;
-                }
-                Entry::Occupied(taken) => taken.into_mut(),
-            };
-            let clash = holders.iter().find(|(other, held)| {
-                let interface =
-                    |draft: &Draft| draft.interface.as_ref().map(|name| name.get_ref().clone());
-                addresses::clash(
-                    *address.get_ref(),
-                    *held.get_ref(),
-                    interface(draft) == interface(other),
-                )
-            });
-            let Some((first, held)) = clash else {
-                holders.push((draft, address));
-                continue;
-            };
-            let message = if std::ptr::eq(*first, draft) {
-                format!("{ip} is in the list twice")
-            } else {
-                format!("{ip} belongs to router {} already", first.shown)
-            };
-            findings.add(address.span(), message, "again here", "keep one of the two");
-            findings.relate(held.span(), "first here");
-        }
-    }
-}
-
 fn too_large(size: usize) -> Problems {
     let mut findings = Findings::default();
     findings.add(
@@ -315,7 +251,7 @@ fn too_large(size: usize) -> Problems {
         "",
         "name the configuration file; this one is something else",
     );
-    Problems::new("", findings.into_vec())
+    Problems::new("", findings.split().0)
 }
 
 fn not_text(bytes: &[u8], valid: usize) -> Problems {
@@ -331,5 +267,5 @@ fn not_text(bytes: &[u8], valid: usize) -> Problems {
     let mut findings = Findings::default();
     let end = valid + char::REPLACEMENT_CHARACTER.len_utf8();
     findings.add(valid..end, message, "", "save the file as UTF-8");
-    Problems::new(text, findings.into_vec())
+    Problems::new(text, findings.split().0)
 }

@@ -99,7 +99,11 @@ impl Drop for Instance {
     }
 }
 
-fn look_up_group(name: &str) -> Result<Gid, ControlError> {
+/// The number of a group.
+///
+/// # Errors
+/// There is none of that name, or nobody can tell.
+pub fn look_up_group(name: &str) -> Result<Gid, ControlError> {
     match Group::from_name(name) {
         Ok(Some(group)) => Ok(group.gid),
         Ok(None) => Err(ControlError::UnknownGroup {

@@ -13,8 +13,8 @@ use tokio::sync::{Mutex, oneshot};
 use tracing::{error, info};
 
 use super::mailbox::{Mailbox, Message, Snapshot, Undelivered};
-use super::{Error, Options, load, moment};
-use crate::config::RouterName;
+use super::{Error, Options, load, log_warnings, moment};
+use crate::config::{Loaded, RouterName};
 use crate::control::server::Answer;
 use crate::control::{ConfigurationStatus, Request, Response, SCHEMA, Status};
 use crate::engine::command::{Command, Reply, Selection};
@@ -199,8 +199,8 @@ impl Inner {
     /// The whole file is judged first; a bad one changes nothing.
     async fn reload(&self, dry_run: bool) -> Response {
         let mut configuration = self.configuration.lock().await;
-        let config = match load(&self.path, &self.host) {
-            Ok(config) => config,
+        let Loaded { config, warnings } = match load(&self.path, &self.host) {
+            Ok(loaded) => loaded,
             Err(error) => {
                 let problems = match error {
                     Error::Configuration(problems) => problems,
@@ -229,8 +229,13 @@ impl Inner {
                     configuration.loaded_unix_ms = clock::unix_ms(clock::wall_now());
                     self.follow_names(&mut configuration, &before).await;
                     info!("{} was read again", self.path.display());
+                    log_warnings(&warnings, &self.path);
                 }
-                Response::Reloaded { plan, dry_run }
+                Response::Reloaded {
+                    plan,
+                    dry_run,
+                    warnings: warnings.render(&self.path.to_string_lossy(), false),
+                }
             }
             other => unexpected(other),
         }

@@ -1,83 +1,95 @@
 //! `addresses`: the list of a router, each with its prefix length.
 //!
-//! Owns the reading of one list; duplicates between routers are the loader's business. Called by
+//! Owns the reading of one list; which of IPv6 comes first is the business of `link_local`. Called by
 //! the router's reader. Each bad address is a finding of its own; the good ones are returned.
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::ops::Range;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::reader::{Findings, Value, kind, quotable};
+use super::reader::{Findings, Value, kind};
 use crate::config::VirtualAddress;
 use crate::config::error::quoted;
-use crate::vrrp::{Family, Version};
+use crate::vrrp::Family;
 
 const EXAMPLE: &str = "[\"192.0.2.100/24\"]";
 
 /// What one IPv4 advert can carry: its counter is an octet (RFC 9568 §5.2.5).
 const MOST_IPV4: usize = 255;
 
-/// What one IPv6 advert of 1500 bytes can carry: 40 bytes of IPv6 header, 8 of VRRP, 16 for each
-/// address; and the first of these 90 is the router's link-local address (RFC 9568 §5.2.9).
-const MOST_IPV6: usize = 90 - 1;
+/// The packet that an advert has to fit into: fragments are never sent (P19).
+const PACKET: usize = 1500;
+const IPV6_HEADER: usize = 40;
+const VRRP_HEADER: usize = 8;
+
+/// What follows the list of addresses in the advert: nothing.
+const TRAILER: usize = 0;
+
+/// What one IPv6 advert can carry, the router's link-local address included (RFC 9568 §5.2.9).
+const MOST_IPV6: usize = (PACKET - IPV6_HEADER - VRRP_HEADER - TRAILER) / 16;
+
+/// A list as far as it could be read.
+#[derive(Default)]
+pub(super) struct Listed {
+    /// The usable addresses.
+    pub(super) addresses: Vec<Spanned<VirtualAddress>>,
+    /// Whether that is all of them.
+    pub(super) complete: bool,
+}
 
 /// The usable addresses of the list.
-pub(super) fn read(value: &Value<'_>, findings: &mut Findings) -> Vec<Spanned<VirtualAddress>> {
+pub(super) fn read(value: &Value<'_>, findings: &mut Findings) -> Listed {
     let Some(list) = value.list(EXAMPLE, findings) else {
-        return Vec::new();
+        return Listed::default();
     };
     if list.is_empty() {
         let help = format!("write at least one, like `addresses = {EXAMPLE}`");
         findings.add(value.span(), "`addresses` is empty", "no address", help);
     }
     let addresses: Vec<_> = list
-        .into_iter()
+        .iter()
         .filter_map(|element| read_one(element, findings))
         .collect();
-    refuse_too_many(&addresses, Family::Ipv4, MOST_IPV4, findings);
-    refuse_too_many(&addresses, Family::Ipv6, MOST_IPV6, findings);
-    addresses
+    let complete = !addresses.is_empty() && addresses.len() == list.len();
+    Listed {
+        addresses,
+        complete,
+    }
 }
 
-/// Rules between the addresses and the version of the router.
-pub(super) fn check(
+/// P4, P19: the adverts have room for all of them.
+pub(super) fn refuse_too_many(addresses: &[Spanned<VirtualAddress>], findings: &mut Findings) {
+    refuse_more_than(MOST_IPV4, Family::Ipv4, addresses, findings);
+    refuse_more_than(MOST_IPV6, Family::Ipv6, addresses, findings);
+}
+
+/// The first address of a family.
+pub(super) fn first_of(
+    family: Family,
     addresses: &[Spanned<VirtualAddress>],
-    version: Option<Version>,
-    findings: &mut Findings,
-) {
-    let Some(first) = addresses
+) -> Option<&Spanned<VirtualAddress>> {
+    addresses
         .iter()
-        .find(|address| address.get_ref().family() == Family::Ipv6)
-    else {
-        return;
-    };
-    match version {
-        Some(Version::V2) => findings.add(
+        .find(|address| address.get_ref().family() == family)
+}
+
+/// IPv6 began with version 3.
+pub(super) fn refuse_ipv6(addresses: &[Spanned<VirtualAddress>], findings: &mut Findings) {
+    if let Some(first) = first_of(Family::Ipv6, addresses) {
+        findings.add(
             first.span(),
             "version 2 has no IPv6",
             "an IPv6 address",
             "leave `version` out, or put the IPv6 addresses into a router of version 3",
-        ),
-        Some(Version::V3) | None => refuse_ipv6(first, findings),
+        );
     }
 }
 
-/// The one place that says no to IPv6.
-fn refuse_ipv6(first: &Spanned<VirtualAddress>, findings: &mut Findings) {
-    findings.add(
-        first.span(),
-        "IPv6 addresses are not supported by this version of buoy yet",
-        "an IPv6 address",
-        "leave the IPv6 addresses of this router out for now",
-    );
-}
-
-fn refuse_too_many(
-    addresses: &[Spanned<VirtualAddress>],
-    family: Family,
+fn refuse_more_than(
     most: usize,
+    family: Family,
+    addresses: &[Spanned<VirtualAddress>],
     findings: &mut Findings,
 ) {
     let mut of_family = addresses
@@ -85,9 +97,13 @@ fn refuse_too_many(
         .filter(|address| address.get_ref().family() == family);
     let count = of_family.clone().count();
     if let Some(first_too_many) = of_family.nth(most) {
+        let counted = match family {
+            Family::Ipv4 => "",
+            Family::Ipv6 => ", the link-local one included",
+        };
         findings.add(
             first_too_many.span(),
-            format!("{count} {family} addresses do not fit into one advert; {most} do"),
+            format!("{count} {family} addresses do not fit into one advert; {most} do{counted}"),
             "the first that does not fit",
             "move the rest to a second router with a VRID of its own",
         );
@@ -228,7 +244,7 @@ fn unusable(ip: IpAddr, length: u8, shown: &str) -> Option<Refusal> {
         }
         IpAddr::V4(_) | IpAddr::V6(_) if ip.is_multicast() => "a multicast address",
         IpAddr::V4(ip) => return end_of_prefix(ip, length, shown),
-        IpAddr::V6(_) => return None,
+        IpAddr::V6(ip) => return anycast(ip, length, shown),
     };
     Some(refusal(format!("{shown} is {what}"), "not usable", lan))
 }
@@ -257,68 +273,22 @@ fn end_of_prefix(ip: Ipv4Addr, length: u8, shown: &str) -> Option<Refusal> {
     ))
 }
 
-/// Where two addresses may not be the same: anywhere, but for link-locals of two interfaces.
-pub(super) fn clash(address: VirtualAddress, other: VirtualAddress, same_interface: bool) -> bool {
-    let link_local = match address.ip() {
-        IpAddr::V4(_) => false,
-        IpAddr::V6(ip) => ip.is_unicast_link_local(),
-    };
-    address.ip() == other.ip() && (same_interface || !link_local)
-}
-
-/// `peers`, of which this version knows only the empty list.
-pub(super) fn refuse_peers(value: &Value<'_>, findings: &mut Findings) {
-    let Some(list) = value.list("[\"192.0.2.2\"]", findings) else {
-        return;
-    };
-    let bad: Vec<(Range<usize>, String)> = list
-        .iter()
-        .filter_map(|peer| match peer.get_ref() {
-            DeValue::String(text) if text.parse::<IpAddr>().is_ok() => None,
-            DeValue::String(text) => Some((
-                peer.span(),
-                format!("{} is not an IP address", quoted(text)),
-            )),
-            other => Some((
-                peer.span(),
-                format!(
-                    "`peers`: expected a string like \"192.0.2.2\", found {}",
-                    kind(other)
-                ),
-            )),
-        })
-        .collect();
-    if !list.is_empty() {
-        findings.add(
-            value.span(),
-            "`peers` is not supported by this version of buoy yet",
-            "unicast",
-            "leave `peers` out; adverts go to the VRRP multicast group",
-        );
+/// The first address of a prefix belongs to all routers of the LAN (RFC 4291 §2.6.1); not with 127
+/// or 128 bits (RFC 6164).
+fn anycast(ip: Ipv6Addr, length: u8, shown: &str) -> Option<Refusal> {
+    if length > 126 {
+        return None;
     }
-    for (span, message) in bad {
-        findings.add(
-            span,
-            message,
-            "not a peer",
-            "a peer is an address like `\"192.0.2.2\"`",
-        );
+    let hosts = u128::MAX.checked_shr(u32::from(length)).unwrap_or(0);
+    if u128::from(ip) & hosts != 0 {
+        return None;
     }
-}
-
-/// `link-local`, which this version does not know.
-pub(super) fn refuse_link_local(value: &Value<'_>, findings: &mut Findings) {
-    let Some(text) = value.text("fe80::1", findings) else {
-        return;
-    };
-    let message = match text.get_ref().parse::<IpAddr>() {
-        Ok(IpAddr::V6(ip)) if ip.is_unicast_link_local() => {
-            "`link-local` is not supported by this version of buoy yet".to_owned()
-        }
-        Ok(_) | Err(_) => format!(
-            "`link-local` is not supported by this version of buoy yet, and `{}` is no link-local IPv6 address",
-            quotable(text.get_ref())
+    let example = Ipv6Addr::from(u128::from(ip) | 1);
+    Some(refusal(
+        format!("{shown} is the address of all routers of its prefix"),
+        "not the address of a host",
+        format!(
+            "write a host of that prefix, like `\"{example}/{length}\"`, or the address alone: `\"{ip}/128\"`"
         ),
-    };
-    findings.add(text.span(), message, "for IPv6", "leave `link-local` out");
+    ))
 }

@@ -12,17 +12,56 @@ use toml::de::{DeTable, DeValue};
 use super::reader::{Findings, Value, kind, octet_of};
 use super::words;
 use crate::config::error::{Doubt, quoted};
-use crate::vrrp::Priority;
+use crate::vrrp::{Level, Priority};
 
 const ZERO: &str = "0 says \"I give up\" in an advert (RFC 9568 §5.2.4)";
 
-/// The priority of `host`.
-pub(super) fn read(value: &Value<'_>, host: &str, findings: &mut Findings) -> Option<Priority> {
+/// What the key says of this host and of the others.
+pub(super) struct Priorities {
+    /// This host's; `None` stands for one that was reported.
+    pub(super) own: Option<Priority>,
+    /// Those of the table, in order of place; `None` where one number is for every host.
+    pub(super) hosts: Option<Vec<HostPriority>>,
+    /// Where 255 stands, for whatever host.
+    pub(super) owner: Option<Range<usize>>,
+}
+
+/// One line of the table, when it was right.
+pub(super) struct HostPriority {
+    pub(super) host: String,
+    pub(super) octet: u8,
+    pub(super) span: Range<usize>,
+}
+
+impl Priorities {
+    /// Of a router that names none.
+    pub(super) const DEFAULT: Self = Self {
+        own: Some(Priority::Normal(Level::DEFAULT)),
+        hosts: None,
+        owner: None,
+    };
+
+    const UNREADABLE: Self = Self {
+        own: None,
+        hosts: None,
+        owner: None,
+    };
+}
+
+/// The priorities, `host`'s among them.
+pub(super) fn read(value: &Value<'_>, host: &str, findings: &mut Findings) -> Priorities {
     match value.raw() {
-        DeValue::Table(table) => of_host(table, value.span(), host, findings),
+        DeValue::Table(table) => of_hosts(table, value.span(), host, findings),
         DeValue::Integer(_) => {
-            let octet = value.octet(ZERO, findings)?;
-            Some(Priority::from_octet(octet.into_inner()))
+            let Some(octet) = value.octet(ZERO, findings) else {
+                return Priorities::UNREADABLE;
+            };
+            let own = Priority::from_octet(*octet.get_ref());
+            Priorities {
+                own: Some(own),
+                hosts: None,
+                owner: (own == Priority::Owner).then(|| octet.span()),
+            }
         }
         _ => {
             let wanted = "a number or a table like { lb1 = 200, lb2 = 100 }";
@@ -31,7 +70,7 @@ pub(super) fn read(value: &Value<'_>, host: &str, findings: &mut Findings) -> Op
                 "write `priority = 100` or `priority = { lb1 = 200, lb2 = 100 }`",
                 findings,
             );
-            None
+            Priorities::UNREADABLE
         }
     }
 }
@@ -44,12 +83,12 @@ struct Entry<'t> {
     octet: Option<u8>,
 }
 
-fn of_host(
+fn of_hosts(
     table: &DeTable<'_>,
     span: Range<usize>,
     host: &str,
     findings: &mut Findings,
-) -> Option<Priority> {
+) -> Priorities {
     let mut entries: Vec<Entry<'_>> = table
         .iter()
         .map(|(name, value)| Entry {
@@ -64,11 +103,26 @@ fn of_host(
         entry.octet = read_entry(entry, findings);
     }
     refuse_twins(&entries, findings);
-    let Some(entry) = find(&entries, host) else {
+    let own = find(&entries, host);
+    if own.is_none() {
         refuse_missing(&entries, span, host, findings);
-        return None;
+    }
+    let of_entry = |entry: &Entry<'_>| {
+        entry.octet.map(|octet| HostPriority {
+            host: entry.host.to_owned(),
+            octet,
+            span: entry.value.span(),
+        })
     };
-    entry.octet.map(Priority::from_octet)
+    let hosts: Vec<_> = entries.iter().filter_map(of_entry).collect();
+    Priorities {
+        own: own.and_then(|entry| entry.octet.map(Priority::from_octet)),
+        owner: hosts
+            .iter()
+            .find(|host| host.octet == 255)
+            .map(|host| host.span.clone()),
+        hosts: Some(hosts),
+    }
 }
 
 fn read_entry(entry: &Entry<'_>, findings: &mut Findings) -> Option<u8> {
@@ -139,7 +193,8 @@ fn find<'e, 't>(entries: &'e [Entry<'t>], host: &str) -> Option<&'e Entry<'t>> {
     named(host).or_else(|| named(short(host)))
 }
 
-fn short(host: &str) -> &str {
+/// What stands before the first dot.
+pub(super) fn short(host: &str) -> &str {
     host.split('.').next().unwrap_or(host)
 }
 

@@ -1,8 +1,8 @@
 //! A typed reader over a TOML table that knows the place of every value.
 //!
 //! Owns [`Reader`] (the keys of one table, each asked for by name), [`Value`] (one value, asked for
-//! by type) and [`Findings`] (what was wrong). Called by the readers of the sections. A value of
-//! the wrong type is a finding and `None`; reading goes on, so that all problems show at once.
+//! by type) and [`Findings`] (what was wrong or unwise). Called by the readers of the sections. A value
+//! of the wrong type is a finding and `None`; reading goes on, so that all problems show at once.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -13,9 +13,18 @@ use toml::de::{DeTable, DeValue};
 use super::words;
 use crate::config::error::{Doubt, Finding, quoted};
 
-/// All that was found wrong so far.
+/// How much a finding weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    /// The file cannot be used.
+    Problem,
+    /// It can, but it should not stay like this.
+    Warning,
+}
+
+/// All that was found so far.
 #[derive(Debug, Default)]
-pub(super) struct Findings(Vec<Finding>);
+pub(super) struct Findings(Vec<(Weight, Finding)>);
 
 impl Findings {
     /// Adds a problem at a place. The answer may be told more.
@@ -26,32 +35,56 @@ impl Findings {
         label: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.0.push(Finding {
-            span,
-            message: message.into(),
-            label: label.into(),
-            help: help.into(),
-            related: None,
-            doubt: Doubt::Place,
-        });
+        let finding = finding(span, message.into(), label.into(), help.into());
+        self.0.push((Weight::Problem, finding));
     }
 
-    /// Tells the latest problem of another place.
+    /// Adds a warning at a place. The answer may be told more.
+    pub(super) fn warn(
+        &mut self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let finding = finding(span, message.into(), label.into(), help.into());
+        self.0.push((Weight::Warning, finding));
+    }
+
+    /// Tells the latest finding of another place.
     pub(super) fn relate(&mut self, span: Range<usize>, label: impl Into<String>) {
-        if let Some(latest) = self.0.last_mut() {
+        if let Some((_, latest)) = self.0.last_mut() {
             latest.related = Some((span, label.into()));
         }
     }
 
-    /// Tells of the latest problem that it is about something missing.
+    /// Tells of the latest finding that it is about something missing.
     pub(super) fn doubt(&mut self, doubt: Doubt) {
-        if let Some(latest) = self.0.last_mut() {
+        if let Some((_, latest)) = self.0.last_mut() {
             latest.doubt = doubt;
         }
     }
 
-    pub(super) fn into_vec(self) -> Vec<Finding> {
-        self.0
+    /// The problems, and the warnings.
+    pub(super) fn split(self) -> (Vec<Finding>, Vec<Finding>) {
+        let (problems, warnings): (Vec<_>, Vec<_>) = self
+            .0
+            .into_iter()
+            .partition(|(weight, _)| *weight == Weight::Problem);
+        let without_weight =
+            |list: Vec<(Weight, Finding)>| list.into_iter().map(|(_, finding)| finding).collect();
+        (without_weight(problems), without_weight(warnings))
+    }
+}
+
+const fn finding(span: Range<usize>, message: String, label: String, help: String) -> Finding {
+    Finding {
+        span,
+        message,
+        label,
+        help,
+        related: None,
+        doubt: Doubt::Place,
     }
 }
 

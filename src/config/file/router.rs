@@ -4,17 +4,20 @@
 //! the loader, which checks the drafts against each other and turns them into the configuration
 //! when nothing was wrong.
 
+use std::net::Ipv6Addr;
 use std::ops::Range;
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::priority::Priorities;
 use super::reader::{Findings, Reader, Value, kind};
-use super::{addresses, priority, timing, words};
+use super::timing::Versions;
+use super::{addresses, link_local, peers, priority, timing, words};
 use crate::config::error::quoted;
-use crate::config::{InterfaceName, RouterConfig, RouterName, Transport, VirtualAddress};
-use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Level, Priority, Version, Vrid};
+use crate::config::{InterfaceName, Peer, RouterConfig, RouterName, Transport, VirtualAddress};
+use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Family, Priority, Version, Vrid};
 
 /// Keys of this section, for hints in other places.
 pub(super) const KEYS: [&str; 13] = [
@@ -37,20 +40,36 @@ pub(super) const KEYS: [&str; 13] = [
 pub(super) struct Draft {
     pub(super) interface: Option<Spanned<InterfaceName>>,
     pub(super) vrid: Option<Spanned<Vrid>>,
+    /// The first of IPv6 is link-local, when it could be chosen.
     pub(super) addresses: Vec<Spanned<VirtualAddress>>,
-    pub(super) version: Option<Version>,
+    /// That one, when nobody wrote it.
+    pub(super) derived_link_local: Option<Ipv6Addr>,
+    pub(super) priorities: Priorities,
+    pub(super) peers: Vec<Spanned<Peer>>,
+    /// Its name as the file has it.
+    pub(super) written: String,
+    /// The same for messages.
     pub(super) shown: String,
     name: Option<RouterName>,
-    priority: Option<Priority>,
+    versions: Option<Versions>,
     interval: Option<AdvertisementInterval>,
     preempt: Option<bool>,
     preempt_delay: Option<Duration>,
     checksum: Option<ChecksumStyle>,
+    accept: Option<bool>,
+    virtual_mac: Option<bool>,
 }
 
 impl Draft {
+    /// The version of its elections.
+    pub(super) fn protocol(&self) -> Option<Version> {
+        self.versions.map(Versions::protocol)
+    }
+
     /// The router, when everything was there.
     pub(super) fn finish(self) -> Option<RouterConfig> {
+        let priority = self.priorities.own?;
+        let peers: Vec<_> = self.peers.into_iter().map(Spanned::into_inner).collect();
         Some(RouterConfig {
             name: self.name?,
             interface: self.interface?.into_inner(),
@@ -60,15 +79,20 @@ impl Draft {
                 .into_iter()
                 .map(Spanned::into_inner)
                 .collect(),
-            priority: self.priority?,
+            priority,
             interval: self.interval?,
             preempt: self.preempt?,
             preempt_delay: self.preempt_delay?,
             checksum: self.checksum?,
-            version_2_too: false,
-            accept: true,
-            virtual_mac: false,
-            transport: Transport::Multicast,
+            version_2_too: self.versions? == Versions::Both,
+            // P81, RFC 9568 §6.4.3: an owner accepts, whatever Accept_Mode is.
+            accept: self.accept? || priority == Priority::Owner,
+            virtual_mac: self.virtual_mac?,
+            transport: if peers.is_empty() {
+                Transport::Multicast
+            } else {
+                Transport::Unicast(peers)
+            },
         })
     }
 }
@@ -102,6 +126,7 @@ pub(super) fn read(
     let mut draft = read_keys(&mut reader, host, findings);
     draft.name = router_name(name, place, findings);
     draft.shown = quoted(name);
+    name.clone_into(&mut draft.written);
     reader.refuse_unasked(|key, value| hint(name, key, value), findings);
     Some(draft)
 }
@@ -113,24 +138,26 @@ fn read_keys(reader: &mut Reader<'_>, host: &str, findings: &mut Findings) -> Dr
     let vrid = reader
         .require("vrid", "vrid = 51", findings)
         .and_then(|value| vrid(&value, findings));
-    let addresses = reader
+    let listed = reader
         .require("addresses", "addresses = [\"192.0.2.100/24\"]", findings)
         .map(|value| addresses::read(&value, findings))
         .unwrap_or_default();
-    let priority = match reader.take("priority") {
+    let priorities = match reader.take("priority") {
         Some(value) => priority::read(&value, host, findings),
-        None => Some(Priority::Normal(Level::DEFAULT)),
+        None => Priorities::DEFAULT,
     };
-    let version = match reader.take("version") {
-        Some(value) => timing::version(&value, findings),
-        None => Some(Version::default()),
+    let written_versions = reader.take("version");
+    let versions = match &written_versions {
+        Some(value) => timing::versions(value, findings),
+        None => Some(Versions::Three),
     };
-    let interval = match reader.take("interval") {
-        Some(value) => timing::interval(&value, version, findings),
-        None => version.and_then(timing::default_interval),
+    let written_interval = reader.take("interval");
+    let interval = match &written_interval {
+        Some(value) => timing::interval(value, versions, findings),
+        None => versions.and_then(timing::default_interval),
     };
     let checksum = match reader.take("checksum") {
-        Some(value) => timing::checksum(&value, version, findings),
+        Some(value) => timing::checksum(&value, versions, findings),
         None => Some(ChecksumStyle::default()),
     };
     let preempt = match reader.take("preempt") {
@@ -141,44 +168,148 @@ fn read_keys(reader: &mut Reader<'_>, host: &str, findings: &mut Findings) -> Dr
         Some(value) => preempt_delay(&value, preempt, findings),
         None => Some(Duration::ZERO),
     };
-    addresses::check(&addresses, version, findings);
-    refuse_later_keys(reader, findings);
-    Draft {
+    let mut draft = Draft {
         interface,
         vrid,
-        addresses,
-        version,
+        addresses: listed.addresses,
+        derived_link_local: None,
+        priorities,
+        peers: Vec::new(),
+        written: String::new(),
         shown: String::new(),
         name: None,
-        priority,
+        versions,
         interval,
         preempt,
         preempt_delay,
         checksum,
+        accept: None,
+        virtual_mac: None,
+    };
+    if let Some(value) = written_versions {
+        let interval_span = written_interval.map(|value| value.span());
+        draft.check_versions(value.span(), interval_span, findings);
     }
+    draft.accept = draft.read_accept(reader, findings);
+    draft.virtual_mac = draft.read_virtual_mac(reader, findings);
+    draft.read_link_local(reader, listed.complete, findings);
+    draft.read_peers(reader, listed.complete, findings);
+    draft
 }
 
-/// Keys that the design has and this version has not; their defaults are accepted.
-fn refuse_later_keys(reader: &mut Reader<'_>, findings: &mut Findings) {
-    if let Some(value) = reader.take("accept")
-        && value.boolean(findings) == Some(false)
-    {
-        let message = "`accept = false` is not supported by this version of buoy yet";
-        let help = "leave `accept` out: the Active answers on its addresses";
-        findings.add(value.span(), message, "not supported yet", help);
+/// The keys whose rules have to do with the others.
+impl Draft {
+    fn check_versions(
+        &self,
+        span: Range<usize>,
+        interval_span: Option<Range<usize>>,
+        findings: &mut Findings,
+    ) {
+        match self.versions {
+            Some(Versions::Two) => addresses::refuse_ipv6(&self.addresses, findings),
+            Some(Versions::Both) => {
+                if addresses::first_of(Family::Ipv4, &self.addresses).is_some() {
+                    timing::warn_of_both(span, self.interval, interval_span, findings);
+                } else {
+                    findings.warn(
+                        span,
+                        "version 2 has no IPv6, and this router has no other addresses: it speaks version 3 only",
+                        "no effect",
+                        "leave `version` out",
+                    );
+                }
+            }
+            Some(Versions::Three) | None => {}
+        }
     }
-    if let Some(value) = reader.take("virtual-mac")
-        && value.boolean(findings) == Some(true)
-    {
-        let message = "`virtual-mac = true` is not supported by this version of buoy yet";
-        let help = "leave `virtual-mac` out: the addresses are announced with the interface's own MAC address";
-        findings.add(value.span(), message, "not supported yet", help);
+
+    fn read_accept(&self, reader: &mut Reader<'_>, findings: &mut Findings) -> Option<bool> {
+        let Some(value) = reader.take("accept") else {
+            return Some(true);
+        };
+        let accept = value.boolean(findings)?;
+        let everybody_owns = self.priorities.owner.is_some() && self.priorities.hosts.is_none();
+        if !accept && everybody_owns {
+            findings.warn(
+                value.span(),
+                "priority 255 is the owner of the addresses, and an owner always answers on them (RFC 9568 §6.4.3)",
+                "no effect",
+                "leave `accept` out, or write a priority of at most 254",
+            );
+        }
+        Some(accept)
     }
-    if let Some(value) = reader.take("peers") {
-        addresses::refuse_peers(&value, findings);
+
+    fn read_virtual_mac(&self, reader: &mut Reader<'_>, findings: &mut Findings) -> Option<bool> {
+        let Some(value) = reader.take("virtual-mac") else {
+            return Some(false);
+        };
+        let virtual_mac = value.boolean(findings)?;
+        if virtual_mac && self.priorities.own == Some(Priority::Owner) {
+            // P79, RFC 9568 §8.1.2: never the physical MAC for an address that is owned.
+            findings.warn(
+                value.span(),
+                format!(
+                    "this host has priority 255; if its addresses are on {0} as well, the kernel tells its neighbours the MAC address of {0} too (RFC 9568 §8.1.2)",
+                    self.interface_or("the interface")
+                ),
+                "with an owner",
+                "take the addresses off the interface: buoy puts them behind the virtual MAC address",
+            );
+        }
+        Some(virtual_mac)
     }
-    if let Some(value) = reader.take("link-local") {
-        addresses::refuse_link_local(&value, findings);
+
+    fn read_link_local(
+        &mut self,
+        reader: &mut Reader<'_>,
+        addresses_complete: bool,
+        findings: &mut Findings,
+    ) {
+        let key = reader.take("link-local");
+        if self.protocol() != Some(Version::V2) || key.is_some() {
+            let interface = self.interface_or("eth0").to_owned();
+            let known = link_local::Known {
+                addresses_complete,
+                vrid: self.vrid.as_ref().map(|vrid| *vrid.get_ref()),
+                owner: self.priorities.owner.as_ref(),
+                interface: &interface,
+            };
+            self.derived_link_local =
+                link_local::put_first(&mut self.addresses, key.as_ref(), &known, findings);
+        }
+        addresses::refuse_too_many(&self.addresses, findings);
+    }
+
+    fn read_peers(
+        &mut self,
+        reader: &mut Reader<'_>,
+        addresses_complete: bool,
+        findings: &mut Findings,
+    ) {
+        let Some(value) = reader.take("peers") else {
+            return;
+        };
+        let first_of = |family: Family| {
+            let first = addresses::first_of(family, &self.addresses)?;
+            Some((family, first.span()))
+        };
+        let families: Vec<_> = [Family::Ipv4, Family::Ipv6]
+            .into_iter()
+            .filter_map(first_of)
+            .collect();
+        let needs = peers::Needs {
+            families: &families,
+            addresses_complete,
+            versions: self.versions,
+        };
+        self.peers = peers::read(&value, &needs, findings);
+    }
+
+    fn interface_or<'a>(&'a self, unknown: &'a str) -> &'a str {
+        self.interface
+            .as_ref()
+            .map_or(unknown, |name| name.get_ref().as_str())
     }
 }
 
@@ -198,6 +329,15 @@ fn router_name(name: &str, place: Range<usize>, findings: &mut Findings) -> Opti
 fn interface(value: &Value<'_>, findings: &mut Findings) -> Option<Spanned<InterfaceName>> {
     let text = value.text("eth0", findings)?;
     let name = *text.get_ref();
+    if name == "lo" {
+        findings.add(
+            text.span(),
+            "`lo` reaches no neighbour",
+            "the loopback interface",
+            "write the interface that the servers share, as `ip link` shows it, like `\"eth0\"`",
+        );
+        return None;
+    }
     let read = InterfaceName::new(name);
     if read.is_none() {
         let help = match name.split_once(':') {

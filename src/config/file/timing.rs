@@ -2,6 +2,7 @@
 //!
 //! Owns the reading of these keys and the rules between them. Called by the router's reader.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use toml::de::DeValue;
@@ -18,64 +19,96 @@ const LONGEST_V3: Duration = Duration::from_millis(40_950);
 const STEP_V2: Duration = Duration::from_secs(1);
 const LONGEST_V2: Duration = Duration::from_secs(255);
 
+/// What a router speaks over IPv4. Over IPv6 there is only version 3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Versions {
+    /// RFC 3768.
+    Two,
+    /// RFC 9568.
+    Three,
+    /// RFC 9568, and RFC 3768 beside it (P90).
+    Both,
+}
+
+impl Versions {
+    /// The version of its elections.
+    pub(super) const fn protocol(self) -> Version {
+        match self {
+            Self::Two => Version::V2,
+            Self::Three | Self::Both => Version::V3,
+        }
+    }
+
+    /// Whether adverts of version 2 go out.
+    pub(super) const fn has_2(self) -> bool {
+        match self {
+            Self::Two | Self::Both => true,
+            Self::Three => false,
+        }
+    }
+}
+
 /// The interval of a router that names none. RFC 9568 says 1 s; a quarter of it finds an
 /// unplanned failure within a second, and version 3 neighbours learn it from the adverts.
-pub(super) fn default_interval(version: Version) -> Option<AdvertisementInterval> {
-    let duration = match version {
-        Version::V2 => Duration::from_secs(1),
-        Version::V3 => Duration::from_millis(250),
+pub(super) fn default_interval(versions: Versions) -> Option<AdvertisementInterval> {
+    let duration = match versions {
+        // P94
+        Versions::Two | Versions::Both => Duration::from_secs(1),
+        Versions::Three => Duration::from_millis(250),
     };
-    AdvertisementInterval::from_duration(version, duration)
+    AdvertisementInterval::from_duration(versions.protocol(), duration)
 }
 
 /// `version`.
-pub(super) fn version(value: &Value<'_>, findings: &mut Findings) -> Option<Version> {
-    let help = "write `version = 3`, or `version = 2` for old neighbours";
-    match value.raw() {
-        DeValue::Integer(number) if number.radix() == 10 && number.as_str() == "2" => {
-            Some(Version::V2)
-        }
+pub(super) fn versions(value: &Value<'_>, findings: &mut Findings) -> Option<Versions> {
+    const HELP: &str =
+        "write `version = 3`, or `version = 2` for old neighbours, or `version = \"2+3\"` for both";
+    let found = match value.raw() {
+        DeValue::Integer(number) if number.radix() == 10 && number.as_str() == "2" => Versions::Two,
         DeValue::Integer(number) if number.radix() == 10 && number.as_str() == "3" => {
-            Some(Version::V3)
+            Versions::Three
         }
         DeValue::Integer(number) => {
             let message = format!("there is no version {}", quoted(&number.to_string()));
-            findings.add(value.span(), message, "2 or 3", help);
-            None
+            findings.add(value.span(), message, "2, 3 or \"2+3\"", HELP);
+            return None;
         }
-        DeValue::String(text)
-            if text
-                .chars()
-                .filter(|c| !c.is_whitespace())
-                .eq("2+3".chars()) =>
-        {
-            let message = "`version = \"2+3\"` is not supported by this version of buoy yet";
-            findings.add(value.span(), message, "both at once", help);
-            None
-        }
+        DeValue::String(text) if text == "2+3" => Versions::Both,
         DeValue::String(text) if text == "2" || text == "3" => {
-            value.refuse_type(
-                "2 or 3",
-                &format!("write `version = {text}`, without quotes"),
-                findings,
-            );
-            None
+            let help = format!("write `version = {text}`, without quotes");
+            value.refuse_type("2 or 3", &help, findings);
+            return None;
+        }
+        DeValue::String(text) => {
+            let signs = |c: &char| !c.is_whitespace();
+            let message = format!("there is no version {}", quoted(text));
+            let meant = text.chars().filter(signs).eq("2+3".chars())
+                || text.chars().filter(signs).eq("3+2".chars());
+            let help = if meant {
+                "write `version = \"2+3\"`"
+            } else {
+                HELP
+            };
+            findings.add(value.span(), message, "2, 3 or \"2+3\"", help);
+            return None;
         }
         _ => {
-            value.refuse_type("2 or 3", help, findings);
-            None
+            value.refuse_type("2, 3 or \"2+3\"", HELP, findings);
+            return None;
         }
-    }
+    };
+    Some(found)
 }
 
 /// `interval`; without a version there is no range to check it against.
 pub(super) fn interval(
     value: &Value<'_>,
-    version: Option<Version>,
+    versions: Option<Versions>,
     findings: &mut Findings,
 ) -> Option<AdvertisementInterval> {
     let duration = value.duration(findings)?;
-    let version = version?;
+    let versions = versions?;
+    let version = versions.protocol();
     let wanted = *duration.get_ref();
     let interval = AdvertisementInterval::from_duration(version, wanted);
     if interval.is_none() {
@@ -111,6 +144,48 @@ pub(super) fn interval(
     interval
 }
 
+/// What is to be known of a router that sends both versions over IPv4. `written` is the place of
+/// its interval, when it names one.
+pub(super) fn warn_of_both(
+    versions: Range<usize>,
+    interval: Option<AdvertisementInterval>,
+    written: Option<Range<usize>>,
+    findings: &mut Findings,
+) {
+    // P94, RFC 9568 §8.4.2
+    findings.warn(
+        versions,
+        "versions 2 and 3 side by side are for the time of a change, not for ever (RFC 9568 §8.4.2)",
+        "for a while",
+        "leave `version` out when the last neighbour knows version 3",
+    );
+    let (Some(interval), Some(written)) = (interval, written) else {
+        return;
+    };
+    let wanted = interval.duration();
+    let shown = humantime::format_duration(wanted);
+    if wanted < STEP_V2 {
+        findings.warn(
+            written,
+            format!("with an interval of {shown}, neighbours of version 2 are sent adverts that say 1s, and perhaps more of them than they can take (RFC 9568 §8.4.2)"),
+            "below 1s",
+            "write `interval = \"1s\"` while there are such neighbours, and give them the lower priorities",
+        );
+    } else if wanted.subsec_nanos() != 0 {
+        let [below, above] = nearest_steps(wanted, STEP_V2, LONGEST_V2);
+        let (below, above) = (
+            humantime::format_duration(below),
+            humantime::format_duration(above),
+        );
+        findings.warn(
+            written,
+            format!("adverts of version 2 carry whole seconds: they will say {above}, not {shown}"),
+            "not whole seconds",
+            format!("write `interval = \"{below}\"` or `interval = \"{above}\"`"),
+        );
+    }
+}
+
 /// The legal intervals on both sides.
 fn nearest_steps(wanted: Duration, step: Duration, longest: Duration) -> [Duration; 2] {
     let steps = wanted.as_nanos() / step.as_nanos().max(1);
@@ -128,12 +203,12 @@ fn nearest_steps(wanted: Duration, step: Duration, longest: Duration) -> [Durati
 /// `checksum`.
 pub(super) fn checksum(
     value: &Value<'_>,
-    version: Option<Version>,
+    versions: Option<Versions>,
     findings: &mut Findings,
 ) -> Option<ChecksumStyle> {
     let style = checksum_word(value, findings)?;
-    match version {
-        Some(Version::V2) => {
+    match versions {
+        Some(Versions::Two) => {
             findings.add(
                 value.key_span.clone(),
                 "version 2 has one checksum only",
@@ -142,7 +217,7 @@ pub(super) fn checksum(
             );
             None
         }
-        Some(Version::V3) | None => Some(style),
+        Some(Versions::Three | Versions::Both) | None => Some(style),
     }
 }
 

@@ -55,15 +55,20 @@ pub(super) fn of_other_programs(key: &str) -> Option<&'static str> {
         }
         "dev" | "device" | "iface" | "nic" => "write `interface = \"eth0\"`",
         "unicast_peer" | "unicast_peers" | "unicast" => {
-            "leave it out: this version of buoy sends to the VRRP multicast group only"
+            "write `peers = [\"192.0.2.2\"]`, the addresses of the other servers"
         }
         "unicast_src_ip" | "mcast_src_ip" => {
             "leave it out: adverts come from the first address of the interface"
         }
-        "use_vmac" | "vmac" => {
-            "leave it out: this version of buoy announces the addresses with the interface's own MAC address"
-        }
+        "use_vmac" | "vmac" => "write `virtual-mac = true`",
         "vrrp_version" | "protocol" => "write `version = 3` or `version = 2`",
+        "no_accept" => "write `accept = false`",
+        "unicast_ttl" | "ttl" => {
+            "leave it out: adverts are sent with a TTL of 255; for what comes in, a peer has `min-ttl`"
+        }
+        "sync_group" | "track_group" => {
+            "write `[group.NAME]` and below it `routers = [\"web\", \"db\"]`"
+        }
         "notify" | "notify_master" | "notify_backup" | "notify_fault" | "track_script"
         | "track_interface" | "track_process" | "track_file" => {
             "leave it out: this version of buoy has no checks and hooks yet; `buoy status --watch` shows each change"
@@ -81,7 +86,6 @@ pub(super) fn of_other_programs(key: &str) -> Option<&'static str> {
 /// What to do about a name that has a meaning in the design but not in this version.
 pub(super) fn of_later_versions(name: &str) -> Option<&'static str> {
     Some(match name {
-        "group" => "leave it out; put the addresses that have to move together into one router",
         "check" | "checks" => {
             "leave it out; a check of your own can run `buoy demote ROUTER` and `buoy restore ROUTER`"
         }
