@@ -21,7 +21,7 @@ use super::packet_socket::AnnounceSocket;
 use super::wishes::{Latest, Wishes};
 use crate::config::VirtualAddress;
 use crate::engine::{Announce, Hold, RouterId};
-use crate::vrrp::announce::{Said, arp_probe, gratuitous_arp};
+use crate::vrrp::announce::{Said, frame};
 
 /// What became of a wish.
 #[derive(Debug)]
@@ -281,17 +281,14 @@ impl Worker {
     }
 }
 
-/// Sends one gratuitous ARP, or ARP probe, for each address. Waits for nothing: what the kernel does
-/// not take at once is made good by the repeats, which come at their times whatever happens here.
+/// Sends what announces each address, or asks whose it is. Waits for nothing: what the kernel does not
+/// take at once is made good by the repeats, which come at their times whatever happens here.
 pub fn announce(socket: &AnnounceSocket, announce: &Announce) {
-    let frame = |address: &VirtualAddress| match address.ip() {
-        IpAddr::V4(ip) => Some(match announce.say {
-            Said::Here => gratuitous_arp(ip, announce.hardware),
-            Said::WhoseIsIt => arp_probe(ip, announce.hardware),
-        }),
-        IpAddr::V6(_) => None,
-    };
-    let frames: Vec<_> = announce.addresses.iter().filter_map(frame).collect();
+    let frames: Vec<_> = announce
+        .addresses
+        .iter()
+        .map(|address| frame(announce.say, address.ip(), announce.hardware))
+        .collect();
     let _ = socket.send(announce.interface, &frames);
 }
 
