@@ -178,7 +178,7 @@ fn a_solicitation_that_is_no_question_for_duplicates_is_none_of_ours() {
     let elsewhere = changed(&SOLICITATION, |frame| frame[IP + 24 + 15] = 1);
     assert_eq!(read_announcement(&elsewhere), None, "to another group");
     let with_source = changed(&SOLICITATION, |frame| {
-        frame.extend([1, 1, 2, 0, 0, 0, 0, 7])
+        frame.extend([1, 1, 2, 0, 0, 0, 0, 7]);
     });
     assert_eq!(
         read_announcement(&with_source),
