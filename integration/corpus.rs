@@ -56,8 +56,8 @@ fn adverts_are_read_as_they_stand() {
 }
 
 #[test]
-fn gratuitous_arp_and_probes_are_told_from_everything_else() {
-    each_seed_is_what_its_name_says("arp", checks::arp::check);
+fn announcements_and_questions_are_told_from_everything_else() {
+    each_seed_is_what_its_name_says("announcement", checks::announcement::check);
 }
 
 #[test]

@@ -121,7 +121,11 @@ fn buoy_release_removes_what_a_killed_daemon_left() {
     lines.sort_unstable();
     assert_eq!(
         lines,
-        ["192.0.2.100/24: removed", "192.0.2.101/24: removed"]
+        [
+            "192.0.2.100/24: removed",
+            "192.0.2.101/24: removed",
+            "net.ipv4.conf.eth0.promote_secondaries = 0: put back"
+        ]
     );
     assert!(lan.a.marked().is_empty());
     assert_eq!(lan.a.tell(&["release"]), "", "once is enough");

@@ -35,6 +35,7 @@ use crate::engine::{Engine, StoredDemotion};
 use crate::exit::Exit;
 use crate::os::addresses::Worker;
 use crate::os::state::{AddressRecord, DemotionRecord, StateDirectory};
+use crate::os::sysctl::{self, Keeper, Settings};
 use crate::os::wishes::Wishes;
 use crate::os::{OsError, addresses, capabilities, clock, links};
 use crate::vrrp::times::Moment;
@@ -186,7 +187,8 @@ fn log_warnings(warnings: &Warnings, path: &Path) {
     }
 }
 
-/// Addresses of an earlier life are released before this one begins: nobody answers for them.
+/// Addresses of an earlier life are released before this one begins: nobody answers for them. What
+/// it changed in the kernel's settings is put back.
 fn remove_leftovers(state: &StateDirectory, config: &Config) -> Result<(), Error> {
     let known = state.addresses().unwrap_or_else(|error| {
         warn!("{error}; addresses of an earlier run are told by the kernel's mark only");
@@ -209,6 +211,14 @@ fn remove_leftovers(state: &StateDirectory, config: &Config) -> Result<(), Error
     }
     // From here on the list tells what this life may put on an interface.
     state.save_addresses_of(config, &Vec::<AddressRecord>::new())?;
+    match sysctl::put_back_leftovers(state) {
+        Ok(settings) => {
+            for setting in settings {
+                info!("{setting} was put back: it was left over from an earlier run");
+            }
+        }
+        Err(error) => warn!("{error}"),
+    }
     Ok(())
 }
 
@@ -275,14 +285,17 @@ async fn serve(
     let stored: Vec<_> = demotions.iter().map(stored).collect();
     let engine = Engine::new(&config, &stored, clock::now());
     let wishes = Wishes::default();
+    let settings = Settings::default();
     let thread = EngineThread::open(
         engine,
         receiver,
         wake,
         wishes.clone(),
+        settings.clone(),
         events,
         Arc::clone(&lost),
     )?;
+    let keeper = Keeping::start(Keeper::new(state.clone()), settings)?;
     let ended = start_threads(thread, Worker::open()?, wishes, &mailbox)?;
     let logging = tokio::spawn(log::write(event_receiver));
 
@@ -302,6 +315,7 @@ async fn serve(
             result = &mut ended => {
                 // What the engine said last is written before the process ends.
                 let _ = tokio::time::timeout(Duration::from_secs(1), logging).await;
+                keeper.end();
                 result.unwrap_or(Err(Error::Bug))?;
                 sweep(&state)?;
                 info!("stopped");
@@ -328,6 +342,30 @@ fn stored(record: &DemotionRecord) -> StoredDemotion {
         router: record.router.clone(),
         until: record.until_unix_ms.map(moment),
         never: record.never,
+    }
+}
+
+/// The thread that keeps the kernel's settings.
+struct Keeping {
+    settings: Settings,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Keeping {
+    fn start(keeper: Keeper, settings: Settings) -> Result<Self, OsError> {
+        let left = settings.clone();
+        let thread = thread::Builder::new()
+            .name("settings".to_owned())
+            .spawn(move || keeper.run(&left))
+            .map_err(|error| OsError::new("start the thread settings", error))?;
+        Ok(Self { settings, thread })
+    }
+
+    /// Returns when all settings are as they were.
+    fn end(self) {
+        self.settings.end();
+        // A panic of that thread has been printed; the next start puts back what it left.
+        let _ = self.thread.join();
     }
 }
 

@@ -1,4 +1,5 @@
-//! `buoy release`: removes every address that buoy left on this host, for `ExecStopPost=`.
+//! `buoy release`: removes every address that buoy left on this host and puts back the kernel
+//! settings that it changed, for `ExecStopPost=`.
 //!
 //! Owns nothing that lasts. Called by `main`. Refuses while a daemon runs on the same runtime
 //! directory: it would put them back.
@@ -10,7 +11,7 @@ use std::path::Path;
 use crate::control::instance::{self, ControlError};
 use crate::exit::Exit;
 use crate::os::state::StateDirectory;
-use crate::os::{OsError, addresses};
+use crate::os::{OsError, addresses, sysctl};
 
 /// Why not every address was removed.
 #[derive(Debug)]
@@ -65,12 +66,16 @@ pub fn run(runtime_dir: &Path, state_dir: &Path) -> Result<Vec<String>, Error> {
                 .any(|record| Some(&record.address) == text.as_ref())
     };
     let removed = addresses::remove_leases(ours).map_err(Error::Os)?;
+    let settings = sysctl::put_back_leftovers(&state).map_err(Error::Os);
     if let Some(error) = complaint {
         return Err(Error::Os(error));
     }
     state.forget_addresses().map_err(Error::Os)?;
-    Ok(removed
+    let removed = removed
         .into_iter()
-        .map(|address| format!("{address}: removed"))
-        .collect())
+        .map(|address| format!("{address}: removed"));
+    let settings = settings?
+        .into_iter()
+        .map(|setting| format!("{setting}: put back"));
+    Ok(removed.chain(settings).collect())
 }

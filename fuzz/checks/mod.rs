@@ -14,7 +14,7 @@
 )]
 
 pub mod advert;
-pub mod arp;
+pub mod announcement;
 pub mod config;
 pub mod control;
 pub mod engine;

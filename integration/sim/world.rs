@@ -141,6 +141,7 @@ impl Node {
                 })
                 .collect(),
             problem: None,
+            problem_ipv6: None,
         }
     }
 }

@@ -4,8 +4,9 @@
 //! replies are left where others fetch them, and what does not fit is counted. It ends when the
 //! engine has handed everything over, or when epoll itself fails.
 
+mod traffic;
+
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
@@ -19,14 +20,16 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use tokio::sync::{mpsc, oneshot};
 
 use super::mailbox::{Message, Snapshot};
-use super::ports::Ports;
+use super::ports::{Ports, STRANGERS_REST};
 use crate::config::InterfaceName;
 use crate::engine::command::{Reply, Token};
 use crate::engine::event::Event;
-use crate::engine::{Engine, Input, Outputs, SendAdvert};
+use crate::engine::{Engine, Input, Outputs};
 use crate::os::addresses::{self, Done};
 use crate::os::links::Seen;
 use crate::os::packet_socket::AnnounceSocket;
+use crate::os::sysctl::Settings;
+use crate::os::vrrp_socket::Batch;
 use crate::os::wishes::Wishes;
 use crate::os::{OsError, clock};
 use crate::vrrp::times::Moment;
@@ -37,9 +40,6 @@ const FIRST_PORT: u64 = 2;
 
 /// Messages taken in one round; adverts come first in the next.
 const MESSAGES_A_ROUND: usize = 256;
-/// Batches of frames taken from one socket in one round: a flood on one interface must not keep
-/// the others, or the deadlines, waiting.
-const BATCHES_A_ROUND: usize = 8;
 
 /// So long before a takeover the thread is awake and looks all the time, and so does the address
 /// worker: to be woken by a timer costs a tenth of a millisecond and more. It happens only when
@@ -60,6 +60,7 @@ pub(super) struct EngineThread {
     ports: Ports,
     topology: Vec<InterfaceName>,
     announce: AnnounceSocket,
+    batch: Batch,
     wishes: Wishes,
     replies: HashMap<Token, oneshot::Sender<Reply>>,
     next_token: u64,
@@ -76,6 +77,7 @@ impl EngineThread {
         receiver: Receiver<Message>,
         wake: Arc<EventFd>,
         wishes: Wishes,
+        settings: Settings,
         events: mpsc::Sender<Event>,
         lost: Arc<AtomicU64>,
     ) -> Result<Self, OsError> {
@@ -96,9 +98,10 @@ impl EngineThread {
             epoll,
             timer,
             armed: None,
-            ports: Ports::new(FIRST_PORT),
+            ports: Ports::new(FIRST_PORT, settings),
             topology: Vec::new(),
             announce: AnnounceSocket::open()?,
+            batch: Batch::default(),
             wishes,
             replies: HashMap::new(),
             next_token: 0,
@@ -114,14 +117,12 @@ impl EngineThread {
         self.settle_all(clock::now());
         while !self.engine.is_finished() {
             self.arm();
-            let patience = if self.ports.has_problem() {
-                EpollTimeout::from(TRY_PORTS_EVERY_MS)
-            } else {
-                EpollTimeout::NONE
-            };
-            self.listen(patience)?;
+            self.listen(self.patience())?;
             if self.ports.has_problem() {
                 self.settle_all(clock::now());
+            }
+            if self.ports.rests() {
+                self.ports.end_rests(clock::now(), &self.epoll);
             }
             self.stay_awake_for_a_takeover()?;
             let now = clock::now();
@@ -132,6 +133,19 @@ impl EngineThread {
             }
         }
         Ok(())
+    }
+
+    /// How long to wait when nothing comes and nothing is due.
+    fn patience(&self) -> EpollTimeout {
+        if self.ports.rests() {
+            // A little more, so that the rest is over then.
+            let rest = u16::try_from(STRANGERS_REST.as_millis()).unwrap_or(u16::MAX);
+            EpollTimeout::from(rest + 1)
+        } else if self.ports.has_problem() {
+            EpollTimeout::from(TRY_PORTS_EVERY_MS)
+        } else {
+            EpollTimeout::NONE
+        }
     }
 
     /// Takes in what there is. Before anything else is done: what was heard may move the deadline
@@ -148,12 +162,17 @@ impl EngineThread {
                 Err(error) => return Err(OsError::new("wait for sockets", error)),
             }
         };
-        for event in ready.iter().take(count) {
-            match event.data() {
+        let keys = || ready.iter().take(count).map(EpollEvent::data);
+        for key in keys() {
+            match key {
                 MAIL => self.mail(),
                 TIMER => self.timer_fired(),
                 key => self.port(key),
             }
+        }
+        // What concerns nobody here comes last.
+        for key in keys() {
+            self.strangers(key);
         }
         Ok(())
     }
@@ -211,52 +230,6 @@ impl EngineThread {
         // Armed again in any case: the engine says for when.
         self.armed = None;
         let _ = nix::unistd::read(&self.timer, &mut [0; 8]);
-    }
-
-    fn port(&mut self, key: u64) {
-        let Self {
-            engine,
-            ports,
-            outputs,
-            ..
-        } = self;
-        let Some((name, port)) = ports.open.iter_mut().find(|(_, port)| port.key == key) else {
-            return;
-        };
-        for _ in 0..BATCHES_A_ROUND {
-            let more = port.vrrp.receive(|packet, arrived| {
-                engine.handle(
-                    Input::Packet {
-                        interface: name,
-                        packet,
-                    },
-                    arrived,
-                    outputs,
-                );
-            });
-            // An error (the interface went down) is cleared by reading it; the link watch tells the rest.
-            if !matches!(more, Ok(true)) {
-                break;
-            }
-        }
-        let now = clock::now();
-        for _ in 0..BATCHES_A_ROUND {
-            let Some(heard) = port.arp.receive() else {
-                break;
-            };
-            let address = IpAddr::V4(heard.address);
-            engine.handle(
-                Input::Announcement {
-                    interface: name,
-                    address,
-                    hardware: heard.hardware,
-                    said: heard.said,
-                },
-                now,
-                outputs,
-            );
-        }
-        self.dispatch(now);
     }
 
     fn mail(&mut self) {
@@ -337,8 +310,9 @@ impl EngineThread {
 
     /// The port of one interface, and the engine's knowledge of it.
     fn settle(&mut self, name: &InterfaceName, now: Moment) {
-        let vrids = self.engine.vrids(name, crate::vrrp::Family::Ipv4);
-        let state = self.ports.settle(name, &vrids, &self.epoll);
+        let engine = &self.engine;
+        let vrids = |family| engine.vrids(name, family);
+        let state = self.ports.settle(name, vrids, &self.epoll);
         self.handle(Input::Interface { name, state }, now);
     }
 
@@ -372,44 +346,6 @@ impl EngineThread {
             if self.events.try_send(event).is_err() {
                 self.lost.fetch_add(1, Ordering::Relaxed);
             }
-        }
-    }
-
-    /// All adverts of one interface in one call. Refusals go back to the engine before anything
-    /// else is done, so that a router that cannot speak claims nothing.
-    fn send(&mut self, adverts: &[SendAdvert], now: Moment) {
-        let mut refused = Vec::new();
-        for run in adverts.chunk_by(|a, b| a.interface == b.interface) {
-            let Some(index) = run.first().map(|advert| advert.interface) else {
-                continue;
-            };
-            let packets: Vec<&[u8]> = run.iter().map(|advert| &*advert.packet).collect();
-            match self
-                .ports
-                .open
-                .values()
-                .find(|port| port.vrrp.index() == index)
-            {
-                Some(port) => port.vrrp.send(&packets, |position, error| {
-                    refused.extend(
-                        run.get(position)
-                            .map(|advert| (advert.router, error.to_string())),
-                    );
-                }),
-                None => refused.extend(
-                    run.iter()
-                        .map(|advert| (advert.router, "its socket is closed".to_owned())),
-                ),
-            }
-        }
-        for (router, error) in refused {
-            self.handle(
-                Input::AdvertRefused {
-                    router,
-                    error: &error,
-                },
-                now,
-            );
         }
     }
 }

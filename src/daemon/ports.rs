@@ -1,45 +1,60 @@
-//! The sockets of the interfaces that routers need: one port an interface, opened when the
-//! interface is there, closed when it goes.
+//! The sockets of the interfaces that routers need: one port an interface and family, opened when
+//! the interface is there and a router of the family needs it, closed when either goes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 
 use crate::config::InterfaceName;
 use crate::engine::interface::InterfaceState;
 use crate::os::OsError;
-use crate::os::packet_socket::ArpSocket;
-use crate::os::sysctl::PromoteSecondaries;
-use crate::os::vrrp_socket::VrrpSocket;
-use crate::vrrp::Vrid;
+use crate::os::packet_socket::AnnouncementSocket;
+use crate::os::sysctl::{Need, Needs, Settings};
+use crate::os::vrrp_socket::{Hears, VrrpSocket};
+use crate::vrrp::times::Moment;
+use crate::vrrp::{Family, Vrid};
 
-/// One interface's sockets.
+/// How long strangers' adverts are left alone after a look at them. A flood of them costs us a
+/// batch each time, and the kernel drops the rest.
+pub(super) const STRANGERS_REST: Duration = Duration::from_millis(10);
+
+/// The sockets of one interface and family.
 pub(super) struct Port {
+    /// Adverts of the VRIDs that are ours.
     pub(super) vrrp: VrrpSocket,
-    pub(super) arp: ArpSocket,
-    /// Under which epoll reports it.
+    /// What others say of addresses.
+    pub(super) announcements: AnnouncementSocket,
+    /// Adverts of all other VRIDs.
+    pub(super) strangers: VrrpSocket,
+    /// Under which epoll reports it; the next number is the strangers'.
     pub(super) key: u64,
-    _setting: PromoteSecondaries,
+    /// Until then epoll does not report the strangers.
+    rests_until: Option<Moment>,
 }
 
 /// All ports, and what the kernel says of every interface.
 pub(super) struct Ports {
-    pub(super) open: BTreeMap<InterfaceName, Port>,
+    pub(super) open: BTreeMap<(InterfaceName, Family), Port>,
     known: BTreeMap<InterfaceName, InterfaceState>,
     next_key: u64,
     /// Interfaces whose sockets could not be opened.
-    failing: BTreeSet<InterfaceName>,
+    failing: BTreeSet<(InterfaceName, Family)>,
+    settings: Settings,
+    needs: Needs,
 }
 
 impl Ports {
     /// Keys below `first_key` are the caller's own.
-    pub(super) const fn new(first_key: u64) -> Self {
+    pub(super) const fn new(first_key: u64, settings: Settings) -> Self {
         Self {
             open: BTreeMap::new(),
             known: BTreeMap::new(),
             next_key: first_key,
             failing: BTreeSet::new(),
+            settings,
+            needs: Needs::new(),
         }
     }
 
@@ -51,36 +66,80 @@ impl Ports {
         };
     }
 
-    /// Brings the port of an interface in line with what is known of it. What the engine should
-    /// think of the interface; with a problem in it when the sockets could not be opened.
+    /// Brings the ports of an interface in line with what is known of it and with the VRIDs of each
+    /// family; without any there is no port. What the engine should think of the interface; with a
+    /// problem in it when the sockets could not be opened.
     pub(super) fn settle(
         &mut self,
         name: &InterfaceName,
-        vrids: &[Vrid],
+        vrids: impl Fn(Family) -> Vec<Vrid>,
         epoll: &Epoll,
     ) -> Option<InterfaceState> {
-        let Some(state) = self.known.get(name).cloned() else {
-            self.open.remove(name);
-            self.failing.remove(name);
-            return None;
+        let state = self.known.get(name).cloned();
+        let mut problem = |family| {
+            let wanted = vrids(family);
+            let state = state.as_ref().filter(|_| !wanted.is_empty());
+            let result = self.settle_family(name, family, state, &wanted, epoll);
+            let at = (name.clone(), family);
+            if result.is_err() {
+                self.open.remove(&at);
+                self.failing.insert(at);
+            } else {
+                self.failing.remove(&at);
+            }
+            result.err().map(|error| error.to_string())
         };
-        let result = match self.open.get_mut(name) {
-            Some(port) if port.vrrp.index() == state.index => port
-                .vrrp
-                .listen_for(vrids)
-                .map_err(|error| OsError::new("filter adverts", error)),
-            Some(_) | None => self.next_port(name, state.index, vrids, epoll),
-        };
-        if result.is_err() {
-            self.open.remove(name);
-            self.failing.insert(name.clone());
-        } else {
-            self.failing.remove(name);
-        }
+        let (problem, problem_ipv6) = (problem(Family::Ipv4), problem(Family::Ipv6));
+        self.leave_needs();
         Some(InterfaceState {
-            problem: result.err().map(|error| error.to_string()),
-            ..state
+            problem,
+            problem_ipv6,
+            ..state?
         })
+    }
+
+    fn settle_family(
+        &mut self,
+        name: &InterfaceName,
+        family: Family,
+        state: Option<&InterfaceState>,
+        vrids: &[Vrid],
+        epoll: &Epoll,
+    ) -> Result<(), OsError> {
+        let at = (name.clone(), family);
+        let Some(state) = state else {
+            self.open.remove(&at);
+            return Ok(());
+        };
+        if let Some(port) = self.open.get_mut(&at)
+            && port.vrrp.index() == state.index
+        {
+            port.vrrp.listen_for(vrids)?;
+            return port.strangers.listen_for(vrids);
+        }
+        let key = self.next_key;
+        self.next_key += 2;
+        let open = |hears| VrrpSocket::open(name, state.index, family, hears, vrids);
+        let port = Port {
+            vrrp: open(Hears::Ours)?,
+            announcements: AnnouncementSocket::open(state.index, family)?,
+            strangers: open(Hears::Strangers)?,
+            key,
+            rests_until: None,
+        };
+        wait_for(epoll, &port.vrrp, key)?;
+        wait_for(epoll, &port.announcements, key)?;
+        wait_for(epoll, &port.strangers, key + 1)?;
+        self.open.insert(at, port);
+        Ok(())
+    }
+
+    /// The port of an interface by its index.
+    pub(super) fn port(&self, index: u32, family: Family) -> Option<&Port> {
+        self.open
+            .iter()
+            .find(|((_, of), port)| *of == family && port.vrrp.index() == index)
+            .map(|(_, port)| port)
     }
 
     /// True while some interface is there but its sockets could not be opened.
@@ -90,33 +149,53 @@ impl Ports {
 
     /// Closes what no router needs any more.
     pub(super) fn keep_only(&mut self, needed: &[InterfaceName]) {
-        self.open.retain(|name, _| needed.contains(name));
-        self.failing.retain(|name| needed.contains(name));
+        self.open.retain(|(name, _), _| needed.contains(name));
+        self.failing.retain(|(name, _)| needed.contains(name));
+        self.leave_needs();
     }
 
-    fn next_port(
-        &mut self,
-        name: &InterfaceName,
-        index: u32,
-        vrids: &[Vrid],
-        epoll: &Epoll,
-    ) -> Result<(), OsError> {
-        // An older one puts its setting back as it goes: before the new one reads it.
-        self.open.remove(name);
-        let key = self.next_key;
-        self.next_key += 1;
-        let port = Port {
-            vrrp: VrrpSocket::open(name, index, vrids)?,
-            arp: ArpSocket::open(index)?,
-            key,
-            _setting: PromoteSecondaries::set(name),
-        };
-        for fd in [port.vrrp.as_fd(), port.arp.as_fd()] {
-            epoll
-                .add(fd, EpollEvent::new(EpollFlags::EPOLLIN, key))
-                .map_err(|error| OsError::new("wait for a socket", error))?;
+    /// Leaves the strangers of this port alone for a while.
+    pub(super) fn rest(port: &mut Port, now: Moment, epoll: &Epoll) {
+        // Taken out altogether: what is only muted still reports errors, again and again.
+        if epoll.delete(&port.strangers).is_ok() {
+            port.rests_until = Some(now + STRANGERS_REST);
         }
-        self.open.insert(name.clone(), port);
-        Ok(())
     }
+
+    /// True while some strangers are left alone.
+    pub(super) fn rests(&self) -> bool {
+        self.open.values().any(|port| port.rests_until.is_some())
+    }
+
+    /// Listens again to the strangers that were left alone for long enough.
+    pub(super) fn end_rests(&mut self, now: Moment, epoll: &Epoll) {
+        for port in self.open.values_mut() {
+            if port.rests_until.is_some_and(|until| until <= now)
+                && wait_for(epoll, &port.strangers, port.key + 1).is_ok()
+            {
+                port.rests_until = None;
+            }
+        }
+    }
+
+    fn leave_needs(&mut self) {
+        let mut needs = Needs::new();
+        for ((_, family), port) in &self.open {
+            let need = match family {
+                Family::Ipv4 => Need::Promotion,
+                Family::Ipv6 => Need::Router,
+            };
+            needs.entry(port.vrrp.index()).or_default().insert(need);
+        }
+        if needs != self.needs {
+            self.needs.clone_from(&needs);
+            self.settings.leave(needs);
+        }
+    }
+}
+
+fn wait_for(epoll: &Epoll, socket: &impl AsFd, key: u64) -> Result<(), OsError> {
+    epoll
+        .add(socket, EpollEvent::new(EpollFlags::EPOLLIN, key))
+        .map_err(|error| OsError::new("wait for a socket", error))
 }

@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::vrrp::Family;
 use crate::vrrp::announce::HardwareAddress;
 
 /// An interface as the kernel last reported it.
@@ -18,8 +19,10 @@ pub struct InterfaceState {
     pub link: LinkState,
     /// Every address on it, in the kernel's order, virtual ones included.
     pub addresses: Vec<InterfaceAddress>,
-    /// Why the daemon cannot use it although it is there: a socket that could not be opened.
+    /// Why the daemon cannot use it for IPv4 although it is there: a socket that could not be opened.
     pub problem: Option<String>,
+    /// The same for IPv6: routers of the other family do not suffer from it.
+    pub problem_ipv6: Option<String>,
 }
 
 /// Whether frames can pass.
@@ -70,6 +73,15 @@ pub enum LinkLocal {
 }
 
 impl InterfaceState {
+    /// Why the daemon cannot use the interface for this family.
+    #[must_use]
+    pub fn problem_of(&self, family: Family) -> Option<&str> {
+        match family {
+            Family::Ipv4 => self.problem.as_deref(),
+            Family::Ipv6 => self.problem_ipv6.as_deref(),
+        }
+    }
+
     /// Whether `ip` is one of this interface's addresses.
     #[must_use]
     pub fn has(&self, ip: IpAddr) -> bool {
@@ -113,5 +125,66 @@ impl InterfaceState {
             .filter(|address| !address.secondary)
             .find_map(ipv4)
             .or_else(|| real().find_map(ipv4))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+    const OTHER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2);
+    const GLOBAL: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+
+    fn with(addresses: &[(Ipv6Addr, Detection)]) -> InterfaceState {
+        let address = |&(ip, detection): &(Ipv6Addr, Detection)| InterfaceAddress {
+            ip: ip.into(),
+            secondary: false,
+            detection,
+        };
+        InterfaceState {
+            index: 7,
+            hardware: HardwareAddress::default(),
+            link: LinkState::Up,
+            addresses: addresses.iter().map(address).collect(),
+            problem: None,
+            problem_ipv6: None,
+        }
+    }
+
+    #[test]
+    fn p12_the_ipv6_source_is_the_first_link_local_that_does_not_float() {
+        let state = with(&[
+            (GLOBAL, Detection::Done),
+            (OWN, Detection::Done),
+            (OTHER, Detection::Done),
+        ]);
+        assert_eq!(state.primary_ipv6(&[]), LinkLocal::Usable(OWN));
+        assert_eq!(state.primary_ipv6(&[OWN.into()]), LinkLocal::Usable(OTHER));
+        assert_eq!(
+            state.primary_ipv6(&[OWN.into(), OTHER.into()]),
+            LinkLocal::None
+        );
+        assert_eq!(with(&[]).primary_ipv6(&[]), LinkLocal::None);
+    }
+
+    #[test]
+    fn p61_a_link_local_address_is_no_source_before_detection_is_over() {
+        use Detection::{Done, Failed, Running};
+        let one = |detection| with(&[(OWN, detection)]).primary_ipv6(&[]);
+        assert_eq!(one(Running), LinkLocal::Tentative);
+        assert_eq!(one(Failed), LinkLocal::Duplicate(OWN));
+        for first in [Running, Failed] {
+            let both = with(&[(OWN, first), (OTHER, Done)]);
+            assert_eq!(both.primary_ipv6(&[]), LinkLocal::Usable(OTHER));
+        }
+        for order in [[Running, Failed], [Failed, Running]] {
+            let both = with(&[(OWN, order[0]), (OTHER, order[1])]);
+            assert_eq!(
+                both.primary_ipv6(&[]),
+                LinkLocal::Tentative,
+                "hope comes first"
+            );
+        }
     }
 }

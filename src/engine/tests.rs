@@ -106,6 +106,7 @@ fn up() -> InterfaceState {
             detection: Detection::Done,
         }],
         problem: None,
+        problem_ipv6: None,
     }
 }
 

@@ -6,22 +6,22 @@
 //! kernel's locks as long as it likes: nobody waits for it. An address that the kernel refuses is
 //! reported and tried again with the next renewal.
 
+mod lease;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
-use rtnetlink::packet_route::address::{
-    AddressAttribute, AddressFlags, AddressHeader, AddressMessage, AddressProtocol, CacheInfo,
-};
-use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::packet_route::RouteNetlinkMessage;
 
 use super::OsError;
-use super::netlink::{MARK, Netlink};
+use super::netlink::Netlink;
 use super::packet_socket::AnnounceSocket;
 use super::wishes::{Latest, Wishes};
 use crate::config::VirtualAddress;
 use crate::engine::{Announce, Hold, RouterId};
-use crate::vrrp::announce::{Said, arp_probe, gratuitous_arp};
+use crate::vrrp::announce::{Said, frame};
+
+use lease::{delete_route, lease, message, share_route};
 
 /// What became of a wish.
 #[derive(Debug)]
@@ -56,6 +56,8 @@ const REMOVALS: usize = 3;
 enum Purpose {
     Add(RouterId, VirtualAddress),
     Remove(u32, VirtualAddress),
+    /// It may be gone already, and ends by itself otherwise.
+    RemoveRoute,
 }
 
 impl Worker {
@@ -114,7 +116,7 @@ impl Worker {
                 Some(Purpose::Remove(interface, address)) if !is_gone(&error) => {
                     stayed.push((*interface, *address));
                 }
-                Some(Purpose::Remove(..)) | None => {}
+                Some(Purpose::Remove(..) | Purpose::RemoveRoute) | None => {}
             }
         }
         self.remove_at_last(stayed);
@@ -197,10 +199,28 @@ impl Worker {
                     let request =
                         RouteNetlinkMessage::DelAddress(message(old.hold.interface, *address));
                     requests.push((Purpose::Remove(old.hold.interface, *address), (request, 0)));
+                    let route = self.route_to_remove(old.hold.interface, *address);
+                    requests.extend(route.map(|request| (Purpose::RemoveRoute, (request, 0))));
                 }
             }
         }
         requests
+    }
+
+    /// The route that came with this address, unless another address needs it.
+    fn route_to_remove(
+        &self,
+        interface: u32,
+        address: VirtualAddress,
+    ) -> Option<RouteNetlinkMessage> {
+        let mut others = self
+            .installed
+            .values()
+            .filter(|other| other.hold.interface == interface)
+            .flat_map(|other| other.hold.addresses.iter());
+        (!others.any(|other| share_route(*other, address)))
+            .then(|| delete_route(interface, address))
+            .flatten()
     }
 
     fn conclude(
@@ -281,17 +301,14 @@ impl Worker {
     }
 }
 
-/// Sends one gratuitous ARP, or ARP probe, for each address. Waits for nothing: what the kernel does
-/// not take at once is made good by the repeats, which come at their times whatever happens here.
+/// Sends what announces each address, or asks whose it is. Waits for nothing: what the kernel does not
+/// take at once is made good by the repeats, which come at their times whatever happens here.
 pub fn announce(socket: &AnnounceSocket, announce: &Announce) {
-    let frame = |address: &VirtualAddress| match address.ip() {
-        IpAddr::V4(ip) => Some(match announce.say {
-            Said::Here => gratuitous_arp(ip, announce.hardware),
-            Said::WhoseIsIt => arp_probe(ip, announce.hardware),
-        }),
-        IpAddr::V6(_) => None,
-    };
-    let frames: Vec<_> = announce.addresses.iter().filter_map(frame).collect();
+    let frames: Vec<_> = announce
+        .addresses
+        .iter()
+        .map(|address| frame(announce.say, address.ip(), announce.hardware))
+        .collect();
     let _ = socket.send(announce.interface, &frames);
 }
 
@@ -303,55 +320,13 @@ fn holds(installed: &Installed, interface: u32, address: VirtualAddress) -> bool
 fn is_gone(error: &std::io::Error) -> bool {
     matches!(
         error.raw_os_error(),
-        Some(nix::libc::EADDRNOTAVAIL | nix::libc::ENODEV)
+        Some(nix::libc::EADDRNOTAVAIL | nix::libc::ENODEV | nix::libc::ENXIO)
     )
 }
 
 /// The owner's own address stands there already.
 fn is_foreign(hold: &Hold, error: &std::io::Error) -> bool {
     !hold.replace && error.kind() == std::io::ErrorKind::AlreadyExists
-}
-
-fn message(interface: u32, address: VirtualAddress) -> AddressMessage {
-    let mut message = AddressMessage::default();
-    message.header = AddressHeader {
-        family: match address.ip() {
-            IpAddr::V4(_) => AddressFamily::Inet,
-            IpAddr::V6(_) => AddressFamily::Inet6,
-        },
-        prefix_len: address.prefix_length(),
-        index: interface,
-        ..AddressHeader::default()
-    };
-    message
-        .attributes
-        .push(AddressAttribute::Local(address.ip()));
-    message
-        .attributes
-        .push(AddressAttribute::Address(address.ip()));
-    message
-}
-
-/// An address with a lifetime: valid for the lease, preferred never, so that it is no source of
-/// connections that we open (design §7).
-fn lease(hold: &Hold, address: VirtualAddress) -> AddressMessage {
-    let mut message = message(hold.interface, address);
-    let mut lifetime = CacheInfo::default();
-    lifetime.ifa_valid = hold.lease;
-    lifetime.ifa_preferred = 0;
-    message
-        .attributes
-        .push(AddressAttribute::CacheInfo(lifetime));
-    message
-        .attributes
-        .push(AddressAttribute::Protocol(AddressProtocol::from(MARK)));
-    if address.ip().is_ipv6() {
-        // P80: duplicate address detection would make the address wait.
-        message
-            .attributes
-            .push(AddressAttribute::Flags(AddressFlags::Nodad));
-    }
-    message
 }
 
 /// Removes leases: by their mark, and by the list of what may have been put on an interface.
@@ -375,6 +350,15 @@ pub fn remove_leases(
         )
     };
     let refused = netlink.batch(found.iter().map(request).collect())?;
+    let route = |(interface, address): &(u32, VirtualAddress)| delete_route(*interface, *address);
+    // What is refused is gone already, or ends by itself.
+    let _ = netlink.batch(
+        found
+            .iter()
+            .filter_map(route)
+            .map(|route| (route, 0))
+            .collect(),
+    );
     // One that ran out in between is gone as well.
     let stayed = refused.into_iter().find(|(_, error)| !is_gone(error));
     match stayed.and_then(|(position, error)| Some((found.get(position)?, error))) {

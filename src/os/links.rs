@@ -8,13 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use rtnetlink::constants::{RTMGRP_IPV4_IFADDR, RTMGRP_LINK};
+use rtnetlink::constants::{RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_LINK};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 
 use super::OsError;
 use super::netlink::{self, Address, Link, Netlink, Notices};
 use crate::config::InterfaceName;
-use crate::engine::interface::{Detection, InterfaceAddress, InterfaceState, LinkState};
+use crate::engine::interface::{InterfaceAddress, InterfaceState, LinkState};
 
 /// What the watch saw.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub fn watch(mut report: impl FnMut(Seen)) {
 
 fn run(report: &mut impl FnMut(Seen)) -> Result<(), OsError> {
     // Subscribed before the dump, so that nothing falls between the two.
-    let mut notices = Netlink::subscribe(RTMGRP_LINK | RTMGRP_IPV4_IFADDR)?;
+    let mut notices = Netlink::subscribe(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR)?;
     let mut requests = Netlink::open()?;
     let mut table = Table::read(&mut requests, Table::default())?;
     table.report(report);
@@ -97,7 +97,7 @@ impl Table {
             let new = InterfaceAddress {
                 ip: address.ip,
                 secondary: address.secondary,
-                detection: Detection::Done,
+                detection: address.detection,
             };
             match list.iter_mut().find(|known| known.ip == new.ip) {
                 Some(known) => *known = new,
@@ -170,6 +170,7 @@ impl Table {
             },
             addresses: self.addresses.get(&link.index).cloned().unwrap_or_default(),
             problem: None,
+            problem_ipv6: None,
         }
     }
 }

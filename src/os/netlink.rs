@@ -10,13 +10,16 @@ use rtnetlink::packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
 };
 use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage, AddressProtocol};
+use rtnetlink::packet_route::address::{
+    AddressAttribute, AddressFlags, AddressMessage, AddressProtocol,
+};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage};
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rtnetlink::sys::{Socket, SocketAddr};
 
 use super::OsError;
 use crate::config::VirtualAddress;
+use crate::engine::Detection;
 use crate::vrrp::announce::HardwareAddress;
 
 /// Requests that go to the kernel in one call. Their answers must fit its receive buffer.
@@ -225,8 +228,10 @@ pub struct Address {
     pub address: Option<VirtualAddress>,
     /// The address.
     pub ip: std::net::IpAddr,
-    /// `IFA_F_SECONDARY`; on IPv6 the same bit means a temporary address.
+    /// `IFA_F_SECONDARY`. IPv6 has no such thing: there the same bit means a temporary address.
     pub secondary: bool,
+    /// Where duplicate address detection stands.
+    pub detection: Detection,
     /// It bears [`MARK`].
     pub marked: bool,
     /// Seconds until the kernel takes it away; `None`: for ever.
@@ -238,6 +243,8 @@ impl Address {
     #[must_use]
     pub fn read(message: &AddressMessage) -> Option<Self> {
         let (mut local, mut peer, mut marked, mut valid) = (None, None, false, None);
+        // The header has room for the first eight flags only.
+        let mut flags = AddressFlags::from_bits_retain(message.header.flags.bits().into());
         for attribute in &message.attributes {
             match attribute {
                 AddressAttribute::Local(ip) => local = Some(*ip),
@@ -245,6 +252,7 @@ impl Address {
                 AddressAttribute::Protocol(protocol) => {
                     marked = *protocol == AddressProtocol::from(MARK);
                 }
+                AddressAttribute::Flags(all) => flags = *all,
                 AddressAttribute::CacheInfo(info) => {
                     valid = (info.ifa_valid != u32::MAX).then_some(info.ifa_valid);
                 }
@@ -252,15 +260,26 @@ impl Address {
             }
         }
         let ip = local.or(peer)?;
-        let secondary = rtnetlink::packet_route::address::AddressHeaderFlags::Secondary;
         Some(Self {
             interface: message.header.index,
             address: VirtualAddress::new(ip, message.header.prefix_len),
             ip,
-            secondary: message.header.flags.contains(secondary),
+            secondary: ip.is_ipv4() && flags.contains(AddressFlags::Secondary),
+            detection: detection(flags),
             marked,
             valid,
         })
+    }
+}
+
+/// An optimistic address is used while it is looked at (RFC 4429 §2.1).
+const fn detection(flags: AddressFlags) -> Detection {
+    if flags.contains(AddressFlags::Dadfailed) {
+        Detection::Failed
+    } else if flags.contains(AddressFlags::Tentative) && !flags.contains(AddressFlags::Optimistic) {
+        Detection::Running
+    } else {
+        Detection::Done
     }
 }
 
@@ -332,4 +351,46 @@ pub fn links(netlink: &mut Netlink) -> Result<Vec<Link>, OsError> {
         _ => None,
     });
     Ok(read.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(ip: std::net::IpAddr, flags: AddressFlags) -> Address {
+        let mut message = AddressMessage::default();
+        message.attributes = vec![
+            AddressAttribute::Address(ip),
+            AddressAttribute::Flags(flags),
+        ];
+        Address::read(&message).unwrap()
+    }
+
+    #[test]
+    fn p61_the_flags_of_an_ipv6_address_tell_where_its_detection_stands() {
+        let ip = std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1).into();
+        let cases = [
+            (AddressFlags::Permanent, Detection::Done),
+            (AddressFlags::Tentative, Detection::Running),
+            (
+                AddressFlags::Tentative | AddressFlags::Dadfailed,
+                Detection::Failed,
+            ),
+            (
+                AddressFlags::Tentative | AddressFlags::Optimistic,
+                Detection::Done,
+            ),
+        ];
+        for (flags, expected) in cases {
+            assert_eq!(read(ip, flags).detection, expected, "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn a_temporary_ipv6_address_is_no_secondary_one() {
+        let ipv6 = std::net::Ipv6Addr::LOCALHOST.into();
+        assert!(!read(ipv6, AddressFlags::Secondary).secondary);
+        let ipv4 = std::net::Ipv4Addr::LOCALHOST.into();
+        assert!(read(ipv4, AddressFlags::Secondary).secondary);
+    }
 }

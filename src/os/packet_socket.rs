@@ -1,9 +1,9 @@
-//! Packet sockets: gratuitous ARP out and in.
+//! Packet sockets: what is said of addresses out and in, and adverts from a virtual MAC.
 //!
 //! Owns the only `unsafe` of the project: neither socket2 nor nix can build a `sockaddr_ll` in safe
-//! code. Called by the address worker (first announcement), by the engine's thread (repeats, and
-//! what others announce). What cannot be sent is an error; the address is held all the same and
-//! announced again.
+//! code. Called by the address worker (first announcement), by the engine's thread (repeats, what
+//! others announce, adverts with a virtual MAC as source). What cannot be sent is an error; an
+//! address is held all the same and announced again.
 
 #![allow(
     unsafe_code,
@@ -12,16 +12,21 @@
 
 use std::io::{self, IoSlice};
 use std::mem;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::libc;
-use nix::sys::socket::{LinkAddr, MsgFlags, MultiHeaders, SockaddrLike, sendmmsg};
+use nix::sys::socket::{LinkAddr, SockaddrLike};
 use socket2::{Domain, SockAddr, SockAddrStorage, SockFilter, Socket, Type};
 
 use super::OsError;
-use crate::vrrp::announce::{ARP_FRAME, Announcement, read_announcement};
+use super::vrrp_socket::{PRIORITY, send_all};
+use crate::vrrp::Family;
+use crate::vrrp::announce::{Announcement, Frame, HardwareAddress, read_announcement};
 
 const ARP: u16 = 0x0806;
+const IPV4: u16 = 0x0800;
+const IPV6: u16 = 0x86dd;
 
 /// Sends frames on any interface; receives nothing.
 pub struct AnnounceSocket {
@@ -34,66 +39,133 @@ impl AnnounceSocket {
     /// # Errors
     /// The kernel's, mostly a missing `CAP_NET_RAW`.
     pub fn open() -> Result<Self, OsError> {
+        let step = |what: &'static str| move |error: io::Error| OsError::new(what, error);
         let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking().cloexec(), None)
-            .map_err(|error| OsError::new("open a packet socket", error))?;
+            .map_err(step("open a packet socket"))?;
+        socket
+            .set_priority(PRIORITY)
+            .map_err(step("set the priority"))?;
         Ok(Self { socket })
     }
 
     /// Sends frames on one interface in as few calls as the kernel allows, and never waits.
     ///
     /// # Errors
-    /// The kernel's reason for the first frame that it did not take; the rest was not tried.
-    pub fn send(&self, interface: u32, frames: &[[u8; ARP_FRAME]]) -> io::Result<()> {
-        let address = link_address(interface, ARP).ok_or(io::ErrorKind::InvalidInput)?;
-        let mut headers: MultiHeaders<LinkAddr> = MultiHeaders::preallocate(frames.len(), None);
-        let slices: Vec<[IoSlice<'_>; 1]> =
-            frames.iter().map(|frame| [IoSlice::new(frame)]).collect();
-        let addresses = vec![Some(address); frames.len()];
-        let mut sent = 0;
-        while let (Some(rest), Some(to)) = (slices.get(sent..), addresses.get(sent..))
-            && !rest.is_empty()
-        {
-            let results = sendmmsg(
-                self.socket.as_raw_fd(),
-                &mut headers,
-                rest,
-                to,
-                [],
-                MsgFlags::MSG_DONTWAIT,
-            )?;
-            sent += results.count().max(1);
-        }
-        Ok(())
+    /// The kernel's reason for the first frame that it did not take; the rest was tried.
+    pub fn send(&self, interface: u32, frames: &[Frame]) -> io::Result<()> {
+        let address = |frame: &Frame| {
+            let protocol = match frame {
+                Frame::Arp(_) => ARP,
+                Frame::Advertisement(_) | Frame::Solicitation(_) => IPV6,
+            };
+            link_address(interface, protocol)
+        };
+        let slices: Vec<_> = frames
+            .iter()
+            .map(|frame| [IoSlice::new(frame.as_ref())])
+            .collect();
+        let addresses: Vec<_> = frames.iter().map(address).collect();
+        let mut first = None;
+        send_all(self.socket.as_raw_fd(), &slices, &addresses, |_, error| {
+            first.get_or_insert(error);
+        });
+        first.map_or(Ok(()), Err)
+    }
+
+    /// Sends whole IP packets to multicast groups on one interface, each in a frame from its own
+    /// hardware address, in as few calls as the kernel allows, and never waits. `refused` is told
+    /// the position and the reason of each one that the kernel did not take.
+    pub fn send_packets(
+        &self,
+        interface: u32,
+        packets: &[GroupPacket<'_>],
+        refused: impl FnMut(usize, io::Error),
+    ) {
+        let headers: Vec<_> = packets.iter().map(GroupPacket::header).collect();
+        let slices: Vec<_> = headers
+            .iter()
+            .zip(packets)
+            .map(|(header, packet)| [IoSlice::new(header.as_slice()), IoSlice::new(packet.packet)])
+            .collect();
+        let addresses: Vec<_> = packets
+            .iter()
+            .map(|packet| link_address(interface, packet.ethertype()))
+            .collect();
+        send_all(self.socket.as_raw_fd(), &slices, &addresses, refused);
     }
 }
 
-/// Receives the gratuitous ARP and the ARP probes of others on one interface, and nothing else.
-pub struct ArpSocket {
+/// A packet to a multicast group, from a hardware address that need not be the interface's.
+#[derive(Debug, Clone, Copy)]
+pub struct GroupPacket<'a> {
+    /// Ethernet source.
+    pub source: HardwareAddress,
+    /// The group, which the packet names too.
+    pub group: IpAddr,
+    /// The whole packet.
+    pub packet: &'a [u8],
+}
+
+impl GroupPacket<'_> {
+    const fn ethertype(&self) -> u16 {
+        match self.group {
+            IpAddr::V4(_) => IPV4,
+            IpAddr::V6(_) => IPV6,
+        }
+    }
+
+    /// The Ethernet header: a group's hardware address is made of its last bits (RFC 1112 §6.4,
+    /// RFC 2464 §7).
+    fn header(&self) -> Vec<u8> {
+        let destination = match self.group {
+            IpAddr::V4(group) => {
+                let [_, a, b, c] = group.octets();
+                [0x01, 0x00, 0x5e, a & 0x7f, b, c]
+            }
+            IpAddr::V6(group) => {
+                let [.., a, b, c, d] = group.octets();
+                [0x33, 0x33, a, b, c, d]
+            }
+        };
+        let ethertype = self.ethertype().to_be_bytes();
+        [&destination[..], &self.source.0, &ethertype].concat()
+    }
+}
+
+/// Receives what others announce on one interface in the way of one family, and what they ask whose
+/// it is, and nothing else. The kernel gets all of it as well (P87).
+pub struct AnnouncementSocket {
     socket: Socket,
 }
 
-impl ArpSocket {
+impl AnnouncementSocket {
     /// Opens, filters, and only then binds to the interface.
     ///
     /// # Errors
     /// The step that the kernel refused.
-    pub fn open(interface: u32) -> Result<Self, OsError> {
+    pub fn open(interface: u32, family: Family) -> Result<Self, OsError> {
         let step = |what: &'static str| move |error: io::Error| OsError::new(what, error);
         let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking().cloexec(), None)
             .map_err(step("open a packet socket"))?;
+        let filtered = match family {
+            Family::Ipv4 => socket.attach_filter(&ARP_ANNOUNCEMENTS),
+            Family::Ipv6 => socket.attach_filter(&NEIGHBOUR_ANNOUNCEMENTS),
+        };
+        filtered.map_err(step("filter announcements"))?;
+        let protocol = match family {
+            Family::Ipv4 => ARP,
+            Family::Ipv6 => IPV6,
+        };
         socket
-            .attach_filter(&announcements_only())
-            .map_err(step("filter ARP"))?;
-        let address = socket_address(interface, ARP);
-        socket
-            .bind(&address)
-            .map_err(step("listen for ARP on the interface"))?;
+            .bind(&socket_address(interface, protocol))
+            .map_err(step("listen for announcements on the interface"))?;
         Ok(Self { socket })
     }
 
     /// The next announcement that has arrived; `None` when there is none.
     pub fn receive(&self) -> Option<Announcement> {
-        let mut frame = [0; 128];
+        // Longer ones bear options that nobody sends.
+        let mut frame = [0; 256];
         loop {
             match nix::unistd::read(&self.socket, &mut frame) {
                 Ok(length) => {
@@ -109,30 +181,49 @@ impl ArpSocket {
     }
 }
 
-impl AsFd for ArpSocket {
+impl AsFd for AnnouncementSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 }
 
+const LOAD_WORD: u16 = 0x20;
+const LOAD_BYTE: u16 = 0x30;
+const COPY_TO_INDEX: u16 = 0x07;
+const JUMP_IF_EQUAL: u16 = 0x15;
+const JUMP_IF_EQUAL_TO_INDEX: u16 = 0x1d;
+const RETURN: u16 = 0x06;
+
 /// Sender and target protocol address are the same, or the sender's is 0.0.0.0: all that matters
 /// here, and next to nothing of what passes on a LAN.
-const fn announcements_only() -> [SockFilter; 7] {
-    const LOAD_WORD: u16 = 0x20;
-    const COPY_TO_INDEX: u16 = 0x07;
-    const JUMP_IF_EQUAL: u16 = 0x15;
-    const JUMP_IF_EQUAL_TO_INDEX: u16 = 0x1d;
-    const RETURN: u16 = 0x06;
-    [
-        SockFilter::new(LOAD_WORD, 0, 0, 28),
-        SockFilter::new(JUMP_IF_EQUAL, 4, 0, 0),
-        SockFilter::new(COPY_TO_INDEX, 0, 0, 0),
-        SockFilter::new(LOAD_WORD, 0, 0, 38),
-        SockFilter::new(JUMP_IF_EQUAL_TO_INDEX, 1, 0, 0),
-        SockFilter::new(RETURN, 0, 0, 0),
-        SockFilter::new(RETURN, 0, 0, u32::MAX),
-    ]
-}
+const ARP_ANNOUNCEMENTS: [SockFilter; 7] = [
+    SockFilter::new(LOAD_WORD, 0, 0, 28),
+    SockFilter::new(JUMP_IF_EQUAL, 4, 0, 0),
+    SockFilter::new(COPY_TO_INDEX, 0, 0, 0),
+    SockFilter::new(LOAD_WORD, 0, 0, 38),
+    SockFilter::new(JUMP_IF_EQUAL_TO_INDEX, 1, 0, 0),
+    SockFilter::new(RETURN, 0, 0, 0),
+    SockFilter::new(RETURN, 0, 0, u32::MAX),
+];
+
+/// `ICMPv6`, and in it an advertisement, or a solicitation from the unspecified address.
+const NEIGHBOUR_ANNOUNCEMENTS: [SockFilter; 15] = [
+    SockFilter::new(LOAD_BYTE, 0, 0, 20),
+    SockFilter::new(JUMP_IF_EQUAL, 0, 11, 58),
+    SockFilter::new(LOAD_BYTE, 0, 0, 54),
+    SockFilter::new(JUMP_IF_EQUAL, 10, 0, 136),
+    SockFilter::new(JUMP_IF_EQUAL, 0, 8, 135),
+    SockFilter::new(LOAD_WORD, 0, 0, 22),
+    SockFilter::new(JUMP_IF_EQUAL, 0, 6, 0),
+    SockFilter::new(LOAD_WORD, 0, 0, 26),
+    SockFilter::new(JUMP_IF_EQUAL, 0, 4, 0),
+    SockFilter::new(LOAD_WORD, 0, 0, 30),
+    SockFilter::new(JUMP_IF_EQUAL, 0, 2, 0),
+    SockFilter::new(LOAD_WORD, 0, 0, 34),
+    SockFilter::new(JUMP_IF_EQUAL, 1, 0, 0),
+    SockFilter::new(RETURN, 0, 0, 0),
+    SockFilter::new(RETURN, 0, 0, u32::MAX),
+];
 
 fn sockaddr_ll(interface: u32, protocol: u16) -> libc::sockaddr_ll {
     libc::sockaddr_ll {

@@ -1,9 +1,10 @@
 //! The state directory: what must outlive the daemon and the machine's next boot.
 //!
-//! Owns two small JSON files, each replaced in one step (written beside, synced, renamed):
-//! `demotions.json`, what people asked for, and `addresses.json`, what may stand on an interface
-//! because of us. Called by the daemon's control side and by `buoy release`, never by the engine. A
-//! file that cannot be read is an error that says which; the caller decides.
+//! Owns three small JSON files, each replaced in one step (written beside, synced, renamed):
+//! `demotions.json`, what people asked for, `addresses.json`, what may stand on an interface because
+//! of us, and `settings.json`, what was changed in `/proc/sys`. Called by the daemon's control side,
+//! the keeper of settings and `buoy release`, never by the engine. A file that cannot be read is an
+//! error that says which; the caller decides.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -13,10 +14,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::OsError;
+use super::sysctl::SettingRecord;
 use crate::config::{Config, RouterName};
 
 const DEMOTIONS: &str = "demotions.json";
 const ADDRESSES: &str = "addresses.json";
+const SETTINGS: &str = "settings.json";
 
 /// A demotion as it is written down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,9 +142,33 @@ impl StateDirectory {
     /// # Errors
     /// The kernel's.
     pub fn forget_addresses(&self) -> Result<(), OsError> {
-        match fs::remove_file(self.path.join(ADDRESSES)) {
+        self.remove(ADDRESSES)
+    }
+
+    /// The kernel settings that are not as they were because of us.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read.
+    pub fn settings(&self) -> Result<Vec<SettingRecord>, OsError> {
+        self.read(SETTINGS)
+    }
+
+    /// Replaces that list; on the disk when it returns.
+    ///
+    /// # Errors
+    /// The kernel's; then the older one is still there.
+    pub fn save_settings(&self, settings: &[SettingRecord]) -> Result<(), OsError> {
+        if settings.is_empty() {
+            return self.remove(SETTINGS);
+        }
+        self.write(SETTINGS, settings)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), OsError> {
+        let path = self.path.join(name);
+        match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(OsError::new("forget the addresses", error))
+                Err(OsError::new(format!("remove {}", path.display()), error))
             }
             Ok(()) | Err(_) => Ok(()),
         }

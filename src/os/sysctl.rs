@@ -1,41 +1,177 @@
-//! One kernel setting that floating addresses need.
+//! Kernel settings that floating addresses need, set while an interface is used and put back.
 //!
-//! Owns `net.ipv4.conf.IF.promote_secondaries`. The kernel ties IPv4 addresses of one subnet
-//! together: when the first goes, it takes the others with it, unless this is set. Two routers with
-//! addresses in a subnet of their own would lose both when one moves. Set while an interface is
-//! used and put back afterwards; where it cannot be set, the engine puts the lost addresses back.
+//! Owns what each [`Need`] means, and how to set and put back one setting. A [`Keeper`] does it, on
+//! a thread of its own: the kernel may make a writer wait. Each change is written down before it is
+//! made, so that the next start or `buoy release` can put back what a killed daemon left. Where a
+//! setting cannot be changed, a warning says what does not hold, and everything else goes on.
+//!
+//! - *Promotion*: the kernel ties IPv4 addresses of one subnet together. When the first goes, it takes
+//!   the others with it, unless `promote_secondaries` is set.
+//! - *Router*: the kernel answers a solicitation with R=0 unless `forwarding` of the interface is set
+//!   (P76, T18). Set on one interface it forwards nothing yet, that takes `all.forwarding`; but it
+//!   makes the kernel ignore router advertisements there, and forget the default routers of every
+//!   interface, except where `accept_ra` is 2. So `accept_ra` becomes 2 where it was 1: there for as
+//!   long, and on all other interfaces for just that moment.
+
+mod keeper;
 
 use std::fs;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use crate::config::InterfaceName;
+use nix::net::if_::if_indextoname;
+use serde::{Deserialize, Serialize};
 
-/// Set; put back when dropped.
-#[derive(Debug)]
-pub struct PromoteSecondaries(Option<PathBuf>);
+pub use keeper::{Keeper, Needs, Settings, put_back_leftovers};
 
-impl PromoteSecondaries {
-    /// Sets it, if it is not set already.
-    #[must_use]
-    pub fn set(interface: &InterfaceName) -> Self {
-        let path = |name: &str| {
-            PathBuf::from("/proc/sys/net/ipv4/conf")
-                .join(name)
-                .join("promote_secondaries")
-        };
-        let own = path(interface.as_str());
-        let is_off =
-            |path: &PathBuf| fs::read_to_string(path).is_ok_and(|value| value.trim() == "0");
-        let change = is_off(&own) && is_off(&path("all")) && fs::write(&own, "1").is_ok();
-        Self(change.then_some(own))
+/// What routers need of an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// IPv4 addresses go one by one.
+    Promotion,
+    /// Answers to neighbour solicitations say that a router gives them.
+    Router,
+}
+
+/// One setting of an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Setting {
+    /// `net.ipv4.conf.IF.promote_secondaries`.
+    PromoteSecondaries,
+    /// `net.ipv6.conf.IF.accept_ra`.
+    AcceptRa,
+    /// `net.ipv6.conf.IF.forwarding`.
+    Forwarding,
+}
+
+impl Setting {
+    const fn need(self) -> Need {
+        match self {
+            Self::PromoteSecondaries => Need::Promotion,
+            Self::AcceptRa | Self::Forwarding => Need::Router,
+        }
+    }
+
+    const fn family(self) -> &'static str {
+        match self {
+            Self::PromoteSecondaries => "ipv4",
+            Self::AcceptRa | Self::Forwarding => "ipv6",
+        }
+    }
+
+    const fn key(self) -> &'static str {
+        match self {
+            Self::PromoteSecondaries => "promote_secondaries",
+            Self::AcceptRa => "accept_ra",
+            Self::Forwarding => "forwarding",
+        }
+    }
+
+    fn path(self, interface: &str) -> PathBuf {
+        Path::new("/proc/sys/net")
+            .join(self.family())
+            .join("conf")
+            .join(interface)
+            .join(self.key())
+    }
+
+    /// As `sysctl` names it.
+    fn name(self, interface: &str) -> String {
+        format!("net.{}.conf.{interface}.{}", self.family(), self.key())
+    }
+
+    fn read(self, interface: &str) -> io::Result<String> {
+        Ok(fs::read_to_string(self.path(interface))?.trim().to_owned())
+    }
+
+    fn write(self, interface: &str, value: &str) -> io::Result<()> {
+        fs::write(self.path(interface), value)
     }
 }
 
-impl Drop for PromoteSecondaries {
-    fn drop(&mut self) {
-        if let Some(path) = &self.0 {
-            // The interface may be gone, and the setting with it.
-            let _ = fs::write(path, "0");
-        }
+/// One change, as it is written down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SettingRecord {
+    /// Index of the interface: it may be renamed, and another may get its name.
+    pub interface: u32,
+    /// What was changed.
+    pub setting: Setting,
+    /// The value that was there.
+    pub before: String,
+    /// The value that was set.
+    pub after: String,
+    /// The value for all interfaces at that time.
+    pub all: String,
+    /// Which life of the machine and which network namespace it was: indexes mean nothing elsewhere.
+    pub place: String,
+}
+
+impl SettingRecord {
+    /// A change of this setting to `after`; `None` when it has another value than `before`.
+    fn plan(interface: u32, setting: Setting, before: &str, after: &str) -> Option<Self> {
+        let name = name_of(interface)?;
+        (setting.read(&name).ok()? == before).then(|| Self {
+            interface,
+            setting,
+            before: before.to_owned(),
+            after: after.to_owned(),
+            all: setting.read("all").unwrap_or_default(),
+            place: place(),
+        })
     }
+
+    /// An interface that is gone meanwhile needs nothing.
+    fn set(&self) -> io::Result<()> {
+        name_of(self.interface).map_or(Ok(()), |name| self.setting.write(&name, &self.after))
+    }
+
+    /// Puts the old value back, and names the setting; `None` when there is nothing to put back:
+    /// the interface is gone, or somebody else has changed the setting since, here or for all
+    /// interfaces at once.
+    fn put_back(&self) -> Option<io::Result<String>> {
+        if self.place != place() {
+            return None;
+        }
+        let interface = name_of(self.interface)?;
+        let is_ours = self
+            .setting
+            .read(&interface)
+            .is_ok_and(|now| now == self.after)
+            && self.setting.read("all").unwrap_or_default() == self.all;
+        let (name, before) = (self.setting.name(&interface), &self.before);
+        is_ours.then(|| {
+            self.setting
+                .write(&interface, before)
+                .map(|()| format!("{name} = {before}"))
+        })
+    }
+
+    /// As `sysctl` names it; the interface may be gone.
+    fn name(&self) -> String {
+        let interface = name_of(self.interface);
+        self.setting.name(interface.as_deref().unwrap_or("(gone)"))
+    }
+}
+
+fn name_of(interface: u32) -> Option<String> {
+    if_indextoname(interface).ok()?.into_string().ok()
+}
+
+/// The boot and the network namespace.
+fn place() -> String {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let namespace = fs::read_link("/proc/thread-self/ns/net").unwrap_or_default();
+    format!("{} {}", boot.trim(), namespace.display())
+}
+
+/// Every interface but the loopback.
+fn interfaces() -> Vec<u32> {
+    let all = nix::net::if_::if_nameindex();
+    all.iter()
+        .flat_map(|all| all.iter())
+        .map(nix::net::if_::Interface::index)
+        .filter(|index| *index > 1)
+        .collect()
 }

@@ -1,48 +1,86 @@
-//! Raw IPv4 sockets of protocol 112, one an interface.
+//! Raw sockets of protocol 112: one an interface and family for our adverts, one for strangers'.
 //!
-//! Owns the socket's options: bound to its interface, joined to 224.0.0.18 there, headers included,
-//! a BPF filter that lets through only the VRIDs that are ours. Called by the engine's thread. A
-//! socket that cannot be opened is an [`OsError`]; a datagram that cannot be sent is the kernel's
-//! reason for the router concerned.
+//! Owns the sockets' options: bound to the interface, joined to 224.0.0.18 or `ff02::12` there,
+//! whole packets out, a BPF filter that lets through the VRIDs that are ours, or all the others.
+//! Called by the engine's thread. A socket that cannot be opened is an [`OsError`]; a packet that
+//! cannot be sent is the kernel's reason for the router concerned.
+
+mod filter;
+mod ipv4;
+mod ipv6;
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::SocketAddrV4;
+use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use nix::cmsg_space;
 use nix::errno::Errno;
+use nix::libc::in6_pktinfo;
+use nix::sys::socket::sockopt::{RcvBufForce, ReceiveTimestampns};
 use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg,
+    ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg, setsockopt,
 };
 use nix::sys::time::TimeSpec;
-use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockFilter, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{OsError, clock};
 use crate::config::InterfaceName;
-use crate::vrrp::Vrid;
-use crate::vrrp::advert::{GROUP_V4, PROTOCOL, TRAFFIC_CLASS};
+use crate::vrrp::advert::{PROTOCOL, Received};
 use crate::vrrp::times::Moment;
+use crate::vrrp::{Family, Vrid};
 
 /// Datagrams taken from the kernel in one call.
 const BATCH: usize = 32;
-/// The longest message, 255 addresses and authentication data, behind the longest IPv4 header.
-const LONGEST: usize = 60 + 8 + 255 * 4 + 8;
+/// The longest message, 255 IPv6 addresses, and an authentication trailer; an IPv4 header and its
+/// addresses take less.
+const LONGEST: usize = 8 + 255 * 16 + 28;
 /// One more, so that a datagram that is too long is seen to be so.
 const BUFFER: usize = LONGEST + 1;
 /// Room for a storm: what does not fit is lost, and adverts are in it.
 const RECEIVE_BUFFER: usize = 1 << 20;
+/// For what concerns no router of ours. A batch and a little more: a flood is lost in the kernel,
+/// where it costs least.
+const STRANGERS_BUFFER: usize = 1 << 16;
 /// `TC_PRIO_CONTROL`: before everything else in the queue of the interface (RFC 9568 §2.5).
-const PRIORITY: u32 = 7;
+pub(super) const PRIORITY: u32 = 7;
 
-/// One interface's socket.
+/// Whose adverts a socket hears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hears {
+    /// Those of the VRIDs that it is told.
+    Ours,
+    /// All the others, and what is too short to say (P25).
+    Strangers,
+}
+
+/// What arrived.
+#[derive(Debug, Clone, Copy)]
+pub enum Arrived<'a> {
+    /// A whole IPv4 packet with its header.
+    Ipv4Packet(&'a [u8]),
+    /// An IPv6 message with what its header said.
+    Ipv6Message(Received<'a>),
+}
+
+/// Room for one batch; one is enough for all sockets of a thread.
+pub struct Batch(Vec<[u8; BUFFER]>);
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self(vec![[0; BUFFER]; BATCH])
+    }
+}
+
+/// One socket.
 pub struct VrrpSocket {
     socket: Socket,
+    family: Family,
+    hears: Hears,
     index: u32,
     vrids: Vec<Vrid>,
     /// When it was last found empty: what is there now arrived later.
     emptied: Moment,
-    buffers: Vec<[u8; BUFFER]>,
 }
 
 impl VrrpSocket {
@@ -50,67 +88,58 @@ impl VrrpSocket {
     ///
     /// # Errors
     /// The step that the kernel refused.
-    pub fn open(interface: &InterfaceName, index: u32, vrids: &[Vrid]) -> Result<Self, OsError> {
-        let step = |what: &'static str| move |error: io::Error| OsError::new(what, error);
+    pub fn open(
+        interface: &InterfaceName,
+        index: u32,
+        family: Family,
+        hears: Hears,
+        vrids: &[Vrid],
+    ) -> Result<Self, OsError> {
+        let domain = match family {
+            Family::Ipv4 => Domain::IPV4,
+            Family::Ipv6 => Domain::IPV6,
+        };
         let protocol = Protocol::from(i32::from(PROTOCOL));
-        let socket = Socket::new(
-            Domain::IPV4,
-            Type::RAW.nonblocking().cloexec(),
-            Some(protocol),
-        )
-        .map_err(step("open a raw socket for protocol 112"))?;
+        let socket = Socket::new(domain, Type::RAW.nonblocking().cloexec(), Some(protocol))
+            .map_err(|error| {
+                OsError::new(
+                    format!("open a raw {family} socket for protocol 112"),
+                    error,
+                )
+            })?;
         // Nothing passes before the socket is bound: it would be another interface's.
         socket
-            .attach_filter(&[reject()])
+            .attach_filter(&[filter::NOTHING])
             .map_err(step("filter adverts"))?;
         socket
             .bind_device(Some(interface.as_str().as_bytes()))
             .map_err(step("bind to the interface"))?;
-        socket
-            .set_header_included_v4(true)
-            .map_err(step("send with own headers"))?;
-        socket
-            .set_multicast_loop_v4(false)
-            .map_err(step("turn off multicast loopback"))?;
-        socket
-            .set_multicast_all_v4(false)
-            .map_err(step("receive own groups only"))?;
-        socket
-            .set_tos_v4(u32::from(TRAFFIC_CLASS))
-            .map_err(step("set the traffic class"))?;
+        match family {
+            Family::Ipv4 => ipv4::set_up(&socket, index)?,
+            Family::Ipv6 => ipv6::set_up(&socket, index)?,
+        }
         socket
             .set_priority(PRIORITY)
             .map_err(step("set the priority"))?;
-        // Forced past rmem_max where we may; what the kernel grants is enough to start with.
-        if nix::sys::socket::setsockopt(
-            &socket,
-            nix::sys::socket::sockopt::RcvBufForce,
-            &RECEIVE_BUFFER,
-        )
-        .is_err()
-        {
-            socket
-                .set_recv_buffer_size(RECEIVE_BUFFER)
-                .map_err(step("size the receive buffer"))?;
+        match hears {
+            Hears::Ours => enlarge(&socket)?,
+            Hears::Strangers => socket
+                .set_recv_buffer_size(STRANGERS_BUFFER)
+                .map_err(step("size the receive buffer"))?,
         }
-        nix::sys::socket::setsockopt(
-            &socket,
-            nix::sys::socket::sockopt::ReceiveTimestampns,
-            &true,
-        )
-        .map_err(|error| OsError::new("ask for times of arrival", error))?;
+        setsockopt(&socket, ReceiveTimestampns, &true)
+            .map_err(|error| OsError::new("ask for times of arrival", error))?;
         socket
-            .join_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(index))
-            .map_err(step("join 224.0.0.18"))?;
-        let mut opened = Self {
+            .attach_filter(&filter::program(family, hears, vrids))
+            .map_err(step("filter adverts"))?;
+        Ok(Self {
             socket,
+            family,
+            hears,
             index,
-            vrids: Vec::new(),
+            vrids: vrids.to_vec(),
             emptied: clock::now(),
-            buffers: vec![[0; BUFFER]; BATCH],
-        };
-        opened.listen_for(vrids).map_err(step("filter adverts"))?;
-        Ok(opened)
+        })
     }
 
     /// Index of the interface that it is bound to.
@@ -119,33 +148,40 @@ impl VrrpSocket {
         self.index
     }
 
-    /// Lets these VRIDs through from now on.
+    /// These VRIDs are ours from now on.
     ///
     /// # Errors
     /// The kernel's; then the older filter is still in place.
-    pub fn listen_for(&mut self, vrids: &[Vrid]) -> io::Result<()> {
+    pub fn listen_for(&mut self, vrids: &[Vrid]) -> Result<(), OsError> {
         if self.vrids != vrids {
-            self.socket.attach_filter(&filter(vrids))?;
+            self.socket
+                .attach_filter(&filter::program(self.family, self.hears, vrids))
+                .map_err(step("filter adverts"))?;
             self.vrids = vrids.to_vec();
         }
         Ok(())
     }
 
-    /// Takes what has arrived, at most one batch, and hands out each IPv4 packet with its header
-    /// and the moment at which the kernel received it: a timer that it starts owes nothing to the
-    /// time that this thread took to wake up. True when there may be more.
+    /// Takes what has arrived, at most one batch, and hands each out with the moment at which the
+    /// kernel received it: a timer that it starts owes nothing to the time that this thread took to
+    /// wake up. True when there may be more.
     ///
     /// # Errors
     /// The kernel's, except for "nothing there", which is no error.
-    pub fn receive(&mut self, mut each: impl FnMut(&[u8], Moment)) -> io::Result<bool> {
-        let mut slices: Vec<_> = self
-            .buffers
+    pub fn receive(
+        &mut self,
+        batch: &mut Batch,
+        mut each: impl FnMut(Arrived<'_>, Moment),
+    ) -> io::Result<bool> {
+        let mut slices: Vec<_> = batch
+            .0
             .iter_mut()
             .map(|buffer| [IoSliceMut::new(buffer)])
             .collect();
         // Made for each batch: they hold raw pointers, and would tie the socket to its thread.
-        let mut headers: MultiHeaders<SockaddrIn> =
-            MultiHeaders::preallocate(BATCH, Some(cmsg_space!(TimeSpec)));
+        let space = cmsg_space!(TimeSpec, in6_pktinfo, i32);
+        let mut headers: MultiHeaders<SockaddrStorage> =
+            MultiHeaders::preallocate(BATCH, Some(space));
         let fd = self.socket.as_raw_fd();
         let started = clock::now();
         match recvmmsg(
@@ -159,14 +195,10 @@ impl VrrpSocket {
                 let (mut count, clock) = (0, clock::Arrivals::now());
                 for message in messages {
                     count += 1;
-                    let arrival = message.cmsgs().ok().and_then(|mut all| {
-                        all.find_map(|control| match control {
-                            ControlMessageOwned::ScmTimestampns(time) => Some(Duration::from(time)),
-                            _ => None,
-                        })
-                    });
-                    if let Some(packet) = message.iovs().next() {
-                        each(packet, clock.moment(arrival).max(self.emptied));
+                    let facts = Facts::read(&message);
+                    let at = clock.moment(facts.arrival).max(self.emptied);
+                    if let Some(bytes) = message.iovs().next() {
+                        each(facts.with(self.family, message.address, bytes), at);
                     }
                 }
                 if count < BATCH {
@@ -182,35 +214,26 @@ impl VrrpSocket {
         }
     }
 
-    /// Sends whole IPv4 packets to the group in as few calls as the kernel allows. `refused` is
-    /// told the position and the reason of each one that the kernel did not take.
-    pub fn send<'a>(&self, packets: &[&'a [u8]], mut refused: impl FnMut(usize, io::Error)) {
-        let group = SockaddrIn::from(SocketAddrV4::new(GROUP_V4, 0));
-        let mut headers: MultiHeaders<SockaddrIn> = MultiHeaders::preallocate(packets.len(), None);
-        let slices: Vec<[IoSlice<'a>; 1]> = packets
+    /// Sends whole IP packets of the socket's family, each to the group or to a peer, in as few
+    /// calls as the kernel allows. `refused` is told the position and the reason of each one that
+    /// the kernel did not take.
+    pub fn send(&self, packets: &[(&[u8], IpAddr)], refused: impl FnMut(usize, io::Error)) {
+        let slices: Vec<_> = packets
             .iter()
-            .map(|packet| [IoSlice::new(packet)])
+            .map(|(packet, _)| [IoSlice::new(packet)])
             .collect();
-        let addresses = vec![Some(group); packets.len()];
-        let mut sent = 0;
-        while let (Some(rest), Some(to)) = (slices.get(sent..), addresses.get(sent..))
-            && !rest.is_empty()
-        {
-            match sendmmsg(
-                self.socket.as_raw_fd(),
-                &mut headers,
-                rest,
-                to,
-                [],
-                MsgFlags::MSG_DONTWAIT,
-            ) {
-                Ok(results) => sent += results.count().max(1),
-                Err(Errno::EINTR) => {}
-                Err(error) => {
-                    refused(sent, error.into());
-                    sent += 1;
-                }
-            }
+        let addresses: Vec<_> = packets
+            .iter()
+            .map(|(_, destination)| Some(self.address(*destination)))
+            .collect();
+        send_all(self.socket.as_raw_fd(), &slices, &addresses, refused);
+    }
+
+    fn address(&self, destination: IpAddr) -> SockaddrStorage {
+        match destination {
+            IpAddr::V4(ip) => SocketAddrV4::new(ip, 0).into(),
+            // A link-local address and a group of the link name the link as well.
+            IpAddr::V6(ip) => SocketAddrV6::new(ip, 0, 0, self.index).into(),
         }
     }
 }
@@ -221,26 +244,96 @@ impl AsFd for VrrpSocket {
     }
 }
 
-const fn reject() -> SockFilter {
-    SockFilter::new(RETURN, 0, 0, 0)
+/// Sends every message, as many a call as the kernel takes; a refused one is told and passed over.
+pub(super) fn send_all<'a, const N: usize, A>(
+    socket: std::os::fd::RawFd,
+    slices: &'a [[IoSlice<'a>; N]],
+    addresses: &[Option<A>],
+    mut refused: impl FnMut(usize, io::Error),
+) where
+    A: nix::sys::socket::SockaddrLike + Copy + 'a,
+{
+    let mut headers: MultiHeaders<A> = MultiHeaders::preallocate(slices.len(), None);
+    let mut sent = 0;
+    while let (Some(rest), Some(to)) = (slices.get(sent..), addresses.get(sent..))
+        && !rest.is_empty()
+    {
+        match sendmmsg(socket, &mut headers, rest, to, [], MsgFlags::MSG_DONTWAIT) {
+            Ok(results) => sent += results.count().max(1),
+            Err(Errno::EINTR) => {}
+            Err(error) => {
+                refused(sent, error.into());
+                sent += 1;
+            }
+        }
+    }
 }
 
-const RETURN: u16 = 0x06;
-const LOAD_HEADER_LENGTH: u16 = 0xb1;
-const LOAD_BYTE_BEHIND_HEADER: u16 = 0x50;
-const JUMP_IF_EQUAL: u16 = 0x15;
+/// What the kernel says beside a datagram.
+struct Facts {
+    arrival: Option<Duration>,
+    destination: Option<IpAddr>,
+    hop_limit: Option<u8>,
+}
 
-/// Classic BPF: the octet behind the IPv4 header's first is the VRID.
-fn filter(vrids: &[Vrid]) -> Vec<SockFilter> {
-    let mut program = vec![
-        SockFilter::new(LOAD_HEADER_LENGTH, 0, 0, 0),
-        SockFilter::new(LOAD_BYTE_BEHIND_HEADER, 0, 0, 1),
-    ];
-    for vrid in vrids {
-        // Equal: the next instruction, which accepts. Not equal: over it.
-        program.push(SockFilter::new(JUMP_IF_EQUAL, 0, 1, u32::from(vrid.get())));
-        program.push(SockFilter::new(RETURN, 0, 0, u32::MAX));
+impl Facts {
+    fn read(message: &nix::sys::socket::RecvMsg<'_, '_, SockaddrStorage>) -> Self {
+        let mut facts = Self {
+            arrival: None,
+            destination: None,
+            hop_limit: None,
+        };
+        for control in message.cmsgs().into_iter().flatten() {
+            match control {
+                ControlMessageOwned::ScmTimestampns(time) => {
+                    facts.arrival = Some(Duration::from(time));
+                }
+                ControlMessageOwned::Ipv6PacketInfo(info) => {
+                    facts.destination = Some(info.ipi6_addr.s6_addr.into());
+                }
+                ControlMessageOwned::Ipv6HopLimit(limit) => {
+                    facts.hop_limit = u8::try_from(limit).ok();
+                }
+                _ => {}
+            }
+        }
+        facts
     }
-    program.push(reject());
-    program
+
+    /// What the kernel did not say is as what no advert may have.
+    fn with<'a>(
+        &self,
+        family: Family,
+        source: Option<SockaddrStorage>,
+        bytes: &'a [u8],
+    ) -> Arrived<'a> {
+        const NOWHERE: IpAddr = IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED);
+        match family {
+            Family::Ipv4 => Arrived::Ipv4Packet(bytes),
+            Family::Ipv6 => Arrived::Ipv6Message(Received {
+                source: source
+                    .as_ref()
+                    .and_then(SockaddrStorage::as_sockaddr_in6)
+                    .map_or(NOWHERE, |source| source.ip().into()),
+                destination: self.destination.unwrap_or(NOWHERE),
+                ttl: self.hop_limit.unwrap_or(0),
+                message: bytes,
+            }),
+        }
+    }
+}
+
+/// Forced past `rmem_max` where we may; what the kernel grants is enough to start with.
+fn enlarge(socket: &Socket) -> Result<(), OsError> {
+    if setsockopt(socket, RcvBufForce, &RECEIVE_BUFFER).is_ok() {
+        return Ok(());
+    }
+    socket
+        .set_recv_buffer_size(RECEIVE_BUFFER)
+        .map_err(step("size the receive buffer"))
+}
+
+/// Names the step that the kernel refused.
+fn step(what: &'static str) -> impl Fn(io::Error) -> OsError {
+    move |error| OsError::new(what, error)
 }

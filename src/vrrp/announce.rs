@@ -1,22 +1,26 @@
 //! The frames that tell a LAN where an address went.
 //!
-//! Owns gratuitous ARP as bytes (RFC 9568 §6.4.2, §8.1.2), the question whose an address is (an
-//! ARP probe, RFC 5227 §1.1), and reading both: another host's announcement of our addresses ends a
-//! handover, and a question about them is answered with an announcement. Called by the address worker at a claim, by the
+//! Owns two kinds of frame for each family, as bytes. What announces: gratuitous ARP and the
+//! unsolicited neighbour advertisement (RFC 9568 §6.4.2). What asks whose an address is: the ARP
+//! probe (RFC 5227 §1.1) and the solicitation of duplicate address detection (RFC 4862 §5.4.2). Both
+//! are read as well: another host's announcement of our addresses ends a handover, and a question
+//! about them is answered with an announcement. Called by the address worker at a claim, by the
 //! daemon for repeats. Building cannot fail; what cannot be read is `None`.
 
-use std::net::Ipv4Addr;
+mod arp;
+mod neighbour;
 
-use pnet::packet::Packet;
-use pnet::packet::arp::{ArpHardwareTypes, ArpOperations, ArpPacket, MutableArpPacket};
-use pnet::packet::ethernet::{EtherTypes, EthernetPacket, MutableEthernetPacket};
+use std::net::IpAddr;
+
+use pnet::packet::ethernet::{EtherTypes, EthernetPacket};
 use pnet::util::MacAddr;
 
 use super::{Family, Vrid};
 
-/// Bytes of an ARP frame over Ethernet, without padding.
-pub const ARP_FRAME: usize =
-    EthernetPacket::minimum_packet_size() + ArpPacket::minimum_packet_size();
+pub use arp::{ARP_FRAME, arp_probe, gratuitous_arp};
+pub use neighbour::{
+    ADVERTISEMENT_FRAME, SOLICITATION_FRAME, duplicate_solicitation, unsolicited_advertisement,
+};
 
 /// A hardware address. A type of ours, so that pnet stays behind this module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -40,53 +44,6 @@ impl std::fmt::Display for HardwareAddress {
     }
 }
 
-/// A gratuitous ARP request: broadcast, sender and target protocol address both the virtual
-/// address, hardware addresses both ours (RFC 9568 §6.4.2 with P74).
-#[must_use]
-pub fn gratuitous_arp(address: Ipv4Addr, hardware: HardwareAddress) -> [u8; ARP_FRAME] {
-    arp_request(hardware, address, hardware, address)
-}
-
-/// An ARP probe: it asks for the address and, with sender 0.0.0.0, claims nothing and changes no
-/// cache (RFC 5227 §1.1).
-#[must_use]
-pub fn arp_probe(address: Ipv4Addr, hardware: HardwareAddress) -> [u8; ARP_FRAME] {
-    arp_request(
-        hardware,
-        Ipv4Addr::UNSPECIFIED,
-        HardwareAddress::default(),
-        address,
-    )
-}
-
-fn arp_request(
-    hardware: HardwareAddress,
-    sender: Ipv4Addr,
-    target_hardware: HardwareAddress,
-    target: Ipv4Addr,
-) -> [u8; ARP_FRAME] {
-    let mut frame = [0; ARP_FRAME];
-    let mac = MacAddr::from(hardware.0);
-    let (ethernet, arp) = frame.split_at_mut(EthernetPacket::minimum_packet_size());
-    if let Some(mut ethernet) = MutableEthernetPacket::new(ethernet) {
-        ethernet.set_destination(MacAddr::broadcast());
-        ethernet.set_source(mac);
-        ethernet.set_ethertype(EtherTypes::Arp);
-    }
-    if let Some(mut arp) = MutableArpPacket::new(arp) {
-        arp.set_hardware_type(ArpHardwareTypes::Ethernet);
-        arp.set_protocol_type(EtherTypes::Ipv4);
-        arp.set_hw_addr_len(6);
-        arp.set_proto_addr_len(4);
-        arp.set_operation(ArpOperations::Request);
-        arp.set_sender_hw_addr(mac);
-        arp.set_sender_proto_addr(sender);
-        arp.set_target_hw_addr(target_hardware.0.into());
-        arp.set_target_proto_addr(target);
-    }
-    frame
-}
-
 /// What somebody says of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Said {
@@ -96,121 +53,60 @@ pub enum Said {
     WhoseIsIt,
 }
 
-/// A gratuitous ARP or an ARP probe.
+/// Something said of an address, in a frame of either family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Announcement {
     /// Which address.
-    pub address: Ipv4Addr,
-    /// The sender's hardware address.
+    pub address: IpAddr,
+    /// The sender's hardware address, or the one that it says the address is at.
     pub hardware: HardwareAddress,
     /// What is said.
     pub said: Said,
 }
 
-/// Reads a gratuitous ARP, request or reply, or an ARP probe; `None` for every other frame.
+/// An Ethernet frame of this module; the slice is all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frame {
+    /// ARP.
+    Arp([u8; ARP_FRAME]),
+    /// A neighbour advertisement.
+    Advertisement([u8; ADVERTISEMENT_FRAME]),
+    /// A neighbour solicitation.
+    Solicitation([u8; SOLICITATION_FRAME]),
+}
+
+impl AsRef<[u8]> for Frame {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Arp(bytes) => bytes,
+            Self::Advertisement(bytes) => bytes,
+            Self::Solicitation(bytes) => bytes,
+        }
+    }
+}
+
+/// The frame that says this of an address, in the way of its family, from and about `hardware`.
+#[must_use]
+pub fn frame(said: Said, address: IpAddr, hardware: HardwareAddress) -> Frame {
+    match (said, address) {
+        (Said::Here, IpAddr::V4(address)) => Frame::Arp(gratuitous_arp(address, hardware)),
+        (Said::WhoseIsIt, IpAddr::V4(address)) => Frame::Arp(arp_probe(address, hardware)),
+        (Said::Here, IpAddr::V6(address)) => {
+            Frame::Advertisement(unsolicited_advertisement(address, hardware))
+        }
+        (Said::WhoseIsIt, IpAddr::V6(address)) => {
+            Frame::Solicitation(duplicate_solicitation(address, hardware))
+        }
+    }
+}
+
+/// Reads what announces an address or asks whose it is; `None` for every other frame.
 #[must_use]
 pub fn read_announcement(frame: &[u8]) -> Option<Announcement> {
     let ethernet = EthernetPacket::new(frame)?;
-    if ethernet.get_ethertype() != EtherTypes::Arp {
-        return None;
-    }
-    let arp = ArpPacket::new(ethernet.payload())?;
-    let well_formed = arp.get_hardware_type() == ArpHardwareTypes::Ethernet
-        && arp.get_protocol_type() == EtherTypes::Ipv4
-        && arp.get_hw_addr_len() == 6
-        && arp.get_proto_addr_len() == 4;
-    let (sender, target) = (arp.get_sender_proto_addr(), arp.get_target_proto_addr());
-    let said = match arp.get_operation() {
-        _ if !well_formed || target.is_unspecified() => return None,
-        ArpOperations::Request if sender.is_unspecified() => Said::WhoseIsIt,
-        ArpOperations::Request | ArpOperations::Reply if sender == target => Said::Here,
-        _ => return None,
-    };
-    Some(Announcement {
-        address: target,
-        hardware: HardwareAddress(arp.get_sender_hw_addr().into()),
-        said,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MAC: HardwareAddress = HardwareAddress([0x02, 0, 0, 0, 0, 7]);
-    const VIP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 100);
-
-    #[test]
-    fn p74_gratuitous_arp_is_broadcast_with_the_address_twice() {
-        let frame = gratuitous_arp(VIP, MAC);
-        assert_eq!(
-            &frame[..14],
-            &[255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0, 7, 8, 6]
-        );
-        assert_eq!(&frame[14..22], &[0, 1, 8, 0, 6, 4, 0, 1]);
-        assert_eq!(&frame[22..32], &[2, 0, 0, 0, 0, 7, 192, 0, 2, 100]);
-        assert_eq!(&frame[32..42], &[2, 0, 0, 0, 0, 7, 192, 0, 2, 100]);
-    }
-
-    #[test]
-    fn an_announcement_is_read_back_and_an_ordinary_request_is_not_one() {
-        let mut frame = gratuitous_arp(VIP, MAC);
-        assert_eq!(
-            read_announcement(&frame),
-            Some(Announcement {
-                address: VIP,
-                hardware: MAC,
-                said: Said::Here,
-            })
-        );
-        frame[41] = 101;
-        assert_eq!(read_announcement(&frame), None);
-    }
-
-    #[test]
-    fn a_reply_announces_as_a_request_does_and_no_other_operation_does() {
-        let mut frame = gratuitous_arp(VIP, MAC);
-        for operation in 0..=255 {
-            frame[21] = operation;
-            let read = read_announcement(&frame).is_some();
-            assert_eq!(read, [1, 2].contains(&operation), "operation {operation}");
-        }
-    }
-
-    #[test]
-    fn a_frame_of_another_kind_is_no_announcement() {
-        for (place, what) in [
-            (13, "ethertype"),
-            (15, "hardware type"),
-            (17, "protocol type"),
-            (18, "length of a hardware address"),
-            (19, "length of an address"),
-        ] {
-            let mut frame = gratuitous_arp(VIP, MAC);
-            frame[place] ^= 0x10;
-            assert_eq!(read_announcement(&frame), None, "{what}");
-        }
-    }
-
-    #[test]
-    fn a_probe_asks_and_claims_nothing() {
-        let frame = arp_probe(VIP, MAC);
-        assert_eq!(&frame[22..32], &[2, 0, 0, 0, 0, 7, 0, 0, 0, 0]);
-        assert_eq!(&frame[32..42], &[0, 0, 0, 0, 0, 0, 192, 0, 2, 100]);
-        let said = Said::WhoseIsIt;
-        let read = Announcement {
-            address: VIP,
-            hardware: MAC,
-            said,
-        };
-        assert_eq!(read_announcement(&frame), Some(read));
-    }
-
-    #[test]
-    fn every_truncated_frame_is_refused() {
-        let frame = gratuitous_arp(VIP, MAC);
-        for length in 0..frame.len() {
-            assert_eq!(read_announcement(&frame[..length]), None, "{length} bytes");
-        }
+    match ethernet.get_ethertype() {
+        EtherTypes::Arp => arp::read(&ethernet),
+        EtherTypes::Ipv6 => neighbour::read(&ethernet),
+        _ => None,
     }
 }

@@ -160,6 +160,7 @@ pub(super) fn some_state(bytes: &mut Bytes<'_>) -> Option<InterfaceState> {
         },
         addresses,
         problem: (bits & 0x70 == 0x70).then(|| "no socket".to_owned()),
+        problem_ipv6: (bits & 0x70 == 0x50).then(|| "no socket".to_owned()),
     })
 }
 

@@ -46,7 +46,7 @@ impl Router {
         let Some(state) = state else {
             return self.fail(format!("waiting for {name}"), now, outputs);
         };
-        if let Some(problem) = &state.problem {
+        if let Some(problem) = state.problem_of(self.family) {
             return self.fail(format!("{name}: {problem}"), now, outputs);
         }
         let local = match self.primary_address(state, virtual_addresses) {
