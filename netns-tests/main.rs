@@ -22,3 +22,5 @@ mod handover;
 mod interop_keepalived;
 mod lab;
 mod reload;
+mod together;
+mod transport;
