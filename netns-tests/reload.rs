@@ -357,3 +357,22 @@ fn a_demotion_ends_with_its_router() {
         "demoted by what was said of another router"
     );
 }
+
+#[test]
+fn warnings_about_the_file_are_logged_at_the_start_and_said_at_each_reload() {
+    const NOT_FOR_EVER: &str = "versions 2 and 3 side by side are for the time of a change";
+    let mut lan = Lan::two_servers();
+    let both = web().to_string() + "version = \"2+3\"\n";
+    lan.a.start(&both);
+    let logged = |server: &Server| server.log().matches(NOT_FOR_EVER).count();
+    assert_eq!(logged(&lan.a), 1, "{}", lan.a.log());
+    let reloaded = lan.a.command(&["reload"]);
+    assert_eq!(reloaded.code, Some(0), "{reloaded:?}");
+    assert_eq!(reloaded.stdout, "nothing changes\n");
+    assert!(reloaded.stderr.starts_with("warning: "), "{reloaded:?}");
+    assert!(reloaded.stderr.contains(NOT_FOR_EVER), "{reloaded:?}");
+    until("the log has it again", PATIENCE, || logged(&lan.a) == 2);
+    let planned = lan.a.command(&["reload", "--dry-run"]);
+    assert!(planned.stderr.contains(NOT_FOR_EVER), "{planned:?}");
+    assert_eq!(logged(&lan.a), 2, "only asked");
+}

@@ -137,7 +137,7 @@ fn a_host_is_found_by_its_whole_name_and_then_by_what_stands_before_the_dot() {
 }
 
 #[test]
-fn bad_priorities_are_refused() {
+fn p3_bad_priorities_are_refused() {
     expect_after_head("priority = 0", 12, "`priority` cannot be 0", "1 to 255");
     assert_eq!(
         bad(&format!("{HEAD}priority = 0"))
@@ -168,12 +168,6 @@ fn bad_priorities_are_refused() {
         "write `5`, without quotes",
     );
     expect_after_head(
-        "priority = { lb1 = 7, lb2 = 7 }",
-        29,
-        "`lb1` and `lb2` both have priority 7: neither can win",
-        "here 6 for example",
-    );
-    expect_after_head(
         "priority = { lb1 = 7, LB1 = 6 }",
         23,
         "the same host",
@@ -184,6 +178,16 @@ fn bad_priorities_are_refused() {
         14,
         "expected a whole number, found a table",
         "in quotes",
+    );
+}
+
+#[test]
+fn p89_two_hosts_of_one_priority_are_refused() {
+    expect_after_head(
+        "priority = { lb1 = 7, lb2 = 7 }",
+        29,
+        "`lb1` and `lb2` both have priority 7: neither can win",
+        "here 6 for example",
     );
 }
 
@@ -395,10 +399,6 @@ fn bad_addresses_are_refused() {
     );
     expect_address("5", "found an integer", "192.0.2.100/24");
     expect(
-        &HEAD.replace("[\"192.0.2.100/24\"]", "[]"),
-        &[(4, 13, "`addresses` is empty", "at least one")],
-    );
-    expect(
         &HEAD.replace("[\"192.0.2.100/24\"]", "\"192.0.2.100/24\""),
         &[(
             4,
@@ -406,6 +406,14 @@ fn bad_addresses_are_refused() {
             "expected a list",
             "write `addresses = [\"192.0.2.100/24\"]`",
         )],
+    );
+}
+
+#[test]
+fn p4_a_router_has_an_address() {
+    expect(
+        &HEAD.replace("[\"192.0.2.100/24\"]", "[]"),
+        &[(4, 13, "`addresses` is empty", "at least one")],
     );
 }
 
@@ -552,7 +560,7 @@ fn bad_vrids_interfaces_and_names_are_refused() {
 }
 
 #[test]
-fn intervals_fit_the_frames_of_their_version() {
+fn p8_intervals_fit_the_frames_of_their_version() {
     for (line, milliseconds) in [
         ("interval = \"10ms\"", 10),
         ("interval = \"40.95s\"", 40_950),

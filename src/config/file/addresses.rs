@@ -44,6 +44,7 @@ pub(super) fn read(value: &Value<'_>, findings: &mut Findings) -> Listed {
         return Listed::default();
     };
     if list.is_empty() {
+        // P4, RFC 9568 §5.2.5
         let help = format!("write at least one, like `addresses = {EXAMPLE}`");
         findings.add(value.span(), "`addresses` is empty", "no address", help);
     }
@@ -58,7 +59,7 @@ pub(super) fn read(value: &Value<'_>, findings: &mut Findings) -> Listed {
     }
 }
 
-/// P4, P19: the adverts have room for all of them.
+/// P19: the adverts have room for all of them.
 pub(super) fn refuse_too_many(addresses: &[Spanned<VirtualAddress>], findings: &mut Findings) {
     refuse_more_than(MOST_IPV4, Family::Ipv4, addresses, findings);
     refuse_more_than(MOST_IPV6, Family::Ipv6, addresses, findings);

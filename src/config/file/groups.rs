@@ -235,6 +235,7 @@ impl Group<'_> {
             Some((member.span(), draft))
         };
         let members: Vec<_> = members.iter().filter_map(member).collect();
+        self.warn_of_preemption(&members);
         // Every host that can read the file is in every table, so that the first one stands for all.
         let leader = members
             .iter()
@@ -258,6 +259,26 @@ impl Group<'_> {
                 None => {}
             }
         }
+    }
+
+    /// All claim when the last of them may: one that waits for ever stops the others.
+    fn warn_of_preemption(&mut self, members: &[(Range<usize>, &Draft)]) {
+        let wants = |(_, draft): &&(Range<usize>, &Draft)| draft.preempt == Some(true);
+        let suffers = |(_, draft): &&(Range<usize>, &Draft)| draft.preempt == Some(false);
+        let (Some((_, one)), Some((span, other))) =
+            (members.iter().find(wants), members.iter().find(suffers))
+        else {
+            return;
+        };
+        self.findings.warn(
+            span.clone(),
+            format!(
+                "router {} does not preempt, so that router {} will not either: the group moves as one",
+                other.shown, one.shown
+            ),
+            "`preempt = false`",
+            "write the same `preempt` in every router of the group",
+        );
     }
 
     fn refuse_other_order(

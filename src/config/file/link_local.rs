@@ -193,7 +193,7 @@ fn derive(
         // RFC 9568 §1.7: the owner's are real addresses of its interface, so it has this one too.
         findings.add(
             owner.clone(),
-            "priority 255 says that the addresses are this host's own, and no link-local one is among them",
+            "priority 255 says that the addresses are the host's own, and no link-local one is among them",
             "the owner",
             format!(
                 "write `link-local = \"fe80::…\"` with the address that `ip -6 address show dev {}` shows on the owner, or a priority of at most 254",

@@ -65,10 +65,7 @@ pub(super) fn read(
 }
 
 const fn family(peer: &Peer) -> Family {
-    match peer.address {
-        IpAddr::V4(_) => Family::Ipv4,
-        IpAddr::V6(_) => Family::Ipv6,
-    }
+    Family::of(peer.address)
 }
 
 fn read_one(element: &Spanned<DeValue<'_>>, findings: &mut Findings) -> Option<Spanned<Peer>> {

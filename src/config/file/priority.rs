@@ -14,6 +14,7 @@ use super::words;
 use crate::config::error::{Doubt, quoted};
 use crate::vrrp::{Level, Priority};
 
+/// P3, RFC 9568 §5.2.4.
 const ZERO: &str = "0 says \"I give up\" in an advert (RFC 9568 §5.2.4)";
 
 /// What the key says of this host and of the others.
@@ -139,7 +140,8 @@ fn read_entry(entry: &Entry<'_>, findings: &mut Findings) -> Option<u8> {
     octet_of(entry.value, entry.host, ZERO, findings)
 }
 
-/// Two hosts of one priority, of which none can win, and one host under two spellings.
+/// P89, RFC 9568 §8.3.2: two hosts of one priority, of which none can win. And one host under two
+/// spellings.
 fn refuse_twins(entries: &[Entry<'_>], findings: &mut Findings) {
     let mut hosts: HashMap<String, &Entry<'_>> = HashMap::new();
     let mut rivals: HashMap<u8, &Entry<'_>> = HashMap::new();

@@ -53,7 +53,7 @@ pub(super) struct Draft {
     name: Option<RouterName>,
     versions: Option<Versions>,
     interval: Option<AdvertisementInterval>,
-    preempt: Option<bool>,
+    pub(super) preempt: Option<bool>,
     preempt_delay: Option<Duration>,
     checksum: Option<ChecksumStyle>,
     accept: Option<bool>,

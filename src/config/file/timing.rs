@@ -12,7 +12,7 @@ use super::words;
 use crate::config::error::quoted;
 use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Version};
 
-/// Version 3 adverts count hundredths of a second in twelve bits (RFC 9568 §5.2.7).
+/// P8: version 3 adverts count hundredths of a second in twelve bits (RFC 9568 §5.2.7, erratum 8301).
 const STEP_V3: Duration = Duration::from_millis(10);
 const LONGEST_V3: Duration = Duration::from_millis(40_950);
 /// Version 2 adverts count seconds in an octet (RFC 3768 §5.3.7).

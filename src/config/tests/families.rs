@@ -183,13 +183,13 @@ fn an_owner_names_its_own_link_local_address() {
         &[(
             5,
             12,
-            "the addresses are this host's own",
+            "the addresses are the host's own",
             "ip -6 address show dev eth0",
         )],
     );
     expect(
         &with("\"2001:db8::1/64\"", "priority = { lb1 = 100, lb2 = 255 }"),
-        &[(5, 31, "the addresses are this host's own", "at most 254")],
+        &[(5, 31, "the addresses are the host's own", "at most 254")],
     );
     assert_eq!(
         list(

@@ -249,3 +249,19 @@ fn one_number_for_all_hosts_beside_an_order_of_hosts_is_warned_of() {
     }
     expect_warnings(&routers(["7", "9", "1"], list), &[]);
 }
+
+#[test]
+fn a_group_of_which_one_router_does_not_preempt_is_warned_of() {
+    let list = "[group.a]\nrouters = [\"web\", \"db\"]";
+    expect_warnings(
+        &routers(["7", "9\npreempt = false", "1"], list),
+        &[(
+            18,
+            19,
+            "router `db` does not preempt, so that router `web` will not either",
+            "the same `preempt`",
+        )],
+    );
+    let none = ["7\npreempt = false", "9\npreempt = false", "1"];
+    expect_warnings(&routers(none, list), &[]);
+}
