@@ -22,3 +22,5 @@ mod handover;
 mod interop_keepalived;
 mod lab;
 mod reload;
+mod settings;
+mod sockets;
