@@ -22,5 +22,7 @@ mod handover;
 mod interop_keepalived;
 mod lab;
 mod reload;
+mod settings;
+mod sockets;
 mod together;
 mod transport;

@@ -1,4 +1,4 @@
-//! What passes the switch: adverts, ARP and neighbour advertisements, with the kernel's timestamps.
+//! What passes the switch: adverts, ARP and Neighbour Discovery, with the kernel's timestamps.
 //!
 //! Owns [`Capture`], a thread that listens in the namespace of the switch. It reads frames by itself
 //! instead of with the daemon's decoder, so that a test does not judge the daemon by its own eyes.
@@ -74,8 +74,19 @@ pub enum SeenFrame {
     NeighbourAdvertisement {
         /// Whose MAC it tells.
         target: Ipv6Addr,
-        /// Asked for by a solicitation.
+        /// The R flag: a router says so.
+        router: bool,
+        /// The S flag: asked for by a solicitation.
         solicited: bool,
+        /// The O flag: caches are to forget what they know.
+        overrides: bool,
+    },
+    /// An IPv6 neighbour solicitation.
+    NeighbourSolicitation {
+        /// Who asks; the unspecified address while it looks for duplicates.
+        source: Ipv6Addr,
+        /// Whose MAC it wants.
+        target: Ipv6Addr,
     },
 }
 
@@ -108,7 +119,9 @@ impl Seen {
     pub const fn advert(&self) -> Option<&SeenAdvert> {
         match &self.frame {
             SeenFrame::Advert(advert) => Some(advert),
-            SeenFrame::Arp { .. } | SeenFrame::NeighbourAdvertisement { .. } => None,
+            SeenFrame::Arp { .. }
+            | SeenFrame::NeighbourAdvertisement { .. }
+            | SeenFrame::NeighbourSolicitation { .. } => None,
         }
     }
 
@@ -118,10 +131,10 @@ impl Seen {
     pub fn announces(&self, ip: IpAddr) -> bool {
         match &self.frame {
             SeenFrame::Arp { sender, target, .. } => sender == target && IpAddr::V4(*sender) == ip,
-            SeenFrame::NeighbourAdvertisement { target, solicited } => {
-                !solicited && IpAddr::V6(*target) == ip
-            }
-            SeenFrame::Advert(_) => false,
+            SeenFrame::NeighbourAdvertisement {
+                target, solicited, ..
+            } => !solicited && IpAddr::V6(*target) == ip,
+            SeenFrame::Advert(_) | SeenFrame::NeighbourSolicitation { .. } => false,
         }
     }
 }
@@ -325,7 +338,7 @@ fn read_frame(ethernet: &EthernetPacket<'_>) -> Option<SeenFrame> {
             };
             match packet.get_next_header() {
                 VRRP => read_advert(&header, packet.payload()).map(SeenFrame::Advert),
-                IpNextHeaderProtocols::Icmpv6 => read_neighbour_advertisement(packet.payload()),
+                IpNextHeaderProtocols::Icmpv6 => read_neighbour_discovery(&packet),
                 _ => None,
             }
         }
@@ -333,14 +346,24 @@ fn read_frame(ethernet: &EthernetPacket<'_>) -> Option<SeenFrame> {
     }
 }
 
-fn read_neighbour_advertisement(bytes: &[u8]) -> Option<SeenFrame> {
-    let advertisement = NeighborAdvertPacket::new(bytes)?;
-    (advertisement.get_icmpv6_type() == Icmpv6Types::NeighborAdvert).then(|| {
-        SeenFrame::NeighbourAdvertisement {
-            target: advertisement.get_target_addr(),
-            solicited: advertisement.get_flags() & 0x40 != 0,
-        }
-    })
+fn read_neighbour_discovery(packet: &Ipv6Packet<'_>) -> Option<SeenFrame> {
+    // Both have their target in the same place.
+    let message = NeighborAdvertPacket::new(packet.payload())?;
+    let target = message.get_target_addr();
+    let flags = message.get_flags();
+    match message.get_icmpv6_type() {
+        Icmpv6Types::NeighborAdvert => Some(SeenFrame::NeighbourAdvertisement {
+            target,
+            router: flags & 0x80 != 0,
+            solicited: flags & 0x40 != 0,
+            overrides: flags & 0x20 != 0,
+        }),
+        Icmpv6Types::NeighborSolicit => Some(SeenFrame::NeighbourSolicitation {
+            source: packet.get_source(),
+            target,
+        }),
+        _ => None,
+    }
 }
 
 /// What is of interest in the header of either family.

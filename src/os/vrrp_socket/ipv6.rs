@@ -9,7 +9,9 @@ use crate::vrrp::advert::GROUP_V6;
 
 /// Own headers out, the group's adverts in, never our own. The kernel hands out messages without
 /// their header: destination and hop limit come beside them. It neither makes nor checks a checksum
-/// for a protocol that it does not know, unless asked to (`IPV6_CHECKSUM`).
+/// for a protocol that it does not know, unless asked to (`IPV6_CHECKSUM`). What goes to another group
+/// that the host has joined comes in as well, whatever `IPV6_MULTICAST_ALL` says: the engine looks at
+/// the destination.
 pub(super) fn set_up(socket: &Socket, index: u32) -> Result<(), OsError> {
     socket
         .set_header_included_v6(true)
@@ -17,9 +19,6 @@ pub(super) fn set_up(socket: &Socket, index: u32) -> Result<(), OsError> {
     socket
         .set_multicast_loop_v6(false)
         .map_err(step("turn off multicast loopback"))?;
-    socket
-        .set_multicast_all_v6(false)
-        .map_err(step("receive own groups only"))?;
     socket
         .set_recv_hoplimit_v6(true)
         .map_err(step("ask for hop limits"))?;
