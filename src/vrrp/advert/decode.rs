@@ -73,7 +73,13 @@ pub fn decode_from_afar<'a>(
     let message = received.message;
     // P20.
     if received.ttl < minimum_ttl {
-        return Err(Rejected::Ttl(received.ttl));
+        return Err(match minimum_ttl {
+            TTL => Rejected::Ttl(received.ttl),
+            minimum => Rejected::PeerTtl {
+                found: received.ttl,
+                minimum,
+            },
+        });
     }
     check_source(received.source)?;
     let fields: &[u8; FIXED_FIELDS] = message.first_chunk().ok_or(Rejected::Length {

@@ -76,6 +76,13 @@ pub enum Rejected {
     Packet,
     /// P20: TTL must be 255.
     Ttl(u8),
+    /// U4: less than the peer's `min-ttl`.
+    PeerTtl {
+        /// Of the frame.
+        found: u8,
+        /// Configured.
+        minimum: u8,
+    },
     /// P36: IPv4 sources are unicast, IPv6 sources link-local.
     Source,
     /// U1, U4: unicast where multicast is configured, or the other way round.
@@ -129,7 +136,7 @@ impl Rejected {
         match self {
             Self::OwnFrame => RejectedKind::OwnFrame,
             Self::Packet => RejectedKind::Packet,
-            Self::Ttl(_) => RejectedKind::Ttl,
+            Self::Ttl(_) | Self::PeerTtl { .. } => RejectedKind::Ttl,
             Self::Source => RejectedKind::Source,
             Self::Destination => RejectedKind::Destination,
             Self::Peer => RejectedKind::Peer,
@@ -159,8 +166,11 @@ impl fmt::Display for Rejected {
             Self::Packet => write!(f, "not a whole IP packet of protocol 112"),
             Self::Ttl(ttl) => write!(
                 f,
-                "TTL {ttl} is less than is accepted: it crossed a router, or somebody forges"
+                "TTL {ttl} instead of 255: it crossed a router, or somebody forges"
             ),
+            Self::PeerTtl { found, minimum } => {
+                write!(f, "TTL {found} is below the {minimum} that this peer needs")
+            }
             Self::Source => write!(f, "source address is not one a router sends from"),
             Self::Destination => write!(
                 f,

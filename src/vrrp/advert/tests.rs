@@ -388,7 +388,7 @@ fn every_reason_has_a_name_of_its_own() {
 fn every_reason_says_something_that_is_true_of_it() {
     let two_seconds = AdvertisementInterval::Seconds(Seconds::new(2).unwrap());
     let said = [
-        (Rejected::Ttl(254), "TTL 254 is less than is accepted"),
+        (Rejected::Ttl(254), "TTL 254 instead of 255"),
         (Rejected::Version(4), "version 4 instead of 2 or 3"),
         (Rejected::Version(2), "version 2 over IPv6"),
         (
