@@ -94,6 +94,14 @@ fn routes(host: &Host) -> Vec<[String; 3]> {
     routes
 }
 
+/// The kernel has a route of its own for an address a moment after it has the address.
+fn until_usable(host: &Host, ip: Ipv6Addr) {
+    let local = format!("{:032x}", ip.to_bits());
+    until(&format!("{ip} is usable"), PATIENCE, || {
+        routes(host).iter().any(|route| route[0] == local)
+    });
+}
+
 /// Whether the kernel knows a way; what has expired is none.
 fn has_route(host: &Host, to: Ipv6Addr) -> bool {
     let connect = move || UdpSocket::bind("[::]:0").unwrap().connect((to, 9));
@@ -224,6 +232,8 @@ fn p70_an_ipv6_backup_is_silent_and_takes_over_with_announcements() {
 fn both_families_of_a_router_are_held_and_released_together() {
     let mut lan = Lan::two_servers_with_ipv6();
     let both = buoy().addresses(&["192.0.2.100/24", "2001:db8::100/64"]);
+    until_usable(lan.a.host(), lan.a.host().ipv6());
+    until_usable(lan.a.host(), lan.a.host().link_local());
     let before = (lan.a.host().addresses().unwrap(), routes(lan.a.host()));
     lan.a.start(both.priority(200));
     until("a holds all three", PATIENCE, || lan.a.marked().len() == 3);
@@ -333,10 +343,7 @@ fn the_host_s_own_route_of_the_same_prefix_outlives_a_lease() {
         until("the host's own route", PATIENCE, || {
             has_route(lan.a.host(), ELSEWHERE)
         });
-        let local = format!("{:032x}", own.to_bits());
-        until("the host's own address is usable", PATIENCE, || {
-            routes(lan.a.host()).iter().any(|route| route[0] == local)
-        });
+        until_usable(lan.a.host(), own);
         let before = routes(lan.a.host());
         let vip = "2001:db8:7::100".parse().unwrap();
         lan.a.start(web_elsewhere());
@@ -366,6 +373,8 @@ fn a_prefix_that_only_leases_are_in_has_a_route_as_long_as_one_of_them() {
     );
     let web = buoy().addresses(&["2001:db8:7::1/64"]);
     let db = buoy().named("db").vrid(52).addresses(&["2001:db8:7::2/64"]);
+    until_usable(lan.a.host(), lan.a.host().ipv6());
+    until_usable(lan.a.host(), lan.a.host().link_local());
     let before = routes(lan.a.host());
     lan.a.start(format!(
         "{}{}",
