@@ -18,7 +18,7 @@ use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage, CacheInfo};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::harness::{Lan, PATIENCE, Router, Server, VRID, buoy, stays, until};
+use super::harness::{Client, Lan, PATIENCE, Router, Server, VRID, buoy, stays, until};
 
 const VIP6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x100);
 /// What follows from VRID 51.
@@ -241,6 +241,25 @@ fn both_families_of_a_router_are_held_and_released_together() {
     lan.a.stop();
     assert_eq!(lan.a.host().addresses().unwrap(), before.0);
     assert_eq!(routes(lan.a.host()), before.1);
+}
+
+#[test]
+fn a_planned_move_of_an_ipv6_address_loses_nothing() {
+    let mut lan = Lan::two_servers_with_ipv6();
+    a_holds(&mut lan);
+    let client = Client::asking(&lan, VIP6.into());
+    let only = |holder: &Server, other: &Server| {
+        until(&format!("only {} holds", holder.name()), PATIENCE, || {
+            holds_both(holder) && other.marked().is_empty()
+        });
+    };
+    for _ in 0..3 {
+        lan.a.tell(&["demote", "web"]);
+        only(&lan.b, &lan.a);
+        lan.a.tell(&["restore", "web"]);
+        only(&lan.a, &lan.b);
+    }
+    client.has_lost_nothing_while_moving();
 }
 
 #[test]
