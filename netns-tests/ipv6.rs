@@ -14,6 +14,7 @@ use buoyd::vrrp::advert::{GROUP_V4, GROUP_V6};
 use buoyd::vrrp::announce::HardwareAddress;
 use buoyd::vrrp::{Family, Role};
 use nix::net::if_::if_nametoindex;
+use rtnetlink::LinkUnspec;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage, CacheInfo};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -457,6 +458,34 @@ fn p61_adverts_wait_until_the_link_local_address_is_no_longer_tentative() {
     let waited = first.at.since(asked.at);
     assert!(waited >= Duration::from_millis(900), "{waited:?}");
     lan.a.until_role("web", Role::Active);
+}
+
+fn set_mtu(host: &Host, bytes: u32) {
+    let set = move || {
+        let index = if_nametoindex(HOST_INTERFACE).unwrap();
+        let link = LinkUnspec::new_with_index(index).mtu(bytes).build();
+        let request = RouteNetlinkMessage::NewLink(link);
+        let refused = Netlink::open().unwrap().batch(vec![(request, 0)]).unwrap();
+        assert!(refused.is_empty(), "{refused:?}");
+    };
+    host.run(set).unwrap();
+}
+
+#[test]
+fn an_interface_without_ipv6_is_a_fault_of_ipv6_routers_only_and_mends_itself() {
+    let mut lan = Lan::two_servers_with_ipv6();
+    // Less than IPv6 needs (RFC 8200 §5): the kernel takes it off the interface altogether.
+    set_mtu(lan.a.host(), 1200);
+    lan.a
+        .start(format!("{}{}", buoy(), web6().named("six").vrid(52)));
+    lan.a.until_role("web", Role::Active);
+    let fault = lan.a.router("six").fault.expect("a fault");
+    assert!(fault.contains("cannot join ff02::12"), "{fault}");
+    set_mtu(lan.a.host(), 1500);
+    let own = lan.a.host().link_local();
+    lan.a.host().add_address(own.into(), 64).unwrap();
+    lan.a.until_role("six", Role::Active);
+    assert_eq!(lan.a.web().counters.became_active, 1);
 }
 
 /// Sends an advert of another router, or whatever else is in `message`, to both groups.
