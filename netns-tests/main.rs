@@ -20,6 +20,7 @@ mod demo;
 mod failover;
 mod handover;
 mod interop_keepalived;
+mod ipv6;
 mod lab;
 mod reload;
 mod settings;

@@ -52,6 +52,13 @@ fn announcements_on(host: &Host) -> AnnouncementSocket {
     host.run(open).unwrap().unwrap()
 }
 
+/// The switch looks for duplicates of its own addresses at any time: that is heard as well.
+fn heard_of_vip(announcements: &AnnouncementSocket) -> Vec<Announcement> {
+    std::iter::from_fn(|| announcements.receive())
+        .filter(|heard| heard.address == IpAddr::from(VIP))
+        .collect()
+}
+
 fn index_of(host: &Host) -> u32 {
     host.run(|| if_nametoindex(HOST_INTERFACE).unwrap())
         .unwrap()
@@ -194,7 +201,7 @@ fn p16_p75_adverts_and_announcements_leave_with_the_virtual_mac() {
     assert_eq!(seen.frame, flags);
     let mut all = Vec::new();
     until("both are heard", PATIENCE, || {
-        all.extend(std::iter::from_fn(|| announcements.receive()));
+        all.extend(heard_of_vip(&announcements));
         all.len() >= 2
     });
     let said = |said| Announcement {
@@ -220,17 +227,17 @@ fn p76_a_kernel_that_is_asked_whose_an_address_is_tells_everybody_and_that_is_he
             .unwrap();
     })
     .unwrap();
-    let mut heard = None;
+    let mut heard = Vec::new();
     until("the answer is heard", PATIENCE, || {
-        heard = announcements.receive();
-        heard.is_some()
+        heard = heard_of_vip(&announcements);
+        !heard.is_empty()
     });
     let expected = Announcement {
         address: VIP.into(),
         hardware: b.mac(),
         said: Said::Here,
     };
-    assert_eq!(heard, Some(expected));
+    assert_eq!(heard, [expected]);
 }
 
 #[test]

@@ -19,7 +19,7 @@
 //!
 //! ```text
 //!  raw socket --bytes--> vrrp::advert --Advert--+
-//!  ARP socket ------------------ Announcement --+
+//!  ARP, ND socket -------------- Announcement --+
 //!  netlink (os::links) ------------- Interface --+   Engine::handle(input, now)
 //!  netlink (os::addresses) -- Claimed, Released --+-> (elections, handovers, faults) --> Outputs
 //!  control socket ---------------------- Command --+            ^                        | | |
@@ -41,6 +41,8 @@
 //! - *engine* ([`daemon`]): sockets, timer, decisions. Waits for nobody.
 //! - *addresses* ([`os::addresses`]): puts leases on interfaces in batches, announces new claims.
 //! - *links* ([`os::links`]): watches interfaces and addresses.
+//! - *settings* ([`os::sysctl`]): sets what the kernel needs to be told of a used interface, and puts
+//!   it back.
 //! - *main*: control clients, signals, the log.
 //!
 //! # Modules
@@ -50,7 +52,7 @@
 //! | [`vrrp::advert`] | frames as bytes: decode, encode, every reason to reject |
 //! | [`vrrp::times`] | `Skew_Time`, `Active_Down_Interval`, units |
 //! | [`vrrp::election`] | the state machine of one virtual router |
-//! | [`vrrp::announce`] | gratuitous ARP |
+//! | [`vrrp::announce`] | gratuitous ARP, neighbour advertisements, and questions whose an address is |
 //! | [`config`] | the file: all problems at once, or a configuration that is valid by construction |
 //! | [`engine`] | all routers of a host; commands, reload, status |
 //! | [`engine::lease`] | how long the kernel keeps an address without hearing from the engine |

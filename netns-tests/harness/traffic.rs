@@ -3,7 +3,7 @@
 //! The services answer from a socket that may send from an address that the host no longer has, so
 //! that what counts as lost was lost by the network, not by a service that the machine let wait.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,23 +34,28 @@ pub(crate) struct Client {
 impl Client {
     /// Starts asking `VIP`; returns when the first answer came.
     pub(crate) fn of(lan: &Lan) -> Self {
+        Self::asking(lan, VIP)
+    }
+
+    /// Starts asking an address of either family.
+    pub(crate) fn asking(lan: &Lan, ip: IpAddr) -> Self {
+        let target = SocketAddr::new(ip, PORT);
         let stop = Arc::new(AtomicBool::new(false));
         let services = [&lan.a, &lan.b]
             .into_iter()
             .zip(1..)
-            .map(|(server, mark)| serve(server.host(), mark, Arc::clone(&stop)))
+            .map(|(server, mark)| serve(server.host(), target, mark, Arc::clone(&stop)))
             .collect();
-        let probe = open(lan.client());
+        let probe = open(lan.client(), ip);
         probe.set_read_timeout(Some(LOOK)).unwrap();
         until("the first answer", super::PATIENCE, || {
             let mut answer = [0; 8];
-            probe.send_to(&[0; 4], SocketAddr::new(VIP, PORT)).is_ok()
-                && probe.recv(&mut answer).is_ok()
+            probe.send_to(&[0; 4], target).is_ok() && probe.recv(&mut answer).is_ok()
         });
-        let socket = open(lan.client());
+        let socket = open(lan.client(), ip);
         socket.set_nonblocking(true).unwrap();
         let stopped = Arc::clone(&stop);
-        let asking = thread::spawn(move || ask(&socket, &stopped));
+        let asking = thread::spawn(move || ask(&socket, target, &stopped));
         Self {
             stop,
             services,
@@ -114,18 +119,27 @@ fn lost(answers: &[Option<u8>]) -> Vec<usize> {
         .collect()
 }
 
-fn open(host: &Host) -> UdpSocket {
-    host.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)))
+/// For talking to `ip`.
+fn open(host: &Host, ip: IpAddr) -> UdpSocket {
+    let any: IpAddr = match ip {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    host.run(move || UdpSocket::bind((any, 0)))
         .unwrap()
         .unwrap()
 }
 
-fn serve(host: &Host, mark: u8, stop: Arc<AtomicBool>) -> JoinHandle<()> {
+fn serve(host: &Host, at: SocketAddr, mark: u8, stop: Arc<AtomicBool>) -> JoinHandle<()> {
     let socket = host
-        .run(|| {
-            let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
-            socket.set_ip_transparent_v4(true)?;
-            socket.bind(&SocketAddr::new(VIP, PORT).into())?;
+        .run(move || {
+            let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(Protocol::UDP))?;
+            if at.is_ipv4() {
+                socket.set_ip_transparent_v4(true)?;
+            } else {
+                socket.set_ip_transparent_v6(true)?;
+            }
+            socket.bind(&at.into())?;
             socket.set_read_timeout(Some(LOOK))?;
             std::io::Result::Ok(UdpSocket::from(socket))
         })
@@ -143,8 +157,7 @@ fn serve(host: &Host, mark: u8, stop: Arc<AtomicBool>) -> JoinHandle<()> {
     })
 }
 
-fn ask(socket: &UdpSocket, stop: &AtomicBool) -> Vec<Option<u8>> {
-    let target = SocketAddr::new(VIP, PORT);
+fn ask(socket: &UdpSocket, target: SocketAddr, stop: &AtomicBool) -> Vec<Option<u8>> {
     let mut answers: Vec<Option<u8>> = Vec::new();
     let mut next = clock::now();
     while !stop.load(Ordering::Relaxed) {

@@ -6,7 +6,7 @@
 
 mod traffic;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
@@ -33,6 +33,7 @@ use crate::os::vrrp_socket::Batch;
 use crate::os::wishes::Wishes;
 use crate::os::{OsError, clock};
 use crate::vrrp::times::Moment;
+use crate::vrrp::{Family, Vrid};
 
 const MAIL: u64 = 0;
 const TIMER: u64 = 1;
@@ -49,6 +50,9 @@ const AWAKE_BEFORE_TAKEOVER: Duration = Duration::from_micros(300);
 /// Sockets that could not be opened are tried again; nobody tells when the reason is gone.
 const TRY_PORTS_EVERY_MS: u16 = 1000;
 
+/// The interfaces that routers need, with the VRIDs of IPv4 and of IPv6.
+type Topology = BTreeMap<InterfaceName, [Vec<Vrid>; 2]>;
+
 /// Everything the thread is given.
 pub(super) struct EngineThread {
     engine: Engine,
@@ -58,7 +62,9 @@ pub(super) struct EngineThread {
     timer: TimerFd,
     armed: Option<Moment>,
     ports: Ports,
-    topology: Vec<InterfaceName>,
+    topology: Topology,
+    /// A router has released its addresses, perhaps for ever.
+    released: bool,
     announce: AnnounceSocket,
     batch: Batch,
     wishes: Wishes,
@@ -99,7 +105,8 @@ impl EngineThread {
             timer,
             armed: None,
             ports: Ports::new(FIRST_PORT, settings),
-            topology: Vec::new(),
+            topology: Topology::new(),
+            released: false,
             announce: AnnounceSocket::open()?,
             batch: Batch::default(),
             wishes,
@@ -234,14 +241,24 @@ impl EngineThread {
 
     fn mail(&mut self) {
         let _ = self.wake.read();
+        let mut is_empty = false;
         for _ in 0..MESSAGES_A_ROUND {
             let Ok(message) = self.receiver.try_recv() else {
-                return;
+                is_empty = true;
+                break;
             };
             self.message(message);
         }
-        // There may be more: come again.
-        let _ = self.wake.write(1);
+        if std::mem::take(&mut self.released) && self.topology() != self.topology {
+            // A router has ended: its VRID, its family or its interface may be of no use any more.
+            let now = clock::now();
+            self.settle_all(now);
+            self.dispatch(now);
+        }
+        if !is_empty {
+            // There may be more: come again.
+            let _ = self.wake.write(1);
+        }
     }
 
     fn message(&mut self, message: Message) {
@@ -249,7 +266,7 @@ impl EngineThread {
         match message {
             Message::Seen(Seen::Interface(name, state)) => {
                 self.ports.note(&name, state);
-                if self.topology.contains(&name) || self.engine.interfaces().contains(&name) {
+                if self.topology.contains_key(&name) || self.engine.interfaces().contains(&name) {
                     self.settle(&name, now);
                 }
             }
@@ -279,10 +296,7 @@ impl EngineThread {
             }
             Message::Done(Done::Released(router)) => {
                 self.handle(Input::Released { router }, now);
-                // With a router that ended, its interface may have become useless.
-                if self.engine.interfaces() != self.topology {
-                    self.settle_all(now);
-                }
+                self.released = true;
             }
             Message::Command(command, reply) => {
                 let token = Token(self.next_token);
@@ -318,11 +332,25 @@ impl EngineThread {
 
     /// After a change of the configuration: the ports of all interfaces.
     fn settle_all(&mut self, now: Moment) {
-        self.topology = self.engine.interfaces();
-        self.ports.keep_only(&self.topology);
-        for name in self.topology.clone() {
+        self.topology = self.topology();
+        let names: Vec<_> = self.topology.keys().cloned().collect();
+        self.ports.keep_only(&names);
+        for name in names {
             self.settle(&name, now);
         }
+    }
+
+    fn topology(&self) -> Topology {
+        let vrids = |name: &InterfaceName| {
+            [Family::Ipv4, Family::Ipv6].map(|family| self.engine.vrids(name, family))
+        };
+        let interfaces = self.engine.interfaces().into_iter();
+        interfaces
+            .map(|name| {
+                let vrids = vrids(&name);
+                (name, vrids)
+            })
+            .collect()
     }
 
     /// Does what the engine wants: adverts first, at once; then what others do.

@@ -7,6 +7,7 @@
 //! reported and tried again with the next renewal.
 
 mod lease;
+mod usable;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -243,18 +244,19 @@ impl Worker {
         }
         if is_new || (was_failing && refusals.is_empty()) {
             let refused: BTreeSet<_> = refusals.iter().map(|(address, _)| *address).collect();
-            let announced = hold
+            let announced: Vec<_> = hold
                 .addresses
                 .iter()
                 .filter(|address| !refused.contains(address))
                 .copied()
                 .collect();
+            usable::wait(&mut self.netlink, &announced);
             announce(
                 &self.announce,
                 &Announce {
                     interface: hold.interface,
                     hardware: hold.hardware,
-                    addresses: announced,
+                    addresses: announced.into(),
                     say: Said::Here,
                 },
             );

@@ -5,15 +5,17 @@
 //! error of that request; a socket that fails is an [`OsError`].
 
 use std::io;
+use std::net::{IpAddr, Ipv6Addr};
 
 use rtnetlink::packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
 };
-use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{
     AddressAttribute, AddressFlags, AddressMessage, AddressProtocol,
 };
 use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage};
+use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rtnetlink::sys::{Socket, SocketAddr};
 
@@ -96,6 +98,34 @@ impl Netlink {
                     (_, NetlinkPayload::Error(error)) => return Err(failed(error.to_io())),
                     (_, NetlinkPayload::Done(_)) => return Ok(found),
                     _ => {}
+                }
+            }
+        }
+    }
+
+    /// Whether a packet to this address would be delivered to this host.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn delivers_to(&mut self, ip: Ipv6Addr) -> Result<bool, OsError> {
+        let failed = |error: io::Error| OsError::new("ask the kernel for a route", error);
+        let mut message = RouteMessage::default();
+        message.header.address_family = AddressFamily::Inet6;
+        message.header.destination_prefix_length = 128;
+        message.attributes = vec![RouteAttribute::Destination(RouteAddress::Inet6(ip))];
+        self.sequence += 1;
+        let request = RouteNetlinkMessage::GetRoute(message);
+        let bytes = frame(request, NLM_F_REQUEST, self.sequence);
+        self.socket.send(&bytes, 0).map_err(failed)?;
+        loop {
+            for payload in self.receive().map_err(failed)? {
+                match payload {
+                    (sequence, _) if sequence != self.sequence => {}
+                    (_, NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(route))) => {
+                        return Ok(route.header.kind == RouteType::Local);
+                    }
+                    // No way at all is an answer, too.
+                    _ => return Ok(false),
                 }
             }
         }
@@ -227,7 +257,7 @@ pub struct Address {
     /// The address with its prefix; `None` for one that no router could have.
     pub address: Option<VirtualAddress>,
     /// The address.
-    pub ip: std::net::IpAddr,
+    pub ip: IpAddr,
     /// `IFA_F_SECONDARY`. IPv6 has no such thing: there the same bit means a temporary address.
     pub secondary: bool,
     /// Where duplicate address detection stands.
@@ -357,7 +387,7 @@ pub fn links(netlink: &mut Netlink) -> Result<Vec<Link>, OsError> {
 mod tests {
     use super::*;
 
-    fn read(ip: std::net::IpAddr, flags: AddressFlags) -> Address {
+    fn read(ip: IpAddr, flags: AddressFlags) -> Address {
         let mut message = AddressMessage::default();
         message.attributes = vec![
             AddressAttribute::Address(ip),
@@ -368,7 +398,7 @@ mod tests {
 
     #[test]
     fn p61_the_flags_of_an_ipv6_address_tell_where_its_detection_stands() {
-        let ip = std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1).into();
+        let ip = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1).into();
         let cases = [
             (AddressFlags::Permanent, Detection::Done),
             (AddressFlags::Tentative, Detection::Running),
@@ -388,7 +418,7 @@ mod tests {
 
     #[test]
     fn a_temporary_ipv6_address_is_no_secondary_one() {
-        let ipv6 = std::net::Ipv6Addr::LOCALHOST.into();
+        let ipv6 = Ipv6Addr::LOCALHOST.into();
         assert!(!read(ipv6, AddressFlags::Secondary).secondary);
         let ipv4 = std::net::Ipv4Addr::LOCALHOST.into();
         assert!(read(ipv4, AddressFlags::Secondary).secondary);
