@@ -81,20 +81,25 @@ pub(crate) struct Lan {
 impl Lan {
     /// The usual one.
     pub(crate) fn two_servers() -> Self {
-        Self::build(1)
+        Self::build(1, false)
+    }
+
+    /// With IPv6 as well: `2001:db8::N` and `fe80::N`.
+    pub(crate) fn two_servers_with_ipv6() -> Self {
+        Self::build(1, true)
     }
 
     /// With half of the machine for itself, for tests that count every lost request.
     pub(crate) fn two_servers_in_peace() -> Self {
-        Self::build(MOST_LANS / 2)
+        Self::build(MOST_LANS / 2, false)
     }
 
-    fn build(weight: u32) -> Self {
+    fn build(weight: u32, ipv6: bool) -> Self {
         let permit = Permit::take(weight);
         let plan = Plan {
             client: "client",
             hosts: &["a", "b"],
-            ipv6: false,
+            ipv6,
         };
         let lab = Lab::build(&plan).unwrap_or_else(|error| {
             panic!("cannot build a LAN of namespaces; run with sudo: {error}")
