@@ -84,7 +84,7 @@ impl Lan {
         Self::build(1, false)
     }
 
-    /// With addresses of both families.
+    /// With IPv6 as well: `2001:db8::N` and `fe80::N`.
     pub(crate) fn two_servers_with_ipv6() -> Self {
         Self::build(1, true)
     }

@@ -13,6 +13,7 @@
 
 mod harness;
 
+mod accept;
 mod addresses;
 mod bad_input;
 mod control;

@@ -3,6 +3,7 @@
 //! Owns clocks, sockets, netlink and files. Called by the daemon, the commands and the demo.
 //! Failures are [`OsError`]: what was tried, on what, and the kernel's reason.
 
+pub mod accept_filter;
 pub mod addresses;
 pub mod capabilities;
 pub mod clock;

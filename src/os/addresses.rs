@@ -4,8 +4,10 @@
 //! thread leaves the latest wish of each router in [`Wishes`]; the worker takes all there are,
 //! does them in one batch, announces each new claim at once, and reports. It may wait for the
 //! kernel's locks as long as it likes: nobody waits for it. An address that the kernel refuses is
-//! reported and tried again with the next renewal.
+//! reported and tried again with the next renewal. An address that is not to be accepted is on an
+//! interface only while the kernel drops what is sent to it ([`super::accept_filter`]).
 
+mod accept;
 mod lease;
 mod usable;
 
@@ -15,6 +17,7 @@ use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 
 use super::OsError;
+use super::accept_filter::AcceptFilter;
 use super::netlink::Netlink;
 use super::packet_socket::AnnounceSocket;
 use super::wishes::{Latest, Wishes};
@@ -39,8 +42,12 @@ pub enum Done {
 pub struct Worker {
     netlink: Netlink,
     announce: AnnounceSocket,
+    accept_filter: AcceptFilter,
     installed: BTreeMap<RouterId, Installed>,
 }
+
+/// By router: what it does not hold, and why.
+type Refusals = BTreeMap<RouterId, Vec<(VirtualAddress, String)>>;
 
 #[derive(Debug, Clone)]
 struct Installed {
@@ -70,6 +77,7 @@ impl Worker {
         Ok(Self {
             netlink: Netlink::open()?,
             announce: AnnounceSocket::open()?,
+            accept_filter: AcceptFilter::default(),
             installed: BTreeMap::new(),
         })
     }
@@ -81,14 +89,14 @@ impl Worker {
         }
     }
 
-    fn fulfil(&mut self, wishes: Latest, report: &mut impl FnMut(Done)) {
+    fn fulfil(&mut self, mut wishes: Latest, report: &mut impl FnMut(Done)) {
         let before = self.installed.clone();
         for (router, hold) in &wishes {
             self.enter(*router, hold.as_ref());
         }
+        let mut refusals = self.stop_accepting(&mut wishes, &before);
         let (purposes, requests): (Vec<_>, Vec<_>) =
             self.requests(&wishes, &before).into_iter().unzip();
-        let mut refusals: BTreeMap<RouterId, Vec<(VirtualAddress, String)>> = BTreeMap::new();
         let refused = match self.netlink.batch(requests) {
             Ok(refused) => refused,
             // Nothing is known; the next renewal tries everything again, on a new socket.
@@ -121,6 +129,7 @@ impl Worker {
             }
         }
         self.remove_at_last(stayed);
+        self.accept_again();
         for (router, hold) in wishes {
             let refusals = refusals.remove(&router).unwrap_or_default();
             let is_new = hold.as_ref().is_some_and(|hold| {

@@ -246,6 +246,18 @@ fn a_changed_interval_of_an_active_changes_its_lease_at_once() {
 }
 
 #[test]
+fn p81_a_changed_accept_mode_of_an_active_changes_what_is_held_and_claims_nothing() {
+    let mut host = Host::is_active(&[web()]);
+    for accept in [false, true] {
+        host.log.clear();
+        host.reloads(&[RouterConfig { accept, ..web() }]);
+        let wishes = host.wishes_in_full();
+        let hold = wishes[0].1.hold.as_ref().unwrap();
+        assert_eq!((hold.accept, hold.epoch), (accept, 1));
+    }
+}
+
+#[test]
 fn an_owner_that_is_one_no_longer_holds_the_addresses_like_anybody_else() {
     let owner = RouterConfig {
         priority: Priority::Owner,
