@@ -7,6 +7,7 @@
 
 mod daemon;
 mod file;
+mod frr;
 mod keepalived;
 mod traffic;
 
@@ -18,6 +19,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use buoyd::engine::status::{NeighbourStatus, RouterStatus};
 use buoyd::os::clock;
 use buoyd::os::lab::{Capture, Host, Lab, Plan, Seen};
 
@@ -25,6 +27,7 @@ use crate::lab::is_in_use;
 
 pub(crate) use daemon::Server;
 pub(crate) use file::{Router, buoy};
+pub(crate) use frr::{Frr, FrrRouter};
 pub(crate) use keepalived::{Keepalived, Neighbour};
 pub(crate) use traffic::Client;
 
@@ -81,20 +84,25 @@ pub(crate) struct Lan {
 impl Lan {
     /// The usual one.
     pub(crate) fn two_servers() -> Self {
-        Self::build(1)
+        Self::build(1, false)
+    }
+
+    /// With IPv6 as well: `2001:db8::N` and `fe80::N`.
+    pub(crate) fn two_servers_with_ipv6() -> Self {
+        Self::build(1, true)
     }
 
     /// With half of the machine for itself, for tests that count every lost request.
     pub(crate) fn two_servers_in_peace() -> Self {
-        Self::build(MOST_LANS / 2)
+        Self::build(MOST_LANS / 2, false)
     }
 
-    fn build(weight: u32) -> Self {
+    fn build(weight: u32, ipv6: bool) -> Self {
         let permit = Permit::take(weight);
         let plan = Plan {
             client: "client",
             hosts: &["a", "b"],
-            ipv6: false,
+            ipv6,
         };
         let lab = Lab::build(&plan).unwrap_or_else(|error| {
             panic!("cannot build a LAN of namespaces; run with sudo: {error}")
@@ -204,6 +212,12 @@ impl Drop for Lan {
             }
         }
     }
+}
+
+/// What a daemon knows of the router at that server's IPv4 address.
+pub(crate) fn neighbour(status: &RouterStatus, of: &Server) -> Option<NeighbourStatus> {
+    let mut neighbours = status.neighbours.iter();
+    neighbours.find(|other| other.address == of.ip()).cloned()
 }
 
 /// Looks again and again until it is so, at most for `limit`.
