@@ -9,7 +9,9 @@ mod daemon;
 mod file;
 mod frr;
 mod keepalived;
+mod observer;
 mod traffic;
+pub(crate) mod wire;
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -29,6 +31,7 @@ pub(crate) use daemon::Server;
 pub(crate) use file::{Router, buoy};
 pub(crate) use frr::{Frr, FrrRouter};
 pub(crate) use keepalived::{Keepalived, Neighbour};
+pub(crate) use observer::Observer;
 pub(crate) use traffic::Client;
 
 /// The floating address of [`buoy`] routers that say nothing else.

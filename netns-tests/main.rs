@@ -15,6 +15,7 @@ mod harness;
 
 mod addresses;
 mod bad_input;
+mod conformance;
 mod control;
 mod demo;
 mod failover;
