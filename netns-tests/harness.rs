@@ -7,8 +7,11 @@
 
 mod daemon;
 mod file;
+mod frr;
 mod keepalived;
+mod observer;
 mod traffic;
+pub(crate) mod wire;
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -18,6 +21,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use buoyd::engine::status::{NeighbourStatus, RouterStatus};
 use buoyd::os::clock;
 use buoyd::os::lab::{Capture, Host, Lab, Plan, Seen};
 
@@ -25,7 +29,9 @@ use crate::lab::is_in_use;
 
 pub(crate) use daemon::Server;
 pub(crate) use file::{Router, buoy};
+pub(crate) use frr::{Frr, FrrRouter};
 pub(crate) use keepalived::{Keepalived, Neighbour};
+pub(crate) use observer::Observer;
 pub(crate) use traffic::Client;
 
 /// The floating address of [`buoy`] routers that say nothing else.
@@ -209,6 +215,12 @@ impl Drop for Lan {
             }
         }
     }
+}
+
+/// What a daemon knows of the router at that server's IPv4 address.
+pub(crate) fn neighbour(status: &RouterStatus, of: &Server) -> Option<NeighbourStatus> {
+    let mut neighbours = status.neighbours.iter();
+    neighbours.find(|other| other.address == of.ip()).cloned()
 }
 
 /// Looks again and again until it is so, at most for `limit`.

@@ -2,17 +2,12 @@
 
 use std::time::Duration;
 
-use buoyd::engine::status::{NeighbourStatus, RouterStatus};
+use buoyd::engine::status::NeighbourStatus;
 use buoyd::vrrp::{ChecksumStyle, Role};
 
 use super::harness::{
-    Client, Keepalived, Lan, Neighbour, PATIENCE, Router, Server, VIP, buoy, stays, until,
+    Client, Keepalived, Lan, Neighbour, PATIENCE, Router, VIP, buoy, neighbour, stays, until,
 };
-
-fn neighbour(status: &RouterStatus, of: &Server) -> Option<NeighbourStatus> {
-    let mut neighbours = status.neighbours.iter();
-    neighbours.find(|other| other.address == of.ip()).cloned()
-}
 
 /// `buoy` on `a` is Active; keepalived on `b` stands by, takes over when `a` is cut off, and gives
 /// the address back.

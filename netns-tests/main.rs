@@ -1,5 +1,5 @@
 //! Tests in network namespaces: the real binary, the real kernel, real neighbours, and faults from
-//! outside. They need root, and keepalived for the tests beside it, and fail saying so.
+//! outside. They need root, and keepalived and FRR for the tests beside them, and fail saying so.
 
 // A test that cannot go on shall fail. clippy.toml allows this inside of marked functions only, not
 // in the helpers beside them.
@@ -16,10 +16,12 @@ mod harness;
 mod accept;
 mod addresses;
 mod bad_input;
+mod conformance;
 mod control;
 mod demo;
 mod failover;
 mod handover;
+mod interop_frr;
 mod interop_keepalived;
 mod ipv6;
 mod lab;

@@ -136,6 +136,10 @@ impl Server {
         self.process.as_ref().expect("a daemon was started")
     }
 
+    pub(crate) const fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(&mut self) {
         self.process().kill();
