@@ -95,6 +95,20 @@ fn the_engine_outlives_every_script_and_answers_every_command() {
         "{outranked:?}"
     );
     for name in [
+        "both-families-take-over-together",
+        "both-families-hear-one-higher",
+        "ipv6-alone-with-a-virtual-mac",
+        "ipv6-waits-for-detection",
+        "unicast-of-both-families",
+        "three-routers-of-one-group",
+        "one-number-of-two-families",
+    ] {
+        let life = lived(name);
+        assert!(life.adverts_ipv6 > 0 && life.claims > 0, "{name}: {life:?}");
+    }
+    let both = lived("version-2-beside-3");
+    assert!(both.adverts > 3 && both.claims > 0, "{both:?}");
+    for name in [
         "hands-over-when-demoted",
         "is-restored",
         "reloads-and-replaces-a-router",

@@ -7,20 +7,20 @@
 mod inputs;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::time::Duration;
 
 use buoyd::config::{RouterName, VirtualAddress};
 use buoyd::engine::command::{Command, Token};
 use buoyd::engine::status::RouterStatus;
-use buoyd::engine::{Engine, Input, Outputs, RouterId, StoredDemotion, Wish};
-use buoyd::vrrp::advert::{GROUP_V4, decode, ipv4_packet};
+use buoyd::engine::{Engine, Input, Outputs, RouterId, SendAdvert, StoredDemotion, Wish};
+use buoyd::vrrp::advert::{PROTOCOL, Received, TTL, decode, ipv4_packet};
 use buoyd::vrrp::announce::Said;
 use buoyd::vrrp::times::Moment;
+use buoyd::vrrp::{Family, Role};
 
 use inputs::{
-    Bytes, NAMES, interface, some_address, some_advert, some_command, some_config, some_hardware,
-    some_interface, some_packet, some_state,
+    Bytes, Frame, NAMES, interface, some_address, some_advert, some_command, some_config,
+    some_hardware, some_interface, some_noise, some_state,
 };
 
 /// Steps of one life; more say nothing new and make a run slow.
@@ -33,6 +33,8 @@ const MOST_LAST_WAKES: u32 = 2000;
 pub struct Lived {
     /// Adverts that were sent.
     pub adverts: u64,
+    /// Of those, over IPv6.
+    pub adverts_ipv6: u64,
     /// Wishes for addresses.
     pub claims: u64,
     /// Wishes for none.
@@ -52,9 +54,57 @@ pub fn check(data: &[u8]) -> Lived {
         host.step(&mut bytes);
         let status = host.engine.status(host.now);
         assert!(status.len() <= NAMES.len(), "{status:?}");
+        share_their_fate(&status);
     }
     host.ends();
     host.lived
+}
+
+/// What is Active together or not at all is never half in Initialize and half Active.
+fn share_their_fate(status: &[RouterStatus]) {
+    let fate = |of: &RouterStatus| of.group.clone().unwrap_or_else(|| of.name.to_string());
+    let mut fates: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for router in status {
+        let roles = router.elections.iter().map(|election| election.role);
+        let told = fates.entry(fate(router)).or_default();
+        told.extend(roles.map(|role| role.to_string()));
+    }
+    for (name, roles) in fates {
+        let both = [Role::Initialize, Role::Active].map(|role| roles.contains(&role.to_string()));
+        assert_ne!(both, [true, true], "{name}: {status:#?}");
+    }
+}
+
+/// Whoever gets it accepts it, and it goes where it says.
+fn makes_sense(sent: &SendAdvert) {
+    let packet = &sent.packet;
+    let received = if sent.destination.is_ipv4() {
+        ipv4_packet(packet).expect("an own packet is one")
+    } else {
+        let (header, message) = packet.split_at(40);
+        let address = |at: usize| <[u8; 16]>::try_from(&header[at..at + 16]).unwrap().into();
+        let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
+        assert_eq!((header[0] >> 4, header[6]), (6, PROTOCOL), "{packet:02x?}");
+        assert_eq!(length, message.len(), "{packet:02x?}");
+        Received {
+            source: address(8),
+            destination: address(24),
+            ttl: header[7],
+            message,
+        }
+    };
+    assert_eq!(received.destination, sent.destination);
+    assert_ne!(received.source, received.destination);
+    assert_eq!(received.ttl, TTL);
+    let advert = match decode(&received) {
+        Ok(advert) => advert,
+        Err(rejected) => panic!("neighbours reject the own advert {packet:02x?}: {rejected}"),
+    };
+    if let Some(hardware) = sent.source_hardware {
+        let family = if sent.destination.is_ipv4() { 1 } else { 2 };
+        assert_eq!(hardware.0, [0, 0, 0x5e, 0, family, advert.vrid.get()]);
+        assert!(sent.destination.is_multicast(), "{hardware} to one host");
+    }
 }
 
 struct Host {
@@ -90,19 +140,26 @@ impl Host {
         }
     }
 
+    /// One octet: its lower half says what happens, its highest bit over which family.
     fn step(&mut self, bytes: &mut Bytes<'_>) {
-        match bytes.octet() % 16 {
+        let step = bytes.octet();
+        let family = if step & 0x80 == 0 {
+            Family::Ipv4
+        } else {
+            Family::Ipv6
+        };
+        match step % 16 {
             0 => self.wakes_on_time(1 + bytes.octet() % 16),
             1 => self.is_woken_early(bytes.octet()),
             2 => self.wakes_late(Duration::from_millis(bytes.word() * 10)),
             3 => self.now = self.now + Duration::from_micros(bytes.word()),
             4 | 5 => {
-                let packet = some_advert(bytes);
-                self.hears(some_interface(bytes), &packet);
+                let frame = some_advert(family, bytes);
+                self.hears(some_interface(bytes), &frame);
             }
             6 => {
-                let packet = some_packet(bytes);
-                self.hears(some_interface(bytes), &packet);
+                let frame = some_noise(family, bytes);
+                self.hears(some_interface(bytes), &frame);
             }
             7 => {
                 let name = interface(some_interface(bytes));
@@ -111,7 +168,7 @@ impl Host {
             }
             8 => {
                 let name = interface(some_interface(bytes));
-                let address = some_address(bytes);
+                let address = some_address(family, bytes);
                 let said = match bytes.0.first() {
                     Some(128..) => Said::WhoseIsIt,
                     Some(..128) | None => Said::Here,
@@ -126,7 +183,7 @@ impl Host {
             }
             9 => {
                 let name = interface(some_interface(bytes));
-                let address = some_address(bytes);
+                let address = some_address(family, bytes);
                 self.told(Input::AddressGone {
                     interface: &name,
                     address,
@@ -139,7 +196,7 @@ impl Host {
                 }
             }
             11 => self.kernel_answers(),
-            12 => self.kernel_answers_wrongly(bytes),
+            12 => self.kernel_answers_wrongly(family, bytes),
             13 | 14 => {
                 let command = some_command(bytes, self.now);
                 self.asks(command);
@@ -217,12 +274,28 @@ impl Host {
         self.notes(&outputs);
     }
 
-    fn hears(&mut self, name: &str, packet: &[u8]) {
-        let name = interface(name);
-        self.told(Input::Packet {
-            interface: &name,
-            packet,
-        });
+    fn hears(&mut self, name: &str, frame: &Frame) {
+        let interface = &interface(name);
+        match frame {
+            Frame::Ipv4(packet) => self.told(Input::Packet { interface, packet }),
+            Frame::Ipv6 {
+                source,
+                destination,
+                ttl,
+                message,
+            } => {
+                let received = Received {
+                    source: *source,
+                    destination: *destination,
+                    ttl: *ttl,
+                    message,
+                };
+                self.told(Input::Message {
+                    interface,
+                    received,
+                });
+            }
+        }
     }
 
     fn asks(&mut self, command: Command) {
@@ -234,21 +307,24 @@ impl Host {
     /// Everything that comes out has to make sense to whoever gets it.
     fn notes(&mut self, outputs: &Outputs) {
         for sent in &outputs.adverts {
-            // The kernel fills the total length in.
-            let mut packet = sent.packet.to_vec();
-            let length = u16::try_from(packet.len()).unwrap();
-            packet[2..4].copy_from_slice(&length.to_be_bytes());
-            let received = ipv4_packet(&packet).expect("an own packet is one");
-            assert_eq!(received.destination, IpAddr::V4(GROUP_V4));
-            if let Err(rejected) = decode(&received) {
-                panic!("neighbours reject the own advert {packet:02x?}: {rejected}");
-            }
+            makes_sense(sent);
             self.lived.adverts += 1;
+            self.lived.adverts_ipv6 += u64::from(sent.destination.is_ipv6());
         }
         for wish in &outputs.wishes {
             if let Some(hold) = &wish.hold {
                 assert!(hold.lease >= 1, "{wish:?} would be gone at once");
-                assert!(!hold.addresses.is_empty(), "{wish:?} is for nothing");
+                let families: BTreeSet<_> = hold
+                    .addresses
+                    .iter()
+                    .map(|address| address.family())
+                    .collect();
+                assert_eq!(families.len(), 1, "{wish:?} is for one family");
+                if let Some(device) = wish.device {
+                    assert!(families.contains(&device.family), "{wish:?}");
+                    assert_eq!(hold.hardware, device.hardware(), "{wish:?}");
+                    assert_eq!(hold.interface, device.interface, "{wish:?}");
+                }
                 let before = self.epochs.insert(wish.router, hold.epoch);
                 assert!(
                     before <= Some(hold.epoch),
@@ -291,7 +367,7 @@ impl Host {
     }
 
     /// It refuses, or says what is long past, or what was never wished.
-    fn kernel_answers_wrongly(&mut self, bytes: &mut Bytes<'_>) {
+    fn kernel_answers_wrongly(&mut self, family: Family, bytes: &mut Bytes<'_>) {
         let Some(router) = self.some_router(bytes) else {
             return;
         };
@@ -302,8 +378,9 @@ impl Host {
         };
         match bytes.octet() % 3 {
             0 => {
-                let ip = some_address(bytes);
-                let address = VirtualAddress::new(ip, 24).unwrap();
+                let ip = some_address(family, bytes);
+                let address = VirtualAddress::new(ip, 24);
+                let Some(address) = address else { return };
                 self.told(Input::ClaimFailed {
                     router,
                     epoch,

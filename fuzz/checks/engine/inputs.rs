@@ -2,21 +2,26 @@
 //!
 //! Called by the check of the engine. Whatever the octets are, something comes out.
 
-use std::net::{IpAddr, Ipv4Addr};
+mod frames;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use buoyd::config::{
-    Config, ControlConfig, InterfaceName, RouterConfig, RouterName, VirtualAddress,
+    Config, ControlConfig, GroupConfig, InterfaceName, Peer, RouterConfig, RouterName, Transport,
+    VirtualAddress,
 };
 use buoyd::engine::command::{Command, Selection};
 use buoyd::engine::interface::InterfaceState;
 use buoyd::engine::{Detection, InterfaceAddress, LinkState};
-use buoyd::vrrp::advert::{GROUP_V4, Outgoing, Received, TTL, encode, ipv4_packet_of};
+use buoyd::vrrp::advert::TTL;
 use buoyd::vrrp::announce::HardwareAddress;
 use buoyd::vrrp::times::Moment;
-use buoyd::vrrp::{AdvertisementInterval, Centis, ChecksumStyle, Priority, Seconds, Vrid};
+use buoyd::vrrp::{
+    AdvertisementInterval, Centis, ChecksumStyle, Family, Priority, Seconds, Version, Vrid,
+};
 
-use super::super::advert::mend;
+pub(super) use frames::{Frame, some_advert, some_noise};
 
 /// The routers there may be.
 pub(super) const NAMES: [&str; 3] = ["web", "mail", "db"];
@@ -48,19 +53,104 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// One octet whose bits say which of three routers there are, and three for each of them: interval,
-/// priority, and the rest bit by bit.
+/// One octet that says which of three routers there are and what follows, three for each of them
+/// (interval, priority, and the rest bit by bit), one more for each if bit 0x80 is set (see
+/// [`modes`]), and one for their groups if bit 0x40 is. With bit 0x08 the first two have one VRID,
+/// and each a family of it.
 pub(super) fn some_config(bytes: &mut Bytes<'_>) -> Config {
-    let chosen = bytes.octet() % 8;
-    let routers: Vec<_> = (0..3_u8)
+    let bits = bytes.octet();
+    let chosen = bits % 8;
+    let mut routers: Vec<_> = (0..3_u8)
         .filter(|which| chosen == 0 || chosen & (1 << which) != 0)
-        .map(|which| some_router_config(which, bytes))
+        .map(|which| {
+            let mut router = some_router_config(which, bytes);
+            if bits & 0x80 != 0 {
+                modes(&mut router, which, bytes.octet());
+            }
+            router
+        })
         .collect();
+    if bits & 0x08 != 0
+        && let [first, second, ..] = &mut routers[..]
+        && second.interval.version() == Version::V3
+    {
+        first.addresses.retain(|address| address.ip().is_ipv4());
+        second.addresses = ipv6_addresses(1);
+        second.vrid = first.vrid;
+        second.version_2_too = false;
+        second.interface = first.interface.clone();
+        for router in [first, second] {
+            router.transport = Transport::Multicast;
+            if router.addresses.is_empty() {
+                router.addresses.push(virtual_address(100));
+            }
+        }
+    }
+    let groups = if bits & 0x40 == 0 {
+        Vec::new()
+    } else {
+        some_groups(&routers, bytes.octet())
+    };
     Config {
         routers,
-        groups: Vec::new(),
+        groups,
         control: ControlConfig::default(),
     }
+}
+
+/// All in one group, or the first two, or the last two; the other way round with bit 0x04.
+fn some_groups(routers: &[RouterConfig], bits: u8) -> Vec<GroupConfig> {
+    let names = routers.iter().map(|router| router.name.clone());
+    let mut names: Vec<_> = match bits % 4 {
+        0 | 1 => names.collect(),
+        2 => names.take(2).collect(),
+        _ => names.skip(1).collect(),
+    };
+    if bits & 0x04 != 0 {
+        names.reverse();
+    }
+    let group = GroupConfig {
+        name: RouterName::new("lan").unwrap(),
+        routers: names,
+    };
+    // A group of one is refused by the file.
+    (group.routers.len() > 1)
+        .then_some(group)
+        .into_iter()
+        .collect()
+}
+
+/// What a router can be besides an ordinary one, as far as its version has it:
+///
+/// | bits | mean |
+/// |---|---|
+/// | 0x03 | IPv4; both families; IPv6; both versions over IPv4 |
+/// | 0x04 | `accept = false` |
+/// | 0x08 | `virtual-mac = true` |
+/// | 0x30 | multicast; a peer of each family; two and this host; two of which one is behind a router |
+fn modes(router: &mut RouterConfig, which: u8, bits: u8) {
+    let is_version_3 = router.interval.version() == Version::V3;
+    match bits & 0x03 {
+        1 if is_version_3 => router.addresses.extend(ipv6_addresses(which)),
+        2 if is_version_3 => router.addresses = ipv6_addresses(which),
+        3 if is_version_3 => router.version_2_too = true,
+        _ => {}
+    }
+    router.accept = bits & 0x04 == 0 || router.priority == Priority::Owner;
+    router.virtual_mac = bits & 0x08 != 0;
+    let hosts: &[(u8, u8)] = match bits & 0x30 {
+        0x00 => return,
+        0x10 => &[(9, TTL)],
+        0x20 => &[(9, TTL), (1, TTL), (10, TTL)],
+        _ => &[(9, TTL - 1), (10, TTL)],
+    };
+    let peers = router.families().flat_map(|family| {
+        hosts.iter().map(move |(last, minimum_ttl)| Peer {
+            address: host(family, *last),
+            minimum_ttl: *minimum_ttl,
+        })
+    });
+    router.transport = Transport::Unicast(peers.collect());
 }
 
 fn some_router_config(which: u8, bytes: &mut Bytes<'_>) -> RouterConfig {
@@ -92,7 +182,7 @@ fn some_router_config(which: u8, bytes: &mut Bytes<'_>) -> RouterConfig {
         version_2_too: false,
         accept: true,
         virtual_mac: false,
-        transport: buoyd::config::Transport::Multicast,
+        transport: Transport::Multicast,
     }
 }
 
@@ -119,9 +209,32 @@ pub(super) fn interface(name: &str) -> InterfaceName {
     InterfaceName::new(name).unwrap()
 }
 
-/// .1 and .2 are the host's own, .9 a neighbour's, 100 to 112 float.
-pub(super) fn some_address(bytes: &mut Bytes<'_>) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::new(192, 0, 2, bytes.octet()))
+/// 192.0.2.X or `fe80::X`. .1 and .2 are the host's own, .9 and .10 are neighbours', .100 to .112
+/// float; of IPv6, what is .100 and more in IPv4 is an address of `2001:db8::/64` or the link-local
+/// one that floats.
+pub(super) fn some_address(family: Family, bytes: &mut Bytes<'_>) -> IpAddr {
+    match (family, bytes.octet()) {
+        (Family::Ipv6, last @ 100..110) => ipv6_addresses(last - 100)[0].ip(),
+        (Family::Ipv6, last @ 110..120) => ipv6_addresses(last - 110)[1].ip(),
+        (_, last) => host(family, last),
+    }
+}
+
+pub(super) fn host(family: Family, last: u8) -> IpAddr {
+    match family {
+        Family::Ipv4 => IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)),
+        Family::Ipv6 => IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, last.into())),
+    }
+}
+
+/// The link-local one that floats, and a global one.
+fn ipv6_addresses(which: u8) -> Vec<VirtualAddress> {
+    let which = u16::from(which);
+    let link_local = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0x9568, which);
+    let global = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 100 + which);
+    [link_local, global]
+        .map(|ip| VirtualAddress::new(ip.into(), 64).unwrap())
+        .to_vec()
 }
 
 fn virtual_address(last: u8) -> VirtualAddress {
@@ -132,15 +245,16 @@ pub(super) fn some_hardware(bytes: &mut Bytes<'_>) -> HardwareAddress {
     HardwareAddress([2, 0, 0, 0, 0, bytes.octet() % 4])
 }
 
-/// One octet for the interface, one for its index, one for its hardware, and one for each address:
-/// its lower seven bits are the address, the highest says secondary.
+/// One octet for the interface, one for its index, one for its hardware, and one for each IPv4
+/// address: its lower seven bits are the address, the highest says secondary. The upper half of the
+/// index says which IPv6 addresses there are (see [`ipv6_of_interface`]).
 pub(super) fn some_state(bytes: &mut Bytes<'_>) -> Option<InterfaceState> {
     let bits = bytes.octet();
     if bits & 0x80 != 0 {
         return None;
     }
-    let (index, hardware) = (u32::from(bytes.octet() % 4) + 1, some_hardware(bytes));
-    let addresses = (0..bits & 0x03)
+    let (index, hardware) = (bytes.octet(), some_hardware(bytes));
+    let mut addresses: Vec<_> = (0..bits & 0x03)
         .map(|_| {
             let octet = bytes.octet();
             InterfaceAddress {
@@ -150,8 +264,9 @@ pub(super) fn some_state(bytes: &mut Bytes<'_>) -> Option<InterfaceState> {
             }
         })
         .collect();
+    addresses.extend(ipv6_of_interface(index));
     Some(InterfaceState {
-        index,
+        index: u32::from(index % 4) + 1,
         hardware,
         link: match bits & 0x0c {
             0x04 => LinkState::NoCarrier,
@@ -164,54 +279,25 @@ pub(super) fn some_state(bytes: &mut Bytes<'_>) -> Option<InterfaceState> {
     })
 }
 
-/// Interval, priority, VRID, source, and what is different from what the router expects.
-pub(super) fn some_advert(bytes: &mut Bytes<'_>) -> Vec<u8> {
-    let (interval, priority) = (some_interval(bytes), Priority::from_octet(bytes.octet()));
-    let which = bytes.octet() % 8;
-    let source = Ipv4Addr::new(192, 0, 2, bytes.octet());
-    let bits = bytes.octet();
-    let mut addresses = vec![virtual_address(100 + which % 3).ip()];
-    if bits & 0x01 != 0 {
-        addresses.push(virtual_address(110 + which % 3).ip());
-    }
-    let outgoing = Outgoing {
-        vrid: Vrid::new(51 + which).unwrap(),
-        priority,
-        interval,
-        addresses: &addresses,
-        checksum: if bits & 0x02 == 0 {
-            ChecksumStyle::Rfc9568
-        } else {
-            ChecksumStyle::Rfc5798
-        },
+/// None without bit 0x80. With it a link-local one: `fe80::2` with bit 0x10, `fe80::1` without; usable,
+/// tentative, duplicate, or usable beside a tentative one before it.
+fn ipv6_of_interface(bits: u8) -> Vec<InterfaceAddress> {
+    let (own, other) = if bits & 0x10 == 0 { (1, 2) } else { (2, 1) };
+    let address = |last, detection| InterfaceAddress {
+        ip: host(Family::Ipv6, last),
+        secondary: false,
+        detection,
     };
-    let message = encode(&outgoing, source.into(), GROUP_V4.into());
-    let ttl = if bits & 0x0c == 0x0c { TTL - 1 } else { TTL };
-    packet(source, ttl, &message)
-}
-
-/// Any bytes; mended and behind a good header unless the first bit says that they are a packet.
-pub(super) fn some_packet(bytes: &mut Bytes<'_>) -> Vec<u8> {
-    let length = bytes.octet();
-    let mut message = bytes.up_to(usize::from(length & 0x7f)).to_vec();
-    if length & 0x80 != 0 {
-        return message;
+    match bits & 0xe0 {
+        0x80 => vec![address(own, Detection::Done)],
+        0xa0 => vec![address(own, Detection::Running)],
+        0xc0 => vec![address(own, Detection::Failed)],
+        0xe0 => vec![
+            address(other, Detection::Running),
+            address(own, Detection::Done),
+        ],
+        _ => Vec::new(),
     }
-    let source = Ipv4Addr::new(192, 0, 2, 9);
-    let around = Received {
-        source: source.into(),
-        destination: GROUP_V4.into(),
-        ttl: TTL,
-        message: &[],
-    };
-    mend(&mut message, &around, ChecksumStyle::Rfc9568);
-    packet(source, TTL, &message)
-}
-
-fn packet(source: Ipv4Addr, ttl: u8, message: &[u8]) -> Vec<u8> {
-    let mut packet = ipv4_packet_of(source, GROUP_V4, message);
-    packet[8] = ttl;
-    packet
 }
 
 pub(super) fn some_command(bytes: &mut Bytes<'_>, now: Moment) -> Command {
