@@ -19,7 +19,7 @@ use nix::sys::time::TimeSpec;
 
 use super::harness::{Lan, PATIENCE, Router, Server, VIP, buoy, stays, until};
 use super::lab::lab_with;
-use probes::{Frames, Mailbox, assert_at_home, is_at_home, listen, nft};
+use probes::{Frames, Mailbox, assert_at_home, is_at_home, listen, nft, until_at_home};
 
 const VIP_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 100);
 const SECOND: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 101));
@@ -68,9 +68,7 @@ fn p81_the_address_is_accepted_or_not_as_the_file_says_and_a_reload_moves_nothin
         lan.a.write_file(buoy().priority(200));
         let text = lan.a.tell(&["reload"]);
         assert_eq!(text, "~ router web: accept false -> true\n");
-        until("the address is accepted", PATIENCE, || {
-            is_at_home(lan.client(), VIP)
-        });
+        until_at_home(lan.client(), VIP, true);
         assert_at_home(lan.a.host(), VIP);
         assert_eq!(tables(&lan.a), "");
         lan.a.write_file(refusing().priority(200));
@@ -78,9 +76,7 @@ fn p81_the_address_is_accepted_or_not_as_the_file_says_and_a_reload_moves_nothin
             lan.a.tell(&["reload"]),
             "~ router web: accept true -> false\n"
         );
-        until("the address is not accepted", PATIENCE, || {
-            !is_at_home(lan.client(), VIP)
-        });
+        until_at_home(lan.client(), VIP, false);
     }
     let announced = capture.drain().iter().any(|seen| seen.announces(VIP));
     assert!(!announced, "the address was claimed again");
@@ -120,9 +116,7 @@ fn p81_only_the_addresses_of_the_routers_that_say_so_are_refused() {
     let mail = mail.line("accept = false");
     lan.a.write_file(format!("{}{mail}", refusing()));
     lan.a.tell(&["reload"]);
-    until("neither is accepted", PATIENCE, || {
-        !is_at_home(lan.client(), SECOND)
-    });
+    until_at_home(lan.client(), SECOND, false);
     lan.a.write_file(refusing());
     lan.a.tell(&["reload"]);
     lan.a.until_free_of(SECOND);
@@ -231,12 +225,10 @@ fn p82_neighbour_solicitations_are_answered_while_a_ping_is_not() {
         }
         watch
             .wait_for(PATIENCE, |seen| {
-                seen.from == a.mac()
-                    && matches!(
-                        seen.frame,
-                        SeenFrame::NeighbourAdvertisement { target, solicited: true, .. }
-                            if target == ip
-                    )
+                let answers = matches!(seen.frame, SeenFrame::NeighbourAdvertisement {
+                    target, solicited: true, ..
+                } if target == ip);
+                answers && seen.from == a.mac()
             })
             .expect("an answer to the solicitation");
         answers_when_asked_directly(a, client, ip);

@@ -22,27 +22,23 @@ use pnet::packet::ipv6::{Ipv6Packet, MutableIpv6Packet};
 use pnet::util::MacAddr;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::harness::PATIENCE;
+use crate::harness::{PATIENCE, until};
 
 /// Whoever answers on this LAN does so in much less.
 const SILENCE: Duration = Duration::from_millis(400);
 const PORT: u16 = 7008;
 const NFT: &str = "/usr/sbin/nft";
 
-/// Where something may be at home, seen from a host on the LAN.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Door(SocketAddr);
-
-/// On the LAN; a link-local address by the interface of the host that asks.
-pub(super) fn door(from: &Host, ip: IpAddr) -> Door {
+/// Where something may be at home; a link-local address by the interface of the host that asks.
+fn door(from: &Host, ip: IpAddr) -> SocketAddr {
     let interface = from.interface();
     let index = from
         .run(move || if_nametoindex(interface).unwrap())
         .unwrap();
-    Door(match ip {
+    match ip {
         IpAddr::V4(_) => SocketAddr::new(ip, PORT),
         IpAddr::V6(ip) => SocketAddrV6::new(ip, PORT, 0, index).into(),
-    })
+    }
 }
 
 /// Somebody who is at home at every address of a host. Must go before its LAN.
@@ -77,30 +73,27 @@ impl Mailbox {
 
 /// True when `ip` answers a ping, and TCP; false when it answers neither.
 pub(super) fn is_at_home(from: &Host, ip: IpAddr) -> bool {
-    answers(from, ip, SILENCE)
+    let (echo, connection) = answers(from, ip, SILENCE);
+    assert_eq!(echo, connection, "{ip} answers one of ping and TCP");
+    echo
 }
 
 /// Fails unless it answers, however busy the machine is.
 pub(super) fn assert_at_home(from: &Host, ip: IpAddr) {
-    assert!(answers(from, ip, PATIENCE), "{ip} does not answer");
+    assert_eq!(answers(from, ip, PATIENCE), (true, true), "{ip}");
 }
 
-fn answers(from: &Host, ip: IpAddr, limit: Duration) -> bool {
-    let Door(door) = door(from, ip);
-    let (echo, connection) = from
-        .run(move || {
-            (
-                echoes(door, limit),
-                TcpStream::connect_timeout(&door, limit),
-            )
-        })
-        .unwrap();
-    assert_eq!(
-        echo,
-        connection.is_ok(),
-        "{ip} answers a ping: {echo}; TCP: {connection:?}"
-    );
-    echo
+/// Waits until it answers both, or neither: what was changed may come between the two.
+pub(super) fn until_at_home(from: &Host, ip: IpAddr, at_home: bool) {
+    until(&format!("{ip} answers: {at_home}"), PATIENCE, || {
+        answers(from, ip, SILENCE) == (at_home, at_home)
+    });
+}
+
+fn answers(from: &Host, ip: IpAddr, limit: Duration) -> (bool, bool) {
+    let door = door(from, ip);
+    let connects = move || TcpStream::connect_timeout(&door, limit).is_ok();
+    from.run(move || (echoes(door, limit), connects())).unwrap()
 }
 
 fn echoes(mut door: SocketAddr, limit: Duration) -> bool {
