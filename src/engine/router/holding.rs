@@ -14,6 +14,7 @@ use crate::engine::lease;
 use crate::engine::outputs::{Announce, Hold, Outputs, VirtualMacDevice, Wish};
 use crate::vrrp::Role;
 use crate::vrrp::announce::{HardwareAddress, Said};
+use crate::vrrp::election::Cause;
 use crate::vrrp::times::Moment;
 
 /// After the announcement at the claim itself: soon, for those who asked the old holder in between,
@@ -296,13 +297,14 @@ impl Router {
         }
     }
 
-    /// The kernel refused one address. The others are held; the beat tries this one again.
+    /// The kernel refused one address. The others are held; the beat tries this one again. When it
+    /// refused all of them, a neighbour may fare better: that is a fault.
     pub(in crate::engine) fn claim_failed(
         &mut self,
         epoch: u64,
         address: VirtualAddress,
         error: &str,
-        _now: Moment,
+        now: Moment,
         outputs: &mut Outputs,
     ) {
         let Some(holding) = self
@@ -324,6 +326,14 @@ impl Router {
                 address,
                 error: error.to_owned(),
             });
+        }
+        let all = holding.problems.len() == holding.hold.addresses.len();
+        if all && self.election.role() == Role::Active {
+            let reason = format!("the kernel refuses every address: {error}");
+            // Adverts still pass, so the neighbours need not wait for silence.
+            let actions = self.election.shutdown(Cause::Fault(reason.clone()));
+            self.apply(actions, now, outputs);
+            self.fail_for_a_while(reason, now, outputs);
         }
     }
 

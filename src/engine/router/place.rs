@@ -197,16 +197,18 @@ impl Router {
         }
         self.refusals += 1;
         if self.refusals >= REFUSALS && self.election.role() == Role::Active {
-            let place = self.place;
-            self.fail(
-                format!("cannot send adverts on {}: {error}", self.config.interface),
-                now,
-                outputs,
-            );
-            // Nobody tells when a firewall rule goes, so it is tried again.
-            self.place = place;
-            self.retry_at = Some(now + self.patience().max(Duration::from_secs(1)));
+            let reason = format!("cannot send adverts on {}: {error}", self.config.interface);
+            self.fail_for_a_while(reason, now, outputs);
         }
+    }
+
+    /// A fault that ends without anybody telling: nobody says when a firewall rule goes, or a kernel
+    /// has memory again. So it is tried again.
+    pub(super) fn fail_for_a_while(&mut self, reason: String, now: Moment, outputs: &mut Outputs) {
+        let place = self.place;
+        self.fail(reason, now, outputs);
+        self.place = place;
+        self.retry_at = Some(now + self.patience().max(Duration::from_secs(1)));
     }
 
     /// A floating address that somebody else put on the interface: two hosts answer for it, whatever

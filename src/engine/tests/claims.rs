@@ -270,3 +270,26 @@ fn waking_twice_or_early_does_nothing() {
     assert_eq!(host.log, vec![]);
     assert_eq!(host.status(), before);
 }
+
+#[test]
+fn who_is_refused_every_address_gives_up_at_once_and_tries_again() {
+    let mut host = Host::starts(&[web()]);
+    host.kernel_is_slow = true;
+    host.at(DOWN + 1);
+    let (_, wish) = host.wishes_in_full().pop().unwrap();
+    host.sends();
+    host.told(Input::ClaimFailed {
+        router: wish.router,
+        epoch: wish.hold.unwrap().epoch,
+        address: virtual_address(VIP),
+        error: "no memory",
+    });
+    assert_eq!(host.sends(), [(DOWN + 1, 0)], "priority 0");
+    assert_eq!(host.role(), Role::Initialize);
+    assert_eq!(
+        host.fault().as_deref(),
+        Some("the kernel refuses every address: no memory")
+    );
+    host.at(DOWN + 5000);
+    assert_eq!(host.role(), Role::Backup, "it tries again");
+}
