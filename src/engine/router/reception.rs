@@ -98,6 +98,8 @@ impl Router {
                 ours: version,
             });
         }
+        // P36.
+        advert.expect_bare()?;
         match version {
             // RFC 3768 §7.1: the owner drops them; RFC 9568 §7.1 with erratum 8298: it does not.
             Version::V2 if self.election.parameters().priority == Priority::Owner => {
