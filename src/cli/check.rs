@@ -139,6 +139,7 @@ mod tests {
             accept: true,
             virtual_mac: false,
             transport: crate::config::Transport::Multicast,
+            authentication: None,
         }
     }
 

@@ -74,6 +74,7 @@ fn web() -> RouterConfig {
         accept: true,
         virtual_mac: false,
         transport: Transport::Multicast,
+        authentication: None,
     }
 }
 

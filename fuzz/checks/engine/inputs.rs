@@ -183,6 +183,7 @@ fn some_router_config(which: u8, bytes: &mut Bytes<'_>) -> RouterConfig {
         accept: true,
         virtual_mac: false,
         transport: Transport::Multicast,
+        authentication: None,
     }
 }
 
