@@ -2,8 +2,7 @@
 //!
 //! Owns the configured side ([`Authentication`], which names secrets) and the loaded side
 //! ([`Keyring`], which has them). The two are apart so that a [`Config`](super::Config) can be
-//! compared, printed and logged. Ring 3 reads the secrets; the engine gets both. A keyring without
-//! one of the named secrets makes no [`Settings`].
+//! compared, printed and logged. Ring 3 reads the secrets; the engine gets both.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -67,16 +66,16 @@ impl Keyring {
 }
 
 impl Authentication {
-    /// What a router works with. `None` when the keyring lacks a secret that is named here: it was
-    /// made for another configuration.
+    /// What a router works with. A secret that the keyring lacks is left out, and whatever is signed
+    /// with it is refused: a keyring of another configuration opens no door.
     #[must_use]
-    pub fn settings(&self, keyring: &Keyring) -> Option<Settings> {
+    pub fn settings(&self, keyring: &Keyring) -> Settings {
         let key = |(id, source): (&KeyId, _)| Some((*id, Arc::clone(keyring.get(source)?)));
-        Some(Settings {
+        Settings {
             mode: self.mode,
             active: self.active,
-            keys: self.keys.iter().map(key).collect::<Option<_>>()?,
+            keys: self.keys.iter().filter_map(key).collect(),
             freshness: self.freshness,
-        })
+        }
     }
 }

@@ -288,7 +288,8 @@ impl Draft {
             self.derived_link_local =
                 link_local::put_first(&mut self.addresses, key.as_ref(), &known, findings);
         }
-        addresses::refuse_too_many(&self.addresses, findings);
+        let is_signed = self.authentication.is_some();
+        addresses::refuse_too_many(&self.addresses, is_signed, findings);
     }
 
     fn read_peers(

@@ -4,8 +4,11 @@
 //! and the receiver's marks, one a sender, bounded. A clock that was wrong for a while must not shut
 //! anybody out for ever: what it left stranded in the future starts again at the clock.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
+
+use crate::vrrp::times::Span;
 
 /// Senders that are remembered; the one that was silent longest goes first. Only who has a key gets
 /// in.
@@ -69,6 +72,15 @@ pub enum Freshness {
     /// Nothing. For hosts whose clocks nobody sets; what was captured before the receiver started
     /// can be replayed to it once.
     Monotonic,
+}
+
+impl fmt::Display for Freshness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time { window } => write!(f, "time within {}", Span(*window)),
+            Self::Monotonic => f.write_str("monotonic"),
+        }
+    }
 }
 
 impl Freshness {

@@ -13,7 +13,8 @@ const KEYS: &str = "keys = { 1 = { file = \"/k\" } }";
 
 fn good(text: &str) -> Authentication {
     let config = parse(text, "lb1")
-        .unwrap_or_else(|problems| panic!("{}", problems.render("test.toml", false)));
+        .unwrap_or_else(|problems| panic!("{}", problems.render("test.toml", false)))
+        .config;
     config.routers[0].authentication.clone().unwrap()
 }
 
@@ -55,7 +56,7 @@ fn time(seconds: u64) -> Freshness {
 
 #[test]
 fn without_the_key_there_is_no_authentication() {
-    let config = parse(HEAD, "lb1").unwrap();
+    let config = parse(HEAD, "lb1").unwrap().config;
     assert_eq!(config.routers[0].authentication, None);
 }
 
@@ -321,16 +322,35 @@ fn what_is_no_secret_stays_readable_beside_one() {
 }
 
 #[test]
-fn a_keyring_makes_settings_only_with_every_key() {
+fn a_keyring_gives_each_number_its_secret_and_a_missing_one_is_left_out() {
     let read = good(&table(
         "mode = \"enforce\", key = 1, keys = { 1 = { file = \"/a\" }, 2 = { file = \"/b\" } }",
     ));
     let mut keyring = Keyring::default();
     keyring.insert(KeySource::File("/a".into()), Key::new(&[1; 32]).unwrap());
-    assert_eq!(read.settings(&keyring), None);
+    assert_eq!(read.settings(&keyring).keys.len(), 1);
     keyring.insert(KeySource::File("/b".into()), Key::new(&[2; 32]).unwrap());
-    let settings = read.settings(&keyring).unwrap();
+    let settings = read.settings(&keyring);
     assert_eq!(settings.keys.len(), 2);
     assert_eq!(*settings.keys[&id(2)], Key::new(&[2; 32]).unwrap());
     assert!(!format!("{keyring:?}").contains("2, 2"), "{keyring:?}");
+}
+
+#[test]
+fn p19_the_trailer_needs_room_in_an_ipv6_advert() {
+    let with = |count: u32, authentication: &str| {
+        let addresses: Vec<_> = (1..=count)
+            .map(|last| format!("\"2001:db8::{last:x}/64\""))
+            .collect();
+        format!(
+            "[router.web]\ninterface = \"eth0\"\nvrid = 51\naddresses = [{}]\n{authentication}",
+            addresses.join(", ")
+        )
+    };
+    let signed = format!("authentication = {{ mode = \"enforce\", {KEYS} }}\n");
+    // One more is the link-local address before them.
+    assert!(parse(&with(89, ""), "lb1").is_ok());
+    assert!(parse(&with(88, &signed), "lb1").is_ok());
+    let problems = bad(&with(89, &signed));
+    assert!(problems.to_string().contains("do not fit"), "{problems}");
 }
