@@ -156,6 +156,7 @@ fn the_wrong_key_keeps_two_apart_and_status_says_why() {
         assert_eq!(web.neighbours, []);
         let text = server.tell(&["status", "web"]);
         assert!(text.contains("key 1 did not sign it"), "{text}");
+        assert!(text.contains("enforce, signs with key 1"), "{text}");
         assert!(
             server.log().contains("key 1 did not sign it"),
             "{}",

@@ -196,6 +196,17 @@ fn every_missing_secret_is_told_with_how_to_make_it() {
 }
 
 #[test]
+fn a_guarded_process_writes_no_core_dump() {
+    guard_memory().unwrap();
+    assert_eq!(prctl::get_dumpable(), Ok(false));
+    // What of /proc shows memory belongs to root now, whoever this is.
+    let metadata = fs::metadata("/proc/self/mem").unwrap();
+    assert_eq!((metadata.uid(), metadata.gid()), (0, 0));
+    // The other tests of this process need not care.
+    prctl::set_dumpable(true).unwrap();
+}
+
+#[test]
 fn a_problem_tells_nothing_of_what_stands_in_the_file() {
     let directory = Directory::new("silence");
     let path = directory.file("web.key", b"hunter2", 0o600);
