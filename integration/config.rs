@@ -93,6 +93,17 @@ fn the_group_of_the_example_is_one_when_its_routers_are_there() {
 }
 
 #[test]
+fn the_authentication_of_the_example_is_one() {
+    let text = EXAMPLE.replacen("\n#authentication", "\nauthentication", 1);
+    let config = accepted(&text, "lb1");
+    let authentication = config.routers[0].authentication.as_ref().unwrap();
+    assert_eq!(
+        (authentication.active.get(), authentication.keys.len()),
+        (1, 1)
+    );
+}
+
+#[test]
 fn the_example_has_every_key() {
     // The loader's own list, as it tells it to whoever writes an unknown key.
     for text in [

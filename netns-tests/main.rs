@@ -15,6 +15,7 @@ mod harness;
 
 mod accept;
 mod addresses;
+mod authentication;
 mod bad_input;
 mod conformance;
 mod control;

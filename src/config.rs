@@ -4,6 +4,7 @@
 //! Called by the daemon at start and on reload, by `buoy check` and by tests. Pure: the text comes
 //! in, a [`Loaded`] or all [`Problems`](error::Problems) of the text come out.
 
+pub mod authentication;
 pub mod error;
 mod file;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Family, Priority, Version, Vrid};
 
+pub use authentication::Authentication;
 use error::Warnings;
 pub use file::{load, minimal_example, parse};
 
@@ -83,6 +85,8 @@ pub struct RouterConfig {
     pub virtual_mac: bool,
     /// Where adverts go, and where they are taken from.
     pub transport: Transport,
+    /// How adverts are signed and judged; `None`: not at all.
+    pub authentication: Option<Authentication>,
 }
 
 /// Where adverts go. Exactly one of the two; there is no way back from one to the other.

@@ -28,6 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
 use crate::cli::{LogFormat, LogLevel};
+use crate::config::authentication::Keyring;
 use crate::config::error::Warnings;
 use crate::config::{self, Config, Loaded};
 use crate::control::server::{ControlError, Server};
@@ -37,7 +38,7 @@ use crate::os::addresses::Worker;
 use crate::os::state::{AddressRecord, DemotionRecord, StateDirectory};
 use crate::os::sysctl::{self, Keeper, Settings};
 use crate::os::wishes::Wishes;
-use crate::os::{OsError, addresses, capabilities, clock, links};
+use crate::os::{OsError, addresses, capabilities, clock, keys, links};
 use crate::vrrp::times::Moment;
 
 use control::Control;
@@ -150,6 +151,7 @@ pub fn run(options: Options) -> Result<(), Error> {
         }
     }
     let Loaded { config, warnings } = load(&options.config, &options.host)?;
+    let keyring = load_keys(&config)?;
     capabilities::check().map_err(Error::Capability)?;
     let _flushed_at_the_end = log::start(options.log, options.log_level);
     log_warnings(&warnings, &options.config);
@@ -161,7 +163,7 @@ pub fn run(options: Options) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(|error| OsError::new("start the runtime", error))?
-        .block_on(serve(options, config, server, state, demotions))
+        .block_on(serve(options, (config, keyring), server, state, demotions))
 }
 
 /// Reads and judges the file; the one loader of start, reload and `buoy check`.
@@ -185,6 +187,18 @@ fn log_warnings(warnings: &Warnings, path: &Path) {
     for warning in warnings.one_lines(&path.to_string_lossy()) {
         warn!("{warning}");
     }
+}
+
+/// The secrets that the file names; the one loader of start, reload and `buoy check`.
+fn load_keys(config: &Config) -> Result<Keyring, Error> {
+    if config
+        .routers
+        .iter()
+        .any(|router| router.authentication.is_some())
+    {
+        keys::guard_memory()?;
+    }
+    keys::read(config).map_err(|problems| Error::Configuration(keys::render(&problems)))
 }
 
 /// Addresses of an earlier life are released before this one begins: nobody answers for them. What
@@ -267,7 +281,7 @@ fn moment(unix_ms: u64) -> Moment {
 
 async fn serve(
     options: Options,
-    config: Config,
+    (config, keyring): (Config, Keyring),
     server: Server,
     state: StateDirectory,
     demotions: Vec<DemotionRecord>,
@@ -283,7 +297,7 @@ async fn serve(
     let (events, event_receiver) = mpsc::channel(EVENTS);
     let (mailbox, receiver, wake) = Mailbox::open()?;
     let stored: Vec<_> = demotions.iter().map(stored).collect();
-    let engine = Engine::new(&config, &stored, clock::now());
+    let engine = Engine::new(&config, &keyring, &stored, clock::now());
     let wishes = Wishes::default();
     let settings = Settings::default();
     let thread = EngineThread::open(

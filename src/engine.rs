@@ -15,6 +15,7 @@ pub mod interface;
 pub mod lease;
 pub mod status;
 
+mod authentication;
 mod commands;
 mod deadlines;
 mod drops;
@@ -30,11 +31,12 @@ mod router;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
+use crate::config::authentication::Keyring;
 use crate::config::{Config, InterfaceName, RouterConfig, RouterName, VirtualAddress};
 use crate::vrrp::advert::Received;
 use crate::vrrp::announce::{HardwareAddress, Said};
 use crate::vrrp::election::Cause;
-use crate::vrrp::times::Moment;
+use crate::vrrp::times::{Moment, WallClock};
 use crate::vrrp::{Family, Role, Vrid};
 
 use command::{Command, HandoverOutcome, Token};
@@ -122,6 +124,8 @@ pub enum Input<'a> {
         /// The kernel's reason.
         error: &'a str,
     },
+    /// UTC was set, or is told for the first time. Only authentication asks for it.
+    WallClock(WallClock),
     /// Somebody asks for something.
     Command(Token, Command),
     /// The daemon is to end: hand everything over.
@@ -151,6 +155,8 @@ pub struct Engine {
     order: Vec<RouterId>,
     /// What `order` was made from.
     configured: Config,
+    keyring: Keyring,
+    wall: WallClock,
     fates: Vec<Fate>,
     /// Of which a member was touched since they were settled last.
     unsettled: Vec<FateId>,
@@ -165,14 +171,22 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// All routers of `config`, in Initialize until their interfaces are reported.
+    /// All routers of `config`, in Initialize until their interfaces are reported. `keyring` has the
+    /// secrets that it names.
     #[must_use]
-    pub fn new(config: &Config, demotions: &[StoredDemotion], now: Moment) -> Self {
+    pub fn new(
+        config: &Config,
+        keyring: &Keyring,
+        demotions: &[StoredDemotion],
+        now: Moment,
+    ) -> Self {
         let mut engine = Self {
             routers: Vec::new(),
             alive: 0,
             order: Vec::new(),
             configured: config.clone(),
+            keyring: keyring.clone(),
+            wall: WallClock::default(),
             fates: Vec::new(),
             unsettled: Vec::new(),
             by_vrid: HashMap::new(),
@@ -295,6 +309,7 @@ impl Engine {
                     router.advert_refused(error, now, outputs);
                 });
             }
+            Input::WallClock(wall) => self.set_wall_clock(wall),
             Input::Command(token, command) => self.command(token, command, now, outputs),
             Input::Stop => self.stop(now, outputs),
         }
@@ -388,6 +403,7 @@ impl Engine {
         }
         self.routers.push(Some(router));
         self.alive += 1;
+        self.authenticate(id, config);
         id
     }
 

@@ -16,8 +16,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use buoyd::vrrp::ChecksumStyle;
 use buoyd::vrrp::advert::{
-    Advert, GROUP_V4, GROUP_V6, Outgoing, PROTOCOL, Received, TTL, decode, encode, ipv4_packet,
+    Advert, GROUP_V4, GROUP_V6, Outgoing, PROTOCOL, Received, TTL, decode, encode, encode_signed,
+    ipv4_packet,
 };
+
+/// Bytes of an authentication trailer.
+const TRAILER: usize = 28;
 
 /// One message or packet in the surroundings that its first byte chooses. True when the message
 /// was accepted.
@@ -99,6 +103,14 @@ fn check_message(received: &Received<'_>) -> bool {
             check_checksum(received, advert.checksum.unwrap_or_default());
             let addresses: Vec<IpAddr> = advert.addresses.iter().collect();
             assert_eq!(addresses.len(), usize::from(received.message[3]));
+            let end = without_trailer(received.message, received);
+            match advert.trailer {
+                Some(trailer) => {
+                    assert_eq!(trailer.message(), &received.message[..end]);
+                    assert_eq!(trailer.bytes(), &received.message[end..]);
+                }
+                None => assert_eq!(received.message.len(), end, "a trailer was passed over"),
+            }
             assert!(
                 advert.addresses.same_as(&addresses.iter().copied()),
                 "{addresses:?} differs from itself"
@@ -143,7 +155,11 @@ fn encoded_again(advert: &Advert<'_>, received: &Received<'_>, addresses: &[IpAd
         addresses,
         checksum: advert.checksum.unwrap_or_default(),
     };
-    encode(&outgoing, received.source, received.destination)
+    let (source, destination) = (received.source, received.destination);
+    match advert.trailer {
+        Some(trailer) => encode_signed(&outgoing, source, destination, |_| *trailer.bytes()),
+        None => encode(&outgoing, source, destination),
+    }
 }
 
 /// What an accepted message becomes when it is sent again. Exactly three things may differ, all
@@ -154,11 +170,23 @@ fn canonical(received: &Received<'_>, style: ChecksumStyle) -> Vec<u8> {
     if message[0] >> 4 == 3 {
         message[4] &= 0x0f;
     } else {
-        let end = message.len();
-        message[end - 8..].fill(0);
+        let end = without_trailer(&message, received);
+        message[end - 8..end].fill(0);
     }
     mend(&mut message, received, style);
     message
+}
+
+/// Where an authentication trailer begins, by what the header announces; the end, without one.
+fn without_trailer(message: &[u8], like: &Received<'_>) -> usize {
+    let size = if like.source.is_ipv6() { 16 } else { 4 };
+    let authentication_data = if message[0] >> 4 == 2 { 8 } else { 0 };
+    let announced = 8 + usize::from(message[3]) * size + authentication_data;
+    if message.len() == announced + TRAILER {
+        announced
+    } else {
+        message.len()
+    }
 }
 
 /// Writes the right checksum of this style into a message that has room for one.
@@ -167,12 +195,17 @@ pub fn mend(message: &mut [u8], like: &Received<'_>, style: ChecksumStyle) {
         return;
     }
     message[6..8].fill(0);
+    // Over IPv6 the trailer is covered as well.
+    let end = match like.source {
+        IpAddr::V4(_) => without_trailer(message, like),
+        IpAddr::V6(_) => message.len(),
+    };
     let with_pseudo_header =
         message[0] >> 4 == 3 && (like.source.is_ipv6() || style == ChecksumStyle::Rfc5798);
     let sum = if with_pseudo_header {
-        independent_checksum(&[&pseudo_header(like, message.len()), message])
+        independent_checksum(&[&pseudo_header(like, end), &message[..end]])
     } else {
-        independent_checksum(&[message])
+        independent_checksum(&[&message[..end]])
     };
     message[6..8].copy_from_slice(&sum.to_be_bytes());
 }

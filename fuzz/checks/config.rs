@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
+use buoyd::config::authentication::Keyring;
 use buoyd::config::error::{Problem, Problems, Warnings};
 use buoyd::config::{Config, Loaded, RouterConfig, RouterName, Transport, VirtualAddress, load};
 use buoyd::engine::Engine;
@@ -53,7 +54,7 @@ fn check_config(config: &Config) {
         check_transport(router, &addresses);
     }
     check_groups(config, &names);
-    let engine = Engine::new(config, &[], Moment::ZERO);
+    let engine = Engine::new(config, &Keyring::default(), &[], Moment::ZERO);
     assert_eq!(engine.status(Moment::ZERO).len(), config.routers.len());
 }
 

@@ -9,6 +9,7 @@ mod inputs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use buoyd::config::authentication::Keyring;
 use buoyd::config::{RouterName, VirtualAddress};
 use buoyd::engine::command::{Command, Token};
 use buoyd::engine::status::RouterStatus;
@@ -130,7 +131,7 @@ impl Host {
             _ => Vec::new(),
         };
         Self {
-            engine: Engine::new(&config, &demotions, Moment::ZERO),
+            engine: Engine::new(&config, &Keyring::default(), &demotions, Moment::ZERO),
             now: Moment::ZERO,
             asked: 0,
             unanswered: BTreeSet::new(),

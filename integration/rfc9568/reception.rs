@@ -331,8 +331,10 @@ fn p36_bytes_after_the_list_are_dropped_with_their_number() {
             let expected = message.len();
             message.resize(expected + surplus, 0);
             let message = mended(message, &[]);
+            // A trailer has 28: only where authentication is configured does anybody look into it.
+            let verdict = decode(&over_ipv4(&message)).and_then(|advert| advert.expect_bare());
             assert_eq!(
-                verdict(&message),
+                verdict,
                 Err(Rejected::Length {
                     expected,
                     found: expected + surplus

@@ -375,6 +375,7 @@ fn hosts(random: &mut Random) -> Vec<Vec<RouterConfig>> {
                 accept: true,
                 virtual_mac: false,
                 transport: buoyd::config::Transport::Multicast,
+                authentication: None,
             });
         }
     }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use buoyd::config::authentication::Keyring;
 use buoyd::config::{Config, ControlConfig, InterfaceName, RouterConfig};
 use buoyd::engine::command::{Command, Token};
 use buoyd::engine::interface::InterfaceState;
@@ -208,7 +209,12 @@ impl World {
                 })
             })
             .collect();
-        node.engine = Some(Engine::new(&node.config(), &stored, now));
+        node.engine = Some(Engine::new(
+            &node.config(),
+            &Keyring::default(),
+            &stored,
+            now,
+        ));
         self.news_of_interface(number);
     }
 
@@ -262,6 +268,7 @@ impl World {
             number,
             Command::Reload {
                 config,
+                keyring: Keyring::default(),
                 dry_run: false,
             },
         );

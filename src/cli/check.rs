@@ -12,6 +12,7 @@ use nix::unistd::gethostname;
 use crate::config::{self, Config, Loaded};
 use crate::control::instance::look_up_group;
 use crate::exit::Failure;
+use crate::os::keys;
 
 use super::terminal;
 
@@ -31,6 +32,7 @@ pub fn check(file: &Path, host: &str) -> Result<String, Failure> {
     match config::load(&bytes, host) {
         Ok(Loaded { config, warnings }) => {
             look_up_control_group(&shown, host, &config)?;
+            judge_keys(&shown, host, &config)?;
             if !warnings.is_empty() {
                 terminal::print_error(warnings.render(&shown, colour));
             }
@@ -40,7 +42,7 @@ pub fn check(file: &Path, host: &str) -> Result<String, Failure> {
     }
 }
 
-/// The one thing of a file that only the host itself can tell. Another host may have other groups.
+/// The first thing of a file that only the host itself can tell. Another host may have other groups.
 fn look_up_control_group(shown: &str, host: &str, config: &Config) -> Result<(), Failure> {
     let Some(name) = config.control.group.as_deref() else {
         return Ok(());
@@ -55,6 +57,26 @@ fn look_up_control_group(shown: &str, host: &str, config: &Config) -> Result<(),
         "{shown}: {error}; that is told of this machine, {host} may have it"
     ));
     Ok(())
+}
+
+/// The other one: the secrets that the file names, by the daemon's own loader. Credentials are given
+/// to the service only.
+fn judge_keys(shown: &str, host: &str, config: &Config) -> Result<(), Failure> {
+    let problems = keys::read(config).err().unwrap_or_default();
+    let is_own = own_host().is_some_and(|own| own == host);
+    let (elsewhere, wrong): (Vec<_>, Vec<_>) = problems
+        .into_iter()
+        .partition(|problem| !is_own || problem.is_outside_of_service());
+    for problem in &elsewhere {
+        terminal::print_error(format_args!(
+            "{shown}: {problem}; that is told of this shell, the service on {host} may have it"
+        ));
+    }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Configuration(keys::render(&wrong)))
+    }
 }
 
 /// A little more than the loader accepts; what is endless is the wrong file.
@@ -139,6 +161,7 @@ mod tests {
             accept: true,
             virtual_mac: false,
             transport: crate::config::Transport::Multicast,
+            authentication: None,
         }
     }
 

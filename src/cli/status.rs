@@ -339,6 +339,15 @@ fn facts(router: &RouterStatus, status: &Status) -> Table {
         "interval",
         Cell::plain(format!("{}{learned}", interval(router.interval_ms))),
     );
+    if let Some(authentication) = &router.authentication {
+        let (mode, key) = (authentication.mode.name(), authentication.key);
+        let signs = if authentication.mode.signs() {
+            format!("signs with key {key}")
+        } else {
+            "sends bare adverts".to_owned()
+        };
+        fact("authentication", Cell::plain(format!("{mode}, {signs}")));
+    }
     for (index, address) in router.addresses.iter().enumerate() {
         let (held, style) = match (&address.problem, address.held) {
             (Some(problem), true) => (format!("held; {}", clean(problem)), Style::Warning),

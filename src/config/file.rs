@@ -5,6 +5,7 @@
 //! any bytes: it never panics, and a bad file yields every problem at once, each with its place.
 
 mod addresses;
+mod authentication;
 mod clashes;
 mod groups;
 mod link_local;
@@ -16,6 +17,7 @@ mod syntax;
 mod timing;
 mod words;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -68,18 +70,22 @@ pub fn parse(text: &str, host: &str) -> Result<Loaded, Problems> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let readable = syntax::read(text);
     let mut findings = Findings::default();
-    let config = readable
-        .table()
-        .and_then(|table| read_file(&table, host, &mut findings));
+    let table = readable.table();
+    let config = table
+        .as_ref()
+        .and_then(|table| read_file(table, host, &mut findings));
+    let shown = table.as_ref().map_or(Cow::Borrowed(text), |table| {
+        authentication::conceal(text, table)
+    });
     let (problems, warnings) = findings.split();
     let mut all = readable.trusted(problems);
     all.extend(readable.findings);
     match config {
         Some(config) if all.is_empty() => Ok(Loaded {
             config,
-            warnings: Warnings::new(text, warnings),
+            warnings: Warnings::new(&shown, warnings),
         }),
-        Some(_) | None => Err(Problems::new(text, all)),
+        Some(_) | None => Err(Problems::new(&shown, all)),
     }
 }
 

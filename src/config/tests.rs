@@ -301,7 +301,7 @@ fn keepalived_words_are_translated() {
         ),
         ("nopreempt = true", "`preempt = false`"),
         ("state = \"MASTER\"", "no such thing"),
-        ("auth_pass = \"secret\"", "no authentication"),
+        ("auth_pass = \"secret\"", "can be read by everybody"),
         ("track_script = []", "no checks and hooks yet"),
     ] {
         expect_after_head(line, 1, "unknown key", help);

@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, oneshot};
 use tracing::{error, info};
 
 use super::mailbox::{Mailbox, Message, Snapshot, Undelivered};
-use super::{Error, Options, load, log_warnings, moment};
+use super::{Error, Options, load, load_keys, log_warnings, moment};
 use crate::config::{Loaded, RouterName};
 use crate::control::server::Answer;
 use crate::control::{ConfigurationStatus, Request, Response, SCHEMA, Status};
@@ -199,7 +199,9 @@ impl Inner {
     /// The whole file is judged first; a bad one changes nothing.
     async fn reload(&self, dry_run: bool) -> Response {
         let mut configuration = self.configuration.lock().await;
-        let Loaded { config, warnings } = match load(&self.path, &self.host) {
+        let loaded = load(&self.path, &self.host)
+            .and_then(|loaded| load_keys(&loaded.config).map(|keyring| (loaded, keyring)));
+        let (Loaded { config, warnings }, keyring) = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
                 let problems = match error {
@@ -222,7 +224,12 @@ impl Inner {
             Ok(snapshot) => snapshot.routers,
             Err(undelivered) => return refuse(undelivered),
         };
-        match receive(self.send(Command::Reload { config, dry_run })).await {
+        let command = Command::Reload {
+            config,
+            keyring,
+            dry_run,
+        };
+        match receive(self.send(command)).await {
             Ok(Reply::Reloaded(plan)) => {
                 if !dry_run {
                     configuration.error = None;

@@ -32,7 +32,7 @@ use crate::os::sysctl::Settings;
 use crate::os::vrrp_socket::Batch;
 use crate::os::wishes::Wishes;
 use crate::os::{OsError, clock};
-use crate::vrrp::times::Moment;
+use crate::vrrp::times::{Moment, WallClock};
 use crate::vrrp::{Family, Vrid};
 
 const MAIL: u64 = 0;
@@ -46,6 +46,9 @@ const MESSAGES_A_ROUND: usize = 256;
 /// worker: to be woken by a timer costs a tenth of a millisecond and more. It happens only when
 /// adverts are missing, so it costs nothing while all is well.
 const AWAKE_BEFORE_TAKEOVER: Duration = Duration::from_micros(300);
+
+/// UTC that moved by less is as it was: reading both clocks takes a moment too.
+const WALL_CLOCK_TOLERANCE: Duration = Duration::from_millis(1);
 
 /// Sockets that could not be opened are tried again; nobody tells when the reason is gone.
 const TRY_PORTS_EVERY_MS: u16 = 1000;
@@ -61,6 +64,8 @@ pub(super) struct EngineThread {
     epoll: Epoll,
     timer: TimerFd,
     armed: Option<Moment>,
+    /// What the engine was told.
+    wall: Option<WallClock>,
     ports: Ports,
     topology: Topology,
     /// A router has released its addresses, perhaps for ever.
@@ -104,6 +109,7 @@ impl EngineThread {
             epoll,
             timer,
             armed: None,
+            wall: None,
             ports: Ports::new(FIRST_PORT, settings),
             topology: Topology::new(),
             released: false,
@@ -121,6 +127,7 @@ impl EngineThread {
 
     /// Runs until everything is handed over.
     pub(super) fn run(mut self) -> Result<(), OsError> {
+        self.tell_wall_clock();
         self.settle_all(clock::now());
         while !self.engine.is_finished() {
             self.arm();
@@ -169,6 +176,7 @@ impl EngineThread {
                 Err(error) => return Err(OsError::new("wait for sockets", error)),
             }
         };
+        self.tell_wall_clock();
         let keys = || ready.iter().take(count).map(EpollEvent::data);
         for key in keys() {
             match key {
@@ -182,6 +190,16 @@ impl EngineThread {
             self.strangers(key);
         }
         Ok(())
+    }
+
+    /// Before anything is heard or sent: what UTC is, when it was set meanwhile.
+    fn tell_wall_clock(&mut self) {
+        let wall = clock::wall_clock();
+        let is_told = |told: WallClock| wall.moved_since(told) <= WALL_CLOCK_TOLERANCE;
+        if !self.wall.is_some_and(is_told) {
+            self.wall = Some(wall);
+            self.handle(Input::WallClock(wall), clock::now());
+        }
     }
 
     /// Near a takeover: listens without sleeping until it is due, or an advert has put it off.

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::authentication::Keyring;
 use crate::config::{Config, RouterName};
 use crate::vrrp::Priority;
 use crate::vrrp::times::Moment;
@@ -50,6 +51,8 @@ pub enum Command {
     Reload {
         /// The new one, already judged.
         config: Config,
+        /// The secrets that it names.
+        keyring: Keyring,
         /// Say the plan and change nothing.
         dry_run: bool,
     },

@@ -85,17 +85,19 @@ impl Engine {
             }
             Command::Reload {
                 config,
+                keyring,
                 dry_run: true,
             } => {
                 outputs
                     .replies
-                    .push((token, Reply::Reloaded(self.plan(&config))));
+                    .push((token, Reply::Reloaded(self.plan(&config, &keyring))));
             }
             Command::Reload {
                 config,
+                keyring,
                 dry_run: false,
             } => {
-                let plan = self.reload(&config, now, outputs);
+                let plan = self.reload(&config, keyring, now, outputs);
                 outputs.events.push(Event::Reloaded(plan.clone()));
                 outputs.replies.push((token, Reply::Reloaded(plan)));
             }

@@ -19,6 +19,10 @@ pub(super) struct Neighbours {
     list: Vec<Neighbour>,
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about the adverts heard"
+)]
 #[derive(Debug)]
 struct Neighbour {
     address: IpAddr,
@@ -34,6 +38,8 @@ struct Neighbour {
     version_3: Option<Moment>,
     /// Whether it was heard to speak version 2.
     version_2: bool,
+    /// Whether its last advert proved that it has the key.
+    authenticated: bool,
 }
 
 impl Neighbours {
@@ -59,6 +65,7 @@ impl Neighbours {
             list_differs,
             version_3: (advert.version() == Version::V3).then_some(now),
             version_2: advert.version() == Version::V2,
+            authenticated: false,
         };
         if let Some(known) = self.list.iter_mut().find(|known| known.address == address) {
             let begins = (interval_differs && !known.interval_differs)
@@ -78,6 +85,17 @@ impl Neighbours {
         }
         self.list.push(new);
         interval_differs || list_differs
+    }
+
+    /// Whether the advert that was heard last bore a trailer that was right.
+    pub(super) fn note_authenticated(&mut self, address: IpAddr, authenticated: bool) {
+        for known in self
+            .list
+            .iter_mut()
+            .filter(|known| known.address == address)
+        {
+            known.authenticated = authenticated;
+        }
     }
 
     /// P93: whether this neighbour was heard in version 3 a short while ago.
@@ -113,6 +131,7 @@ impl Neighbours {
                 heard_ms_ago: millis(now.since(neighbour.heard)),
                 adverts: neighbour.adverts,
                 checksum: neighbour.checksum,
+                authenticated: neighbour.authenticated,
                 mismatches: neighbour.mismatches(config),
             })
             .collect()

@@ -7,7 +7,8 @@
 
 use super::command::{Change, ChangeKind, Plan};
 use super::router::{Demotion, Router};
-use super::{Engine, Outputs, RouterId};
+use super::{Engine, Outputs, RouterId, authentication};
+use crate::config::authentication::Keyring;
 use crate::config::{Config, RouterConfig, RouterName, Transport};
 use crate::vrrp::election::Cause;
 use crate::vrrp::times::{Moment, Span};
@@ -31,11 +32,11 @@ impl<'a> Step<'a> {
 
 impl Engine {
     /// What [`Engine::reload`] would do.
-    pub(super) fn plan(&self, config: &Config) -> Plan {
+    pub(super) fn plan(&self, config: &Config, keyring: &Keyring) -> Plan {
         let steps = steps(&self.configured, config);
         let changes: Vec<_> = steps
             .iter()
-            .filter_map(|step| describe(step, &self.configured, config))
+            .filter_map(|step| describe(step, (&self.configured, &self.keyring), (config, keyring)))
             .collect();
         let unchanged = steps.len() - changes.len();
         let removed = removed(&self.configured, &steps).map(|router| Change {
@@ -50,7 +51,13 @@ impl Engine {
     }
 
     /// Applies it and says what was done.
-    pub(super) fn reload(&mut self, config: &Config, now: Moment, outputs: &mut Outputs) -> Plan {
+    pub(super) fn reload(
+        &mut self,
+        config: &Config,
+        keyring: Keyring,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) -> Plan {
         if self.stopping {
             // Everything is on its way out; a router started now would keep the daemon alive.
             return Plan {
@@ -58,7 +65,8 @@ impl Engine {
                 ..Plan::default()
             };
         }
-        let plan = self.plan(config);
+        let plan = self.plan(config, &keyring);
+        self.keyring = keyring;
         let old = std::mem::replace(&mut self.configured, config.clone());
         let steps = steps(&old, config);
         // Read before anything ends: a name may pass from one router to another.
@@ -100,6 +108,11 @@ impl Engine {
             .first()
             .and_then(|id| self.router(*id))
             .and_then(Router::demotion);
+        if let Step::Keep(new) | Step::Change(_, new) = step {
+            for id in halves {
+                self.authenticate(*id, new);
+            }
+        }
         match step {
             Step::Keep(_) => halves.to_vec(),
             Step::Change(_, new) => self.change(new, halves, demotion, now, outputs),
@@ -184,7 +197,11 @@ fn removed<'a>(old: &'a Config, steps: &[Step<'a>]) -> impl Iterator<Item = &'a 
         .filter(move |router| !mentioned.contains(&&router.name))
 }
 
-fn describe(step: &Step<'_>, old: &Config, new: &Config) -> Option<Change> {
+fn describe(
+    step: &Step<'_>,
+    (old, old_keys): (&Config, &Keyring),
+    (new, new_keys): (&Config, &Keyring),
+) -> Option<Change> {
     let (kind, before, after) = match step {
         Step::Keep(router) => (ChangeKind::Changed, Some(*router), *router),
         Step::Change(before, after) => (ChangeKind::Changed, Some(*before), *after),
@@ -193,6 +210,12 @@ fn describe(step: &Step<'_>, old: &Config, new: &Config) -> Option<Change> {
     };
     let mut details =
         before.map_or_else(|| vec![summary(after)], |before| differences(before, after));
+    if let Some(before) = before {
+        details.extend(authentication::differences(
+            (before, old_keys),
+            (after, new_keys),
+        ));
+    }
     let group = |config: &Config, name: &RouterName| {
         let group = config
             .groups

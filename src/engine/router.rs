@@ -4,6 +4,7 @@
 //! appends what is to be done to [`Outputs`]. Its parts: the election (ring 1), [`Holding`] (what
 //! the kernel should hold), [`Handover`] (letting go without loss), a fault (why it takes no part).
 
+mod authentication;
 mod holding;
 mod messages;
 mod moves;
@@ -28,6 +29,7 @@ use crate::vrrp::election::{Cause, Election, Parameters, Send};
 use crate::vrrp::times::Moment;
 use crate::vrrp::{Family, Level, Priority, Role};
 
+use authentication::Authentication;
 use holding::{Device, Holding};
 use messages::Messages;
 use place::{NO_CARRIER, Place};
@@ -62,6 +64,8 @@ pub(super) struct Router {
     is_half: bool,
     election: Election,
     messages: Messages,
+    /// `None`: adverts are bare, and only bare ones are taken.
+    authentication: Option<Authentication>,
     /// Where adverts go.
     destinations: Vec<IpAddr>,
     place: Option<Place>,
@@ -127,6 +131,7 @@ impl Router {
             config,
             family,
             election,
+            authentication: None,
             destinations: Vec::new(),
             place: None,
             able: false,

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::config::RouterName;
+use crate::vrrp::trailer::{Freshness, Mode, Settings};
 use crate::vrrp::{ChecksumStyle, Family, Priority, Role};
 
 /// One router of this host.
@@ -51,6 +52,9 @@ pub struct RouterStatus {
     pub active_interval_ms: u64,
     /// `Preempt_Mode`.
     pub preempt: bool,
+    /// How adverts are signed and judged; none: not at all.
+    #[serde(default)]
+    pub authentication: Option<AuthenticationStatus>,
     /// Every other router heard under this VRID, by address.
     pub neighbours: Vec<NeighbourStatus>,
     /// What was counted since the daemon started.
@@ -88,6 +92,34 @@ pub struct ElectionStatus {
     pub takeover_in_ms: Option<u64>,
     /// Where its adverts go: the group or the peers.
     pub destinations: Vec<IpAddr>,
+}
+
+/// What is known of a router's keys without knowing them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AuthenticationStatus {
+    /// How strict it is.
+    pub mode: Mode,
+    /// Number of the key that signs.
+    pub key: u8,
+    /// Numbers of the keys that are accepted.
+    pub keys: Vec<u8>,
+    /// How far the clock of a sender may be off, milliseconds; none: nobody looks.
+    pub window_ms: Option<u64>,
+}
+
+impl AuthenticationStatus {
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self {
+            mode: settings.mode,
+            key: settings.active.get(),
+            keys: settings.keys.keys().map(|id| id.get()).collect(),
+            window_ms: match settings.freshness {
+                Freshness::Time { window } => Some(super::report::millis(window)),
+                Freshness::Monotonic => None,
+            },
+        }
+    }
 }
 
 /// The present holder.
@@ -142,6 +174,9 @@ pub struct NeighbourStatus {
     pub adverts: u64,
     /// The checksum it uses; none where there is no choice (version 2, IPv6).
     pub checksum: Option<ChecksumStyle>,
+    /// Its last advert proved that it has the key.
+    #[serde(default)]
+    pub authenticated: bool,
     /// What in its adverts differs from this host's configuration: interval, addresses.
     pub mismatches: Vec<String>,
 }

@@ -4,6 +4,7 @@
 //! the kernel that holds addresses, and notes every effect with its time. The tests are in files
 //! by subject; times in them are milliseconds since the start.
 
+mod authentication;
 mod claims;
 mod commands;
 mod fates;
@@ -74,6 +75,7 @@ fn web() -> RouterConfig {
         accept: true,
         virtual_mac: false,
         transport: Transport::Multicast,
+        authentication: None,
     }
 }
 
@@ -200,6 +202,8 @@ enum Did {
 
 struct Host {
     engine: Engine,
+    /// What a reload brings.
+    keyring: Keyring,
     now: Moment,
     /// True: the tests answer wishes themselves.
     kernel_is_slow: bool,
@@ -214,8 +218,10 @@ impl Host {
     }
 
     fn boots_with(routers: &[RouterConfig], demotions: &[StoredDemotion]) -> Self {
+        let keyring = authentication::keyring();
         Self {
-            engine: Engine::new(&config(routers), demotions, Moment::ZERO),
+            engine: Engine::new(&config(routers), &keyring, demotions, Moment::ZERO),
+            keyring,
             now: Moment::ZERO,
             kernel_is_slow: false,
             claimed: BTreeMap::new(),
@@ -379,6 +385,7 @@ impl Host {
     fn reload(&mut self, routers: &[RouterConfig], dry_run: bool) -> Plan {
         let token = self.asked(Command::Reload {
             config: config(routers),
+            keyring: self.keyring.clone(),
             dry_run,
         });
         let reply = self.reply_to(token);

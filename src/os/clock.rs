@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
 
-use crate::vrrp::times::Moment;
+use crate::vrrp::times::{Moment, WallClock};
 
 /// The monotonic clock, which the engine's deadlines are on.
 #[must_use]
@@ -23,6 +23,13 @@ pub fn now() -> Moment {
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn wall_now() -> SystemTime {
     SystemTime::now()
+}
+
+/// Both clocks at one instant, for the engine.
+#[must_use]
+pub fn wall_clock() -> WallClock {
+    let wall = clock_gettime(ClockId::CLOCK_REALTIME).map(Duration::from);
+    WallClock::new(now(), wall.unwrap_or_default())
 }
 
 /// Milliseconds since 1970 UTC; 0 before.

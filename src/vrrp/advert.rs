@@ -10,6 +10,7 @@ mod rejected;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::trailer::{self, Trailer};
 use super::{AdvertisementInterval, ChecksumStyle, Family, Priority, Version, Vrid};
 
 pub use decode::{decode, decode_from_afar, ipv4_packet};
@@ -58,6 +59,8 @@ pub struct Advert<'a> {
     pub addresses: AddressList<'a>,
     /// Which checksum it bore; none where the RFCs leave no choice (version 2, IPv6).
     pub checksum: Option<ChecksumStyle>,
+    /// The authentication trailer behind it, not judged yet.
+    pub trailer: Option<Trailer<'a>>,
 }
 
 impl Advert<'_> {
@@ -65,6 +68,20 @@ impl Advert<'_> {
     #[must_use]
     pub const fn version(&self) -> Version {
         self.interval.version()
+    }
+
+    /// P36: where no authentication is configured, a trailer is just a wrong length.
+    ///
+    /// # Errors
+    /// [`Rejected::Length`] when there is one.
+    pub const fn expect_bare(&self) -> Result<(), Rejected> {
+        match &self.trailer {
+            None => Ok(()),
+            Some(trailer) => Err(Rejected::Length {
+                expected: trailer.message().len(),
+                found: trailer.message().len() + trailer::LENGTH,
+            }),
+        }
     }
 }
 
@@ -122,9 +139,36 @@ pub struct Outgoing<'a> {
 /// destination enter the checksum where a pseudo-header does.
 #[must_use]
 pub fn encode(advert: &Outgoing<'_>, source: IpAddr, destination: IpAddr) -> Vec<u8> {
+    let mut message = without_checksum(advert);
+    let end = message.len();
+    fill_in_checksum(&mut message, end, advert, source, destination);
+    message
+}
+
+/// The message with the trailer that `sign` makes for it. The checksum of IPv4 ends before the
+/// trailer; that of IPv6, which a kernel may compute, covers all that is behind the header.
+#[must_use]
+pub fn encode_signed(
+    advert: &Outgoing<'_>,
+    source: IpAddr,
+    destination: IpAddr,
+    sign: impl FnOnce(&[u8]) -> [u8; trailer::LENGTH],
+) -> Vec<u8> {
+    let mut message = without_checksum(advert);
+    let bare = message.len();
+    message.extend(sign(&message));
+    let end = match source {
+        IpAddr::V4(_) => bare,
+        IpAddr::V6(_) => message.len(),
+    };
+    fill_in_checksum(&mut message, end, advert, source, destination);
+    message
+}
+
+fn without_checksum(advert: &Outgoing<'_>) -> Vec<u8> {
     let version = advert.interval.version();
-    let mut message =
-        Vec::with_capacity(FIXED_FIELDS + advert.addresses.len() * 16 + AUTHENTICATION_DATA);
+    let length = FIXED_FIELDS + advert.addresses.len() * 16 + AUTHENTICATION_DATA;
+    let mut message = Vec::with_capacity(length + trailer::LENGTH);
     message.push(version.number() << 4 | TYPE_ADVERTISEMENT);
     message.push(advert.vrid.get());
     message.push(advert.priority.octet());
@@ -147,16 +191,25 @@ pub fn encode(advert: &Outgoing<'_>, source: IpAddr, destination: IpAddr) -> Vec
         // RFC 3768 §5.3.10: the authentication data is always there, and zero.
         message.extend([0; AUTHENTICATION_DATA]);
     }
-    let sum = match covered(version, source, advert.checksum) {
-        Covers::Message => checksum(&message, 0),
-        Covers::PseudoHeader => {
-            checksum(&message, pseudo_header(source, destination, message.len()))
-        }
+    message
+}
+
+/// Over the first `end` bytes.
+fn fill_in_checksum(
+    message: &mut [u8],
+    end: usize,
+    advert: &Outgoing<'_>,
+    source: IpAddr,
+    destination: IpAddr,
+) {
+    let pseudo_header = match covered(advert.interval.version(), source, advert.checksum) {
+        Covers::Message => 0,
+        Covers::PseudoHeader => pseudo_header(source, destination, end),
     };
+    let sum = checksum(message.get(..end).unwrap_or_default(), pseudo_header);
     if let Some(field) = message.get_mut(6..8) {
         field.copy_from_slice(&sum.to_be_bytes());
     }
-    message
 }
 
 /// The whole IPv4 packet around a message (RFC 9568 §5.1.1). Identification is zero: the kernel

@@ -1,10 +1,10 @@
 //! Ring 1: the words of the RFC as types, and the rules of one virtual router.
 //!
 //! Owns the protocol: frames ([`advert`]), times ([`times`]), the state machine of one virtual
-//! router in one address family ([`election`]) and the frames that tell a LAN where an address
-//! went ([`announce`]). Called by ring 2 (`engine`) and by tests. Pure: no async, no clock, no
-//! socket, no log; time is an argument and effects are returned. Nothing here can fail but by a
-//! returned value.
+//! router in one address family ([`election`]), the frames that tell a LAN where an address went
+//! ([`announce`]) and the trailer that proves who sent an advert ([`trailer`]). Called by ring 2
+//! (`engine`) and by tests. Pure: no async, no clock, no socket, no log; time is an argument and
+//! effects are returned. Nothing here can fail but by a returned value.
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
@@ -12,6 +12,7 @@ pub mod advert;
 pub mod announce;
 pub mod election;
 pub mod times;
+pub mod trailer;
 
 use std::fmt;
 use std::net::IpAddr;

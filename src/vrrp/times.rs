@@ -1,6 +1,6 @@
 //! The times of the RFC, and the one place where the units of frames become durations.
 //!
-//! Owns [`Moment`] (the engine's clock as a value), `Skew_Time` and `Active_Down_Interval` of both
+//! Owns [`Moment`] (the engine's clock as a value), [`WallClock`], `Skew_Time` and `Active_Down_Interval` of both
 //! versions. Called by the election, the engine and by whoever shows a time. Cannot fail: every
 //! argument is valid by its type.
 
@@ -61,6 +61,38 @@ impl Sub<Duration> for Moment {
             self.0
                 .saturating_sub(u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX)),
         )
+    }
+}
+
+/// How UTC and the monotonic clock lie to each other, for the one thing that needs UTC: the times in
+/// [authentication trailers](super::trailer). Whoever owns the clocks makes a new one when UTC was
+/// set. The default is 1970 at [`Moment::ZERO`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WallClock {
+    utc_at_zero: Duration,
+}
+
+impl WallClock {
+    /// Both clocks read at one instant; `utc` is the time since 1970.
+    #[must_use]
+    pub const fn new(now: Moment, utc: Duration) -> Self {
+        let since_zero = Duration::from_nanos(now.0);
+        Self {
+            utc_at_zero: utc.saturating_sub(since_zero),
+        }
+    }
+
+    /// The time since 1970 UTC at a moment.
+    #[must_use]
+    pub fn utc(self, at: Moment) -> Duration {
+        self.utc_at_zero
+            .saturating_add(Duration::from_nanos(at.as_nanos()))
+    }
+
+    /// How far UTC was set between the two.
+    #[must_use]
+    pub fn moved_since(self, earlier: Self) -> Duration {
+        self.utc_at_zero.abs_diff(earlier.utc_at_zero)
     }
 }
 

@@ -7,6 +7,7 @@ mod frames;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use buoyd::config::authentication::Keyring;
 use buoyd::config::{
     Config, ControlConfig, GroupConfig, InterfaceName, Peer, RouterConfig, RouterName, Transport,
     VirtualAddress,
@@ -183,6 +184,7 @@ fn some_router_config(which: u8, bytes: &mut Bytes<'_>) -> RouterConfig {
         accept: true,
         virtual_mac: false,
         transport: Transport::Multicast,
+        authentication: None,
     }
 }
 
@@ -320,6 +322,7 @@ pub(super) fn some_command(bytes: &mut Bytes<'_>, now: Moment) -> Command {
         2 => Command::Restore { routers },
         _ => Command::Reload {
             config: some_config(bytes),
+            keyring: Keyring::default(),
             dry_run: bits & 0x80 != 0,
         },
     }

@@ -35,6 +35,7 @@ fn router(name: &str, role: Role) -> RouterStatus {
         interval_ms: 250,
         active_interval_ms: 250,
         preempt: true,
+        authentication: None,
         neighbours: Vec::new(),
         counters: Counters::default(),
         drops: Vec::new(),
@@ -89,6 +90,7 @@ fn db() -> RouterStatus {
         heard_ms_ago: 120,
         adverts: 172_800,
         checksum: Some(ChecksumStyle::Rfc5798),
+        authenticated: false,
         mismatches: vec!["interval 1 s, here 250 ms".to_owned()],
     }];
     db

@@ -11,7 +11,7 @@ use toml::de::DeValue;
 use super::reader::{Findings, Value, kind};
 use crate::config::VirtualAddress;
 use crate::config::error::quoted;
-use crate::vrrp::Family;
+use crate::vrrp::{Family, trailer};
 
 const EXAMPLE: &str = "[\"192.0.2.100/24\"]";
 
@@ -23,11 +23,10 @@ const PACKET: usize = 1500;
 const IPV6_HEADER: usize = 40;
 const VRRP_HEADER: usize = 8;
 
-/// What follows the list of addresses in the advert: nothing.
-const TRAILER: usize = 0;
-
 /// What one IPv6 advert can carry, the router's link-local address included (RFC 9568 §5.2.9).
-const MOST_IPV6: usize = (PACKET - IPV6_HEADER - VRRP_HEADER - TRAILER) / 16;
+const fn most_ipv6(trailer: usize) -> usize {
+    (PACKET - IPV6_HEADER - VRRP_HEADER - trailer) / 16
+}
 
 /// A list as far as it could be read.
 #[derive(Default)]
@@ -59,10 +58,15 @@ pub(super) fn read(value: &Value<'_>, findings: &mut Findings) -> Listed {
     }
 }
 
-/// P19: the adverts have room for all of them.
-pub(super) fn refuse_too_many(addresses: &[Spanned<VirtualAddress>], findings: &mut Findings) {
+/// P19: the adverts have room for all of them, and for their trailer when they are signed.
+pub(super) fn refuse_too_many(
+    addresses: &[Spanned<VirtualAddress>],
+    is_signed: bool,
+    findings: &mut Findings,
+) {
+    let trailer = if is_signed { trailer::LENGTH } else { 0 };
     refuse_more_than(MOST_IPV4, Family::Ipv4, addresses, findings);
-    refuse_more_than(MOST_IPV6, Family::Ipv6, addresses, findings);
+    refuse_more_than(most_ipv6(trailer), Family::Ipv6, addresses, findings);
 }
 
 /// The first address of a family.

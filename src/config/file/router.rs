@@ -14,13 +14,15 @@ use toml::de::DeValue;
 use super::priority::Priorities;
 use super::reader::{Findings, Reader, Value, kind};
 use super::timing::Versions;
-use super::{addresses, link_local, peers, priority, timing, words};
+use super::{addresses, authentication, link_local, peers, priority, timing, words};
 use crate::config::error::quoted;
-use crate::config::{InterfaceName, Peer, RouterConfig, RouterName, Transport, VirtualAddress};
+use crate::config::{
+    Authentication, InterfaceName, Peer, RouterConfig, RouterName, Transport, VirtualAddress,
+};
 use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Family, Priority, Version, Vrid};
 
 /// Keys of this section, for hints in other places.
-pub(super) const KEYS: [&str; 13] = [
+pub(super) const KEYS: [&str; 14] = [
     "interface",
     "vrid",
     "addresses",
@@ -34,6 +36,7 @@ pub(super) const KEYS: [&str; 13] = [
     "peers",
     "virtual-mac",
     "link-local",
+    "authentication",
 ];
 
 /// What could be read of a router; `None` stands for a value that was reported.
@@ -58,6 +61,8 @@ pub(super) struct Draft {
     checksum: Option<ChecksumStyle>,
     accept: Option<bool>,
     virtual_mac: Option<bool>,
+    /// `None` also for one that was reported: then there will be no configuration.
+    authentication: Option<Authentication>,
 }
 
 impl Draft {
@@ -93,6 +98,7 @@ impl Draft {
             } else {
                 Transport::Unicast(peers)
             },
+            authentication: self.authentication,
         })
     }
 }
@@ -168,6 +174,9 @@ fn read_keys(reader: &mut Reader<'_>, host: &str, findings: &mut Findings) -> Dr
         Some(value) => preempt_delay(&value, preempt, findings),
         None => Some(Duration::ZERO),
     };
+    let authentication = reader
+        .take("authentication")
+        .and_then(|value| authentication::read(&value, interval, findings));
     let mut draft = Draft {
         interface,
         vrid,
@@ -185,6 +194,7 @@ fn read_keys(reader: &mut Reader<'_>, host: &str, findings: &mut Findings) -> Dr
         checksum,
         accept: None,
         virtual_mac: None,
+        authentication,
     };
     if let Some(value) = written_versions {
         let interval_span = written_interval.map(|value| value.span());
@@ -278,7 +288,8 @@ impl Draft {
             self.derived_link_local =
                 link_local::put_first(&mut self.addresses, key.as_ref(), &known, findings);
         }
-        addresses::refuse_too_many(&self.addresses, findings);
+        let is_signed = self.authentication.is_some();
+        addresses::refuse_too_many(&self.addresses, is_signed, findings);
     }
 
     fn read_peers(

@@ -50,8 +50,8 @@ pub(super) fn of_other_programs(key: &str) -> Option<&'static str> {
         "state" | "initial_state" => {
             "leave it out: there is no such thing; the highest priority of those alive is Active"
         }
-        "authentication" | "auth_type" | "auth_pass" | "password" => {
-            "leave it out: VRRP has had no authentication since RFC 3768; keep strangers off the LAN instead"
+        "auth_type" | "auth_pass" | "password" | "auth_key" | "secret" => {
+            "leave it out: passwords in adverts can be read by everybody and went with RFC 3768; write `authentication = { mode = \"enforce\", keys = { 1 = { file = \"/etc/buoy/web.key\" } } }`"
         }
         "dev" | "device" | "iface" | "nic" => "write `interface = \"eth0\"`",
         "unicast_peer" | "unicast_peers" | "unicast" => {

@@ -1,4 +1,4 @@
-//! The adverts a router can send, built once and sent many times.
+//! The adverts a router can send, built once and sent many times; those that are signed, each time.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,29 +30,14 @@ impl Messages {
         local: IpAddr,
         destinations: &[IpAddr],
     ) -> Self {
-        let addresses: Vec<IpAddr> = config
-            .addresses_of(Family::of(local))
-            .map(VirtualAddress::ip)
-            .collect();
-        let copies = |priority| {
-            let mut copies = Vec::new();
-            for destination in destinations {
-                for interval in intervals(config) {
-                    let advert = Outgoing {
-                        vrid: config.vrid,
-                        priority,
-                        interval,
-                        addresses: &addresses,
-                        checksum: config.checksum,
-                    };
-                    copies.extend(copy(&advert, local, *destination));
-                }
-            }
-            copies
+        let bare = |priority| {
+            copies(config, priority, local, destinations, |advert, to| {
+                encode(advert, local, to)
+            })
         };
         Self {
-            advert: copies(priority),
-            priority_zero: copies(Priority::Release),
+            advert: bare(priority),
+            priority_zero: bare(Priority::Release),
         }
     }
 
@@ -70,6 +55,34 @@ impl Messages {
     pub(super) fn copies(&self) -> usize {
         self.advert.len()
     }
+}
+
+/// One advert for each destination and version, as `encode` writes it.
+pub(super) fn copies(
+    config: &RouterConfig,
+    priority: Priority,
+    local: IpAddr,
+    destinations: &[IpAddr],
+    mut encode: impl FnMut(&Outgoing<'_>, IpAddr) -> Vec<u8>,
+) -> Vec<Copy> {
+    let addresses: Vec<IpAddr> = config
+        .addresses_of(Family::of(local))
+        .map(VirtualAddress::ip)
+        .collect();
+    let mut copies = Vec::new();
+    for destination in destinations {
+        for interval in intervals(config) {
+            let advert = Outgoing {
+                vrid: config.vrid,
+                priority,
+                interval,
+                addresses: &addresses,
+                checksum: config.checksum,
+            };
+            copies.extend(copy(&encode(&advert, *destination), local, *destination));
+        }
+    }
+    copies
 }
 
 /// Where the adverts of a router go (U1, U2). Its own addresses are left out of the peers, so that
@@ -109,11 +122,10 @@ pub(super) fn whole_seconds(interval: Duration) -> Seconds {
         .unwrap_or(shortest)
 }
 
-fn copy(advert: &Outgoing<'_>, local: IpAddr, destination: IpAddr) -> Option<Copy> {
-    let message = encode(advert, local, destination);
+fn copy(message: &[u8], local: IpAddr, destination: IpAddr) -> Option<Copy> {
     let packet = match (local, destination) {
-        (IpAddr::V4(source), IpAddr::V4(to)) => ipv4_packet_of(source, to, &message),
-        (IpAddr::V6(source), IpAddr::V6(to)) => ipv6_packet_of(source, to, &message),
+        (IpAddr::V4(source), IpAddr::V4(to)) => ipv4_packet_of(source, to, message),
+        (IpAddr::V6(source), IpAddr::V6(to)) => ipv6_packet_of(source, to, message),
         // A router without a place yet: it sends nothing.
         (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return None,
     };

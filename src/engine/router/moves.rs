@@ -13,9 +13,9 @@ use crate::engine::command::HandoverOutcome;
 use crate::engine::event::Event;
 use crate::engine::handover::Handover;
 use crate::engine::outputs::{Outputs, SendAdvert, VirtualMacDevice};
-use crate::vrrp::Role;
 use crate::vrrp::election::{Actions, Cause, Send, Transition, handover_limit};
 use crate::vrrp::times::Moment;
+use crate::vrrp::{Priority, Role};
 
 impl Router {
     pub(super) fn apply(&mut self, actions: Actions, now: Moment, outputs: &mut Outputs) {
@@ -39,13 +39,19 @@ impl Router {
         self.refused_copies = 0;
         self.last_advert = now;
         self.counters.adverts_sent += 1;
-        let copies = match send {
-            Send::Advert => self.messages.advert(),
+        let (priority, prepared) = match send {
+            Send::Advert => (self.election.parameters().priority, self.messages.advert()),
             Send::PriorityZero => {
                 self.counters.priority_zero_sent += 1;
-                self.messages.priority_zero()
+                (Priority::Release, self.messages.priority_zero())
             }
         };
+        let fresh = self
+            .authentication
+            .as_mut()
+            .filter(|with| with.signs())
+            .map(|with| with.sign(&self.config, priority, place.local, &self.destinations, now));
+        let copies = fresh.as_deref().unwrap_or(prepared);
         // P16, RFC 9568 §7.3: from the virtual MAC. A unicast copy has to be resolved by the kernel
         // and leaves with the interface's own.
         let source_hardware = match self.config.transport {

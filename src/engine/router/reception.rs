@@ -25,9 +25,10 @@ impl Router {
         now: Moment,
         outputs: &mut Outputs,
     ) {
-        if let Err(rejected) = self.check(advert) {
-            return self.reject(rejected, source, now, outputs);
-        }
+        let authenticated = match self.check(advert, source, now) {
+            Ok(authenticated) => authenticated,
+            Err(rejected) => return self.reject(rejected, source, now, outputs),
+        };
         if advert.version() == Version::V2
             && self.config.version_2_too
             && self.neighbours.speaks_version_3(source, now)
@@ -52,6 +53,7 @@ impl Router {
         let begins =
             self.neighbours
                 .heard(advert, source, family, interval_differs, list_differs, now);
+        self.neighbours.note_authenticated(source, authenticated);
         if begins && self.logged.mismatch.now(now) {
             let router = self.config.name.clone();
             outputs.events.push(Event::Mismatch {
@@ -86,7 +88,13 @@ impl Router {
         self.apply(actions, now, outputs);
     }
 
-    fn check(&self, advert: &Advert<'_>) -> Result<(), Rejected> {
+    /// Whether the sender has the key.
+    fn check(
+        &mut self,
+        advert: &Advert<'_>,
+        source: IpAddr,
+        now: Moment,
+    ) -> Result<bool, Rejected> {
         if self.election.role() == Role::Initialize && self.handover.is_none() {
             return Err(Rejected::NotRunning);
         }
@@ -98,6 +106,7 @@ impl Router {
                 ours: version,
             });
         }
+        let authenticated = self.judge(advert, source, now)?;
         match version {
             // RFC 3768 §7.1: the owner drops them; RFC 9568 §7.1 with erratum 8298: it does not.
             Version::V2 if self.election.parameters().priority == Priority::Owner => {
@@ -107,7 +116,7 @@ impl Router {
             Version::V2 if advert.interval != self.config.interval => {
                 Err(Rejected::IntervalDiffers(advert.interval))
             }
-            Version::V2 | Version::V3 => Ok(()),
+            Version::V2 | Version::V3 => Ok(authenticated),
         }
     }
 

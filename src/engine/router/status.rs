@@ -1,6 +1,7 @@
 //! One router as observers see it.
 
 use super::Router;
+use super::authentication::Authentication;
 use crate::config::VirtualAddress;
 use crate::engine::handover::Handover;
 use crate::engine::report::millis;
@@ -40,6 +41,7 @@ impl Router {
             interval_ms: millis(self.config().interval.duration()),
             active_interval_ms: millis(election.active_interval().duration()),
             preempt: self.config().preempt,
+            authentication: self.authentication.as_ref().map(Authentication::status),
             neighbours: self.neighbours.status(self.config(), now),
             counters: self.counters,
             drops: self.drops.status(now),

@@ -85,7 +85,7 @@ impl Lan {
     fn of(configs: &[Config]) -> Self {
         let hosts: Vec<_> = configs
             .iter()
-            .map(|config| Engine::new(config, &[], Moment::ZERO))
+            .map(|config| Engine::new(config, &Keyring::default(), &[], Moment::ZERO))
             .collect();
         let mut lan = Self {
             claimed: vec![BTreeMap::new(); hosts.len()],
@@ -152,6 +152,7 @@ impl Lan {
     fn reloads(&mut self, host: usize, config: Config) {
         let command = Command::Reload {
             config,
+            keyring: Keyring::default(),
             dry_run: false,
         };
         self.told(host, Input::Command(Token(1), command));

@@ -80,6 +80,7 @@ fn some_command(random: &mut Random, now: Moment) -> Command {
         2 => Command::Restore { routers },
         _ => Command::Reload {
             config: config(&some_config(random)),
+            keyring: Keyring::default(),
             dry_run: random.one_in(3),
         },
     }

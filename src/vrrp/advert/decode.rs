@@ -6,6 +6,7 @@ use super::{
     AUTHENTICATION_DATA, AddressList, Advert, FIXED_FIELDS, PROTOCOL, Received, Rejected, TTL,
     TYPE_ADVERTISEMENT, checksum, pseudo_header, size_of_address,
 };
+use crate::vrrp::trailer::{self, Trailer};
 use crate::vrrp::{
     AdvertisementInterval, Centis, ChecksumStyle, Family, Priority, Seconds, Version, Vrid,
 };
@@ -96,8 +97,12 @@ pub fn decode_from_afar<'a>(
     if version_and_type & 0x0f != TYPE_ADVERTISEMENT {
         return Err(Rejected::Type(version_and_type & 0x0f));
     }
-    let addresses = address_list(version, received, count)?;
-    let checksum = check_checksum(version, received, u16::from_be_bytes([c0, c1]))?;
+    let (addresses, trailer) = address_list(version, received, count)?;
+    let covered = match (received.source, &trailer) {
+        (IpAddr::V4(_), Some(trailer)) => trailer.message(),
+        (IpAddr::V4(_), None) | (IpAddr::V6(_), _) => message,
+    };
+    let checksum = check_checksum(version, received, covered, u16::from_be_bytes([c0, c1]))?;
     let vrid = Vrid::new(vrid).ok_or(Rejected::Vrid(vrid))?;
     if count == 0 {
         // RFC 9568 §5.2.5 with erratum 8299.
@@ -124,6 +129,7 @@ pub fn decode_from_afar<'a>(
         interval: interval.ok_or(Rejected::IntervalZero)?,
         addresses,
         checksum,
+        trailer,
     })
 }
 
@@ -142,12 +148,12 @@ fn check_source(source: IpAddr) -> Result<(), Rejected> {
     if fine { Ok(()) } else { Err(Rejected::Source) }
 }
 
-/// P23 and P36: the length is exact.
+/// P23 and P36: the length is exact, without or with one trailer.
 fn address_list<'a>(
     version: Version,
     received: &Received<'a>,
     count: u8,
-) -> Result<AddressList<'a>, Rejected> {
+) -> Result<(AddressList<'a>, Option<Trailer<'a>>), Rejected> {
     let family = match received.source {
         IpAddr::V4(_) => Family::Ipv4,
         IpAddr::V6(_) => Family::Ipv6,
@@ -162,19 +168,19 @@ fn address_list<'a>(
         // P37: CARP puts the length of its authentication here, always 7, in a message of 36 bytes.
         return Err(Rejected::Carp);
     }
-    match received.message.get(FIXED_FIELDS..end) {
-        Some(bytes) if found == expected => Ok(AddressList { family, bytes }),
-        Some(_) | None => Err(Rejected::Length { expected, found }),
-    }
+    let length = Rejected::Length { expected, found };
+    let (message, trailer) = trailer::split(received.message, expected).ok_or(length)?;
+    let bytes = message.get(FIXED_FIELDS..end).ok_or(length)?;
+    Ok((AddressList { family, bytes }, trailer))
 }
 
-/// P24. Over IPv4 version 3 accepts both readings of RFC 5798 and says which one it met (T1).
+/// P24, over `message`. Over IPv4 version 3 accepts both readings of RFC 5798 and says which one it met (T1).
 fn check_checksum(
     version: Version,
     received: &Received<'_>,
+    message: &[u8],
     stated: u16,
 ) -> Result<Option<ChecksumStyle>, Rejected> {
-    let message = received.message;
     let pseudo = || pseudo_header(received.source, received.destination, message.len());
     let message_only = || checksum(message, 0) == 0;
     let with_pseudo_header = || checksum(message, pseudo()) == 0;

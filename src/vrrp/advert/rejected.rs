@@ -5,6 +5,7 @@
 //! offender.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::vrrp::times::Span;
 use crate::vrrp::{AdvertisementInterval, Version};
@@ -61,6 +62,18 @@ kinds! {
     FirstAddress = "first-address",
     /// Authentication type other than 0.
     Authentication = "authentication",
+    /// Trailer of another type, or with bits that have no meaning.
+    TrailerMalformed = "trailer-malformed",
+    /// Trailer of a time outside of the window.
+    TrailerStale = "trailer-stale",
+    /// Trailer that names a key we have not.
+    TrailerKey = "trailer-key",
+    /// Trailer that its key did not make.
+    TrailerMac = "trailer-mac",
+    /// Trailer that was heard before, or an older one.
+    TrailerReplay = "trailer-replay",
+    /// No trailer where one is demanded.
+    TrailerMissing = "trailer-missing",
     /// Version 2 and we own the addresses.
     Owner = "owner",
     /// The router takes no part now (Initialize).
@@ -123,6 +136,23 @@ pub enum Rejected {
     FirstAddress,
     /// P34: authentication type.
     Authentication(u8),
+    /// Type or reserved field of the trailer.
+    TrailerMalformed,
+    /// The trailer's time is outside of the window.
+    TrailerStale {
+        /// Of our clock; behind it otherwise.
+        ahead: bool,
+        /// How far.
+        by: Duration,
+    },
+    /// The trailer names a key that is not configured here.
+    TrailerKey(u8),
+    /// The MAC is wrong: another secret under the same number, or another message.
+    TrailerMac(u8),
+    /// The sequence number did not grow.
+    TrailerReplay,
+    /// `enforce`, and no trailer.
+    TrailerMissing,
     /// P29: RFC 3768 §7.1, the owner ignores adverts.
     Owner,
     /// The router is in Initialize, where RFC 9568 §6.4.1 knows no adverts.
@@ -150,6 +180,12 @@ impl Rejected {
             Self::IntervalZero | Self::IntervalDiffers(_) => RejectedKind::Interval,
             Self::FirstAddress => RejectedKind::FirstAddress,
             Self::Authentication(_) => RejectedKind::Authentication,
+            Self::TrailerMalformed => RejectedKind::TrailerMalformed,
+            Self::TrailerStale { .. } => RejectedKind::TrailerStale,
+            Self::TrailerKey(_) => RejectedKind::TrailerKey,
+            Self::TrailerMac(_) => RejectedKind::TrailerMac,
+            Self::TrailerReplay => RejectedKind::TrailerReplay,
+            Self::TrailerMissing => RejectedKind::TrailerMissing,
             Self::Owner => RejectedKind::Owner,
             Self::NotRunning => RejectedKind::NotRunning,
         }
@@ -203,6 +239,22 @@ impl fmt::Display for Rejected {
             }
             Self::FirstAddress => write!(f, "the first IPv6 address is not link-local"),
             Self::Authentication(number) => write!(f, "authentication type {number} instead of 0"),
+            Self::TrailerMalformed => write!(f, "its authentication trailer is malformed"),
+            Self::TrailerStale { ahead, by } => write!(
+                f,
+                "signed {} {} our clock: one of the clocks is wrong, or it is a replay",
+                Span(*by),
+                if *ahead { "ahead of" } else { "behind" }
+            ),
+            Self::TrailerKey(key) => {
+                write!(f, "signed with key {key}, which is not configured here")
+            }
+            Self::TrailerMac(key) => write!(
+                f,
+                "key {key} did not sign it: the secrets differ, or somebody forges"
+            ),
+            Self::TrailerReplay => write!(f, "an advert from before, sent again"),
+            Self::TrailerMissing => write!(f, "it is not authenticated, and `mode` is `enforce`"),
             Self::Owner => write!(
                 f,
                 "this host owns the addresses and version 2 ignores rivals"

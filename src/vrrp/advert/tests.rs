@@ -85,13 +85,22 @@ fn independent_pseudo_header(received: &Received<'_>) -> Vec<u8> {
 /// Writes the right checksum of this style into a message of at least eight bytes.
 fn mend(message: &mut [u8], like: &Received<'_>, style: ChecksumStyle) {
     message[6..8].fill(0);
+    // Over IPv6 the trailer is covered as well.
+    let end = match like.source {
+        IpAddr::V4(_) => without_trailer(message, like),
+        IpAddr::V6(_) => message.len(),
+    };
+    let covered = &message[..end];
     let with_pseudo_header =
         message[0] >> 4 == 3 && (like.source.is_ipv6() || style == ChecksumStyle::Rfc5798);
     let sum = if with_pseudo_header {
-        let received = Received { message, ..*like };
-        independent_checksum(&[&independent_pseudo_header(&received), message])
+        let received = Received {
+            message: covered,
+            ..*like
+        };
+        independent_checksum(&[&independent_pseudo_header(&received), covered])
     } else {
-        independent_checksum(&[message])
+        independent_checksum(&[covered])
     };
     message[6..8].copy_from_slice(&sum.to_be_bytes());
 }
@@ -104,26 +113,39 @@ fn canonical(received: &Received<'_>, style: ChecksumStyle) -> Vec<u8> {
     if message[0] >> 4 == 3 {
         message[4] &= 0x0f;
     } else {
-        let end = message.len();
-        message[end - 8..].fill(0);
+        let end = without_trailer(&message, received);
+        message[end - 8..end].fill(0);
     }
     mend(&mut message, received, style);
     message
 }
 
+/// Where a trailer begins, by what the header announces; the end, without one.
+fn without_trailer(message: &[u8], like: &Received<'_>) -> usize {
+    let size = if like.source.is_ipv6() { 16 } else { 4 };
+    let authentication_data = if message[0] >> 4 == 2 { 8 } else { 0 };
+    let announced = 8 + usize::from(message[3]) * size + authentication_data;
+    if message.len() == announced + 28 {
+        announced
+    } else {
+        message.len()
+    }
+}
+
 fn encoded_again(advert: &Advert<'_>, received: &Received<'_>) -> Vec<u8> {
     let addresses: Vec<IpAddr> = advert.addresses.iter().collect();
-    encode(
-        &Outgoing {
-            vrid: advert.vrid,
-            priority: advert.priority,
-            interval: advert.interval,
-            addresses: &addresses,
-            checksum: advert.checksum.unwrap_or_default(),
-        },
-        received.source,
-        received.destination,
-    )
+    let outgoing = Outgoing {
+        vrid: advert.vrid,
+        priority: advert.priority,
+        interval: advert.interval,
+        addresses: &addresses,
+        checksum: advert.checksum.unwrap_or_default(),
+    };
+    let (source, destination) = (received.source, received.destination);
+    match advert.trailer {
+        Some(trailer) => encode_signed(&outgoing, source, destination, |_| *trailer.bytes()),
+        None => encode(&outgoing, source, destination),
+    }
 }
 
 /// True when the message was accepted; then it must mean what it says, byte for byte.
@@ -228,7 +250,8 @@ fn plausible(random: &mut Xorshift, like: &Received<'_>) -> Vec<u8> {
     let version_2 = random.below(2) == 0;
     let count = random.below(5);
     let size = if like.source.is_ipv6() { 16 } else { 4 };
-    let length = 8 + count * size + if version_2 { 8 } else { 0 };
+    let trailer = if random.below(4) == 0 { 28 } else { 0 };
+    let length = 8 + count * size + if version_2 { 8 } else { 0 } + trailer;
     let mut message = random.noise(length);
     message[0] = if version_2 { 0x21 } else { 0x31 };
     message[3] = u8::try_from(count).unwrap();
@@ -372,10 +395,10 @@ fn the_length_of_an_address_list_is_known_before_it_is_read() {
 #[test]
 fn every_reason_has_a_name_of_its_own() {
     let mut names: Vec<&str> = RejectedKind::ALL.iter().map(|kind| kind.name()).collect();
-    assert_eq!(names.len(), 18);
+    assert_eq!(names.len(), 24);
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), 18);
+    assert_eq!(names.len(), 24);
     for name in names {
         assert!(
             name.chars().all(|c| c.is_ascii_lowercase() || c == '-'),
@@ -410,6 +433,15 @@ fn every_reason_says_something_that_is_true_of_it() {
         (Rejected::Vrid(9), "VRID 9"),
         (Rejected::IntervalDiffers(two_seconds), "interval 2.000 s"),
         (Rejected::Authentication(1), "type 1 instead of 0"),
+        (
+            Rejected::TrailerStale {
+                ahead: true,
+                by: std::time::Duration::from_secs(7),
+            },
+            "signed 7.000 s ahead of our clock",
+        ),
+        (Rejected::TrailerKey(3), "key 3, which is not configured"),
+        (Rejected::TrailerMac(1), "key 1 did not sign it"),
     ];
     for (rejected, text) in said {
         assert!(

@@ -217,3 +217,21 @@ fn a_span_reads_like_a_person_says_it() {
         assert_eq!(Span(Duration::from_nanos(nanos)).to_string(), text);
     }
 }
+
+#[test]
+fn utc_goes_on_with_the_monotonic_clock_and_tells_when_it_was_set() {
+    let at = |seconds| Moment::ZERO + Duration::from_secs(seconds);
+    let clock = WallClock::new(at(100), Duration::from_secs(1_000_101));
+    assert_eq!(clock.utc(at(103)), Duration::from_secs(1_000_104));
+    let later = WallClock::new(at(200), Duration::from_secs(1_000_201));
+    assert_eq!(later.moved_since(clock), Duration::ZERO);
+    let set_back = WallClock::new(at(300), Duration::from_secs(1_000_299));
+    assert_eq!(set_back.moved_since(clock), Duration::from_secs(2));
+    assert_eq!(clock.moved_since(set_back), Duration::from_secs(2));
+    // A machine that does not know the year is no reason to panic.
+    assert_eq!(
+        WallClock::new(at(100), Duration::ZERO).utc(at(100)),
+        Duration::from_secs(100)
+    );
+    assert_eq!(WallClock::default().utc(at(7)), Duration::from_secs(7));
+}
