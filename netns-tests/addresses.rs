@@ -111,6 +111,11 @@ fn buoy_release_removes_what_a_killed_daemon_left() {
         "{refused:?}"
     );
     assert!(lan.a.holds(VIP));
+    until("the setting is made", PATIENCE, || {
+        let setting = "/proc/sys/net/ipv4/conf/eth0/promote_secondaries";
+        let read = lan.a.host().run(move || fs::read_to_string(setting));
+        read.unwrap().unwrap().trim() == "1"
+    });
     lan.a.kill();
     assert!(
         lan.a.holds(VIP) && lan.a.holds(SECOND),

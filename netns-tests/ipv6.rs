@@ -249,6 +249,21 @@ fn a_planned_move_of_an_ipv6_address_loses_nothing() {
     let mut lan = Lan::two_servers_with_ipv6();
     a_holds(&mut lan);
     let client = Client::asking(&lan, VIP6.into());
+    let mut dump = Command::new("tcpdump");
+    dump.args([
+        "-i",
+        "any",
+        "-U",
+        "-w",
+        "/tmp/io6.pcap",
+        "-B",
+        "16384",
+        "--nano",
+        "ip6",
+    ])
+    .stdout(std::process::Stdio::null())
+    .stderr(std::process::Stdio::null());
+    let _dump = lan.client().spawn(dump).unwrap();
     let only = |holder: &Server, other: &Server| {
         until(&format!("only {} holds", holder.name()), PATIENCE, || {
             holds_both(holder) && other.marked().is_empty()

@@ -130,14 +130,38 @@ impl Worker {
         }
         self.remove_at_last(stayed);
         self.accept_again();
+        self.conclude_all(wishes, &before, refusals, report);
+    }
+
+    /// New claims of IPv6 last: what the kernel needs a moment for keeps nobody else waiting.
+    fn conclude_all(
+        &mut self,
+        wishes: Latest,
+        before: &BTreeMap<RouterId, Installed>,
+        mut refusals: Refusals,
+        report: &mut impl FnMut(Done),
+    ) {
+        let is_new = |router: &RouterId, hold: &Hold| {
+            let old = before.get(router);
+            old.is_none_or(|old| old.hold.epoch != hold.epoch)
+        };
+        let mut later = Vec::new();
         for (router, hold) in wishes {
-            let refusals = refusals.remove(&router).unwrap_or_default();
-            let is_new = hold.as_ref().is_some_and(|hold| {
-                before
-                    .get(&router)
-                    .is_none_or(|old| old.hold.epoch != hold.epoch)
-            });
-            self.conclude(router, hold, is_new, refusals, report);
+            let refused = refusals.remove(&router).unwrap_or_default();
+            let is_new = hold.as_ref().is_some_and(|hold| is_new(&router, hold));
+            match hold {
+                Some(hold) if is_new && is_of_ipv6(&hold) => later.push((router, hold, refused)),
+                hold => self.conclude(router, hold, is_new, refused, report),
+            }
+        }
+        let held = later.iter().flat_map(|(_, hold, refused)| {
+            let is_held =
+                |address: &&VirtualAddress| refused.iter().all(|(other, _)| other != *address);
+            hold.addresses.iter().filter(is_held)
+        });
+        usable::wait(&mut self.netlink, held);
+        for (router, hold, refused) in later {
+            self.conclude(router, Some(hold), true, refused, report);
         }
     }
 
@@ -259,7 +283,6 @@ impl Worker {
                 .filter(|address| !refused.contains(address))
                 .copied()
                 .collect();
-            usable::wait(&mut self.netlink, &announced);
             announce(
                 &self.announce,
                 &Announce {
@@ -321,6 +344,10 @@ pub fn announce(socket: &AnnounceSocket, announce: &Announce) {
         .map(|address| frame(announce.say, address.ip(), announce.hardware))
         .collect();
     let _ = socket.send(announce.interface, &frames);
+}
+
+fn is_of_ipv6(hold: &Hold) -> bool {
+    hold.addresses.iter().any(|address| address.ip().is_ipv6())
 }
 
 fn holds(installed: &Installed, interface: u32, address: VirtualAddress) -> bool {
