@@ -5,11 +5,11 @@ check:
     cargo fmt --check
     cargo clippy --all-targets -- -D warnings
 
-# Everything; needs root and keepalived.
+# Everything; needs root, keepalived and FRR.
 test:
     cargo test
 
-# The real binary in network namespaces; needs root and keepalived.
+# The real binary in network namespaces; needs root, keepalived and FRR.
 netns:
     cargo test --test netns
 

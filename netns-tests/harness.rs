@@ -217,10 +217,12 @@ impl Drop for Lan {
     }
 }
 
-/// What a daemon knows of the router at that server's IPv4 address.
+/// What a daemon knows of the router on that server.
 pub(crate) fn neighbour(status: &RouterStatus, of: &Server) -> Option<NeighbourStatus> {
     let mut neighbours = status.neighbours.iter();
-    neighbours.find(|other| other.address == of.ip()).cloned()
+    neighbours
+        .find(|other| of.has_primary(other.address))
+        .cloned()
 }
 
 /// Looks again and again until it is so, at most for `limit`.

@@ -2,7 +2,7 @@
 //!
 //! What FRR does against the RFC is asserted here and listed in `NEIGHBOURS.md`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use buoyd::engine::status::NeighbourStatus;
@@ -11,6 +11,9 @@ use buoyd::vrrp::{ChecksumStyle, Role};
 use super::harness::{
     Frr, FrrRouter, Lan, PATIENCE, Router, Server, VIP, VRID, buoy, neighbour, stays, until,
 };
+
+const VIP_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x100);
+const LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 5, 0x51);
 
 /// What a pair is set up with: both sides of one VRID.
 struct Pair {
@@ -34,6 +37,16 @@ impl Pair {
             buoy: buoy().line("checksum = \"rfc5798\""),
             frr: |priority| FrrRouter::version_3(priority, &[VIP]),
             vip: VIP,
+        }
+    }
+
+    fn ipv6() -> Self {
+        Self {
+            buoy: buoy()
+                .addresses(&["2001:db8::100/64"])
+                .line("link-local = \"fe80::5:51\""),
+            frr: |priority| FrrRouter::version_3(priority, &[LINK_LOCAL.into(), VIP_V6.into()]),
+            vip: VIP_V6.into(),
         }
     }
 
@@ -141,6 +154,16 @@ fn version_3_frr_holds_whatever_checksum_we_would_send() {
         ..Pair::version_3()
     });
     assert_eq!(known.checksum, Some(ChecksumStyle::Rfc5798));
+}
+
+#[test]
+fn over_ipv6_frr_stands_by() {
+    frr_stands_by(&Pair::ipv6());
+}
+
+#[test]
+fn over_ipv6_frr_holds() {
+    assert_eq!(frr_holds(&Pair::ipv6()).checksum, None);
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod interop_frr;
 mod interop_keepalived;
 mod ipv6;
 mod lab;
+mod neighbours;
 mod reload;
 mod settings;
 mod sockets;

@@ -60,6 +60,11 @@ impl Server {
         self.host().ipv4().into()
     }
 
+    /// True for its own address and for its link-local one.
+    pub(crate) fn has_primary(&self, ip: IpAddr) -> bool {
+        ip == self.ip() || ip == self.host().link_local()
+    }
+
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
@@ -273,7 +278,7 @@ impl Server {
                 web.role == Role::Backup
                     && web
                         .active
-                        .is_some_and(|active| active.address == other.ip())
+                        .is_some_and(|active| other.has_primary(active.address))
             },
         );
     }

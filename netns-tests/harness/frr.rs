@@ -54,6 +54,12 @@ impl FrrRouter {
         }
     }
 
+    /// With adverts as rare as before.
+    pub(crate) const fn of_version_3(mut self) -> Self {
+        self.version = 3;
+        self
+    }
+
     /// Any other line after `vrrp 51`, with or without `no`.
     pub(crate) fn line(mut self, line: &str) -> Self {
         self.lines.push(line.to_owned());
@@ -156,6 +162,11 @@ impl Frr {
 
     pub(crate) fn is_backup(&self, server: &Server, ipv6: bool) -> bool {
         self.role(server, ipv6).as_deref() == Some("Backup")
+    }
+
+    /// `kill -9` of `vrrpd` alone.
+    pub(crate) fn kill(&self) {
+        self.vrrpd.kill();
     }
 
     /// SIGTERM: it sends priority 0, takes its devices down and ends.

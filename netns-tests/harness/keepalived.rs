@@ -12,31 +12,46 @@ use super::{PATIENCE, Server, VIP, VRID};
 
 const BINARY: &str = "/usr/sbin/keepalived";
 
-/// How keepalived is set up: VRID 51, 192.0.2.100/24 on eth0.
+/// How keepalived is set up: VRID 51 on eth0, 192.0.2.100/24 when nothing else is said.
 #[derive(Debug, Clone)]
 pub(crate) struct Neighbour {
     version: u8,
     priority: u8,
     interval: &'static str,
+    addresses: Vec<String>,
+    lines: Vec<String>,
 }
 
 impl Neighbour {
     /// Version 3, adverts every 100 ms, sums over the pseudo-header as is its only way.
-    pub(crate) const fn version_3(priority: u8) -> Self {
+    pub(crate) fn version_3(priority: u8) -> Self {
         Self {
             version: 3,
             priority,
             interval: "0.1",
+            addresses: vec![format!("{VIP}/24")],
+            lines: Vec::new(),
         }
     }
 
     /// Version 2, adverts every second.
-    pub(crate) const fn version_2(priority: u8) -> Self {
+    pub(crate) fn version_2(priority: u8) -> Self {
         Self {
             version: 2,
-            priority,
             interval: "1",
+            ..Self::version_3(priority)
         }
+    }
+
+    pub(crate) fn addresses(mut self, addresses: &[&str]) -> Self {
+        self.addresses = addresses.iter().map(|&text| text.to_owned()).collect();
+        self
+    }
+
+    /// Any other line of its `vrrp_instance`.
+    pub(crate) fn line(mut self, line: &str) -> Self {
+        self.lines.push(line.to_owned());
+        self
     }
 
     fn file(&self) -> String {
@@ -45,8 +60,12 @@ impl Neighbour {
             file,
             "global_defs {{\n  vrrp_version {}\n  vrrp_garp_master_refresh 0\n}}\n\
              vrrp_instance web {{\n  state BACKUP\n  interface eth0\n  virtual_router_id {VRID}\n  \
-             priority {}\n  advert_int {}\n  virtual_ipaddress {{\n    {VIP}/24\n  }}\n}}",
-            self.version, self.priority, self.interval
+             priority {}\n  advert_int {}\n  {}\n  virtual_ipaddress {{\n    {}\n  }}\n}}",
+            self.version,
+            self.priority,
+            self.interval,
+            self.lines.join("\n  "),
+            self.addresses.join("\n    ")
         )
         .unwrap();
         file
