@@ -90,7 +90,7 @@ impl Kind {
         }
     }
 
-    /// The address of the host with this number, ours is 0x11.
+    /// The address of the host with this last byte.
     pub(super) fn host(self, last: u8) -> IpAddr {
         match self {
             Self::Version2 | Self::Ipv4 => IpAddr::from([192, 0, 2, last]),
@@ -110,7 +110,7 @@ impl Kind {
     }
 }
 
-/// The host of a test is the middle one: there are higher and lower addresses.
+/// The last byte of the own address, in the middle: 192.0.2.80 and `fe80::50`.
 pub(super) const OWN: u8 = 0x50;
 /// The neighbour, unless a test says otherwise.
 pub(super) const PEER: u8 = 0x99;
@@ -340,7 +340,7 @@ pub(super) fn refused(file: &str) -> Vec<String> {
     let problems = parse(file, "host").expect_err("a file to be refused");
     problems
         .iter()
-        .map(|problem| problem.message.to_string())
+        .map(|problem| problem.message.clone())
         .collect()
 }
 

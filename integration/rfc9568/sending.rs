@@ -9,9 +9,7 @@ use buoyd::vrrp::Role;
 use buoyd::vrrp::advert::{Received, TTL, decode};
 use buoyd::vrrp::announce::HardwareAddress;
 
-use super::host::{
-    HARDWARE, Host, Kind, OWN, PEER, Seen, advert, mend, refused, up, with_addresses,
-};
+use super::host::{HARDWARE, Host, Kind, Seen, advert, mend, refused, up, with_addresses};
 use super::ip;
 use crate::station::{centis, ms};
 
@@ -512,11 +510,4 @@ fn p19_the_longest_lists_fit_one_packet_of_1500_bytes_and_longer_ones_are_refuse
             "{kind:?}"
         );
     }
-}
-
-#[test]
-fn the_hosts_of_these_tests_are_ordered_as_their_names_say() {
-    assert!(OWN < PEER);
-    assert_eq!(Kind::Ipv4.own(), ip("192.0.2.80"));
-    assert_eq!(Kind::Ipv6.own(), ip("fe80::50"));
 }
