@@ -1,9 +1,20 @@
 //! RFC 9568 (and RFC 3768 for version 2) on the pure core: one test for each numbered rule that
 //! can be shown without a network. The number is the beginning of the test's name.
+//!
+//! `frames`, `reception` and `state_machine` show a rule where it stands: on the bytes of a message
+//! and on one election. The others show it on a whole [`host`], in version 2, version 3 over IPv4
+//! and version 3 over IPv6. `RULES.md` lists every rule with its tests.
 
+mod both_versions;
+mod effects;
+mod elections;
 mod frames;
+mod host;
 mod reception;
+mod refusals;
+mod sending;
 mod state_machine;
+mod unicast;
 
 use std::net::IpAddr;
 

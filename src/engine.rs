@@ -51,6 +51,9 @@ use router::{Demotion, Router};
 pub use interface::{Detection, InterfaceAddress, LinkState};
 pub use outputs::{Announce, Hold, Outputs, RouterId, SendAdvert, VirtualMacDevice, Wish};
 
+/// More rounds than any wake-up needs; a bound, so that a bug cannot hang the engine.
+const MOST_ROUNDS: usize = 16;
+
 /// Something that happened outside.
 #[derive(Debug)]
 pub enum Input<'a> {
@@ -318,15 +321,22 @@ impl Engine {
 
     /// Does everything that is due at `now`.
     pub fn wake(&mut self, now: Moment, outputs: &mut Outputs) {
-        while let Some(id) = self.deadlines.pop_due(now) {
-            self.with(id, now, outputs, |router, outputs| {
-                router.wake(now, outputs);
-            });
+        let is_due = |deadline: Option<Moment>| deadline.is_some_and(|deadline| deadline <= now);
+        for _ in 0..MOST_ROUNDS {
+            while let Some(id) = self.deadlines.pop_due(now) {
+                self.with(id, now, outputs, |router, outputs| {
+                    router.wake(now, outputs);
+                });
+            }
+            if is_due(self.next_beat) {
+                self.beat(now, outputs);
+            }
+            self.settle_fates(now, outputs);
+            // What one router does may make something due for those that share its fate.
+            if !is_due(self.next_deadline()) {
+                break;
+            }
         }
-        if self.next_beat.is_some_and(|beat| beat <= now) {
-            self.beat(now, outputs);
-        }
-        self.settle_fates(now, outputs);
     }
 
     /// Runs something on one router, then sees to its deadline, its beat and its end. A router

@@ -243,7 +243,11 @@ impl Host {
         let mut outputs = Outputs::default();
         self.engine.wake(self.now, &mut outputs);
         if let Some(deadline) = self.engine.next_deadline() {
-            assert!(deadline > self.now, "the engine wants to be woken for ever");
+            assert!(
+                deadline > self.now,
+                "the engine wants to be woken for ever: {:#?}",
+                self.engine
+            );
         }
         self.notes(&outputs);
         self.does_nothing_when_woken();

@@ -101,7 +101,7 @@ impl Neighbours {
     /// P93: whether this neighbour was heard in version 3 a short while ago.
     pub(super) fn speaks_version_3(&self, address: IpAddr, now: Moment) -> bool {
         self.list.iter().any(|known| {
-            let patience = 4 * known.interval.duration();
+            let patience = 2 * known.interval.duration();
             known.address == address
                 && known
                     .version_3
