@@ -9,6 +9,7 @@ pub mod capabilities;
 pub mod clock;
 pub mod lab;
 pub mod links;
+pub mod macvlan;
 pub mod netlink;
 pub mod packet_socket;
 pub mod state;
