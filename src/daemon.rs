@@ -38,7 +38,7 @@ use crate::os::addresses::Worker;
 use crate::os::state::{AddressRecord, DemotionRecord, StateDirectory};
 use crate::os::sysctl::{self, Keeper, Settings};
 use crate::os::wishes::Wishes;
-use crate::os::{OsError, addresses, capabilities, clock, keys, links};
+use crate::os::{OsError, addresses, capabilities, clock, keys, links, macvlan};
 use crate::vrrp::times::Moment;
 
 use control::Control;
@@ -204,6 +204,9 @@ fn load_keys(config: &Config) -> Result<Keyring, Error> {
 /// Addresses of an earlier life are released before this one begins: nobody answers for them. What
 /// it changed in the kernel's settings is put back.
 fn remove_leftovers(state: &StateDirectory, config: &Config) -> Result<(), Error> {
+    for device in macvlan::remove_leftovers(&state.maker())? {
+        info!("{device} was left over from an earlier run: removed");
+    }
     let known = state.addresses().unwrap_or_else(|error| {
         warn!("{error}; addresses of an earlier run are told by the kernel's mark only");
         Vec::new()
@@ -246,6 +249,9 @@ fn sweep(state: &StateDirectory) -> Result<(), Error> {
                 .iter()
                 .any(|record| Some(&record.address) == found.as_ref())
     };
+    for device in macvlan::remove_leftovers(&state.maker())? {
+        warn!("{device} was still there at the end: removed");
+    }
     for address in addresses::remove_leases(listed)? {
         warn!("{address} was still there at the end: removed");
     }
@@ -309,8 +315,9 @@ async fn serve(
         events,
         Arc::clone(&lost),
     )?;
-    let keeper = Keeping::start(Keeper::new(state.clone()), settings)?;
-    let ended = start_threads(thread, Worker::open()?, wishes, &mailbox)?;
+    let keeper = Keeping::start(Keeper::new(state.clone()), settings.clone())?;
+    let worker = Worker::open(state.maker(), settings.clone())?;
+    let ended = start_threads(thread, worker, wishes, &mailbox)?;
     let logging = tokio::spawn(log::write(event_receiver));
 
     let control = Control::new(&options, mailbox.clone(), state.clone(), demotions, lost);

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod keys;
 pub mod lab;
 pub mod links;
+pub mod macvlan;
 pub mod netlink;
 pub mod packet_socket;
 pub mod state;

@@ -1,4 +1,4 @@
-//! `buoy release`: removes every address that buoy left on this host and puts back the kernel
+//! `buoy release`: removes every address and device that buoy left on this host and puts back the kernel
 //! settings that it changed, for `ExecStopPost=`.
 //!
 //! Owns nothing that lasts. Called by `main`. Refuses while a daemon runs on the same runtime
@@ -11,7 +11,7 @@ use std::path::Path;
 use crate::control::instance::{self, ControlError};
 use crate::exit::Exit;
 use crate::os::state::StateDirectory;
-use crate::os::{OsError, addresses, sysctl};
+use crate::os::{OsError, addresses, macvlan, sysctl};
 
 /// Why not every address was removed.
 #[derive(Debug)]
@@ -65,6 +65,8 @@ pub fn run(runtime_dir: &Path, state_dir: &Path) -> Result<Vec<String>, Error> {
                 .iter()
                 .any(|record| Some(&record.address) == text.as_ref())
     };
+    // P72: before their addresses, of which they would take leave.
+    let devices = macvlan::remove_leftovers(&state.maker()).map_err(Error::Os)?;
     let removed = addresses::remove_leases(ours).map_err(Error::Os)?;
     let settings = sysctl::put_back_leftovers(&state).map_err(Error::Os);
     if let Some(error) = complaint {
@@ -74,8 +76,11 @@ pub fn run(runtime_dir: &Path, state_dir: &Path) -> Result<Vec<String>, Error> {
     let removed = removed
         .into_iter()
         .map(|address| format!("{address}: removed"));
+    let devices = devices
+        .into_iter()
+        .map(|device| format!("{device}: removed"));
     let settings = settings?
         .into_iter()
         .map(|setting| format!("{setting}: put back"));
-    Ok(removed.chain(settings).collect())
+    Ok(devices.chain(removed).chain(settings).collect())
 }

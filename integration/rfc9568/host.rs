@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use buoyd::config::authentication::Keyring;
 use buoyd::config::{Config, InterfaceName, parse};
 use buoyd::engine::command::{Command, Selection, Token};
 use buoyd::engine::event::Event;
@@ -380,7 +381,7 @@ impl Host {
     pub(super) fn boots(file: &str) -> Self {
         let now = Moment::from_nanos(1_000_000_000_000);
         Self {
-            engine: Engine::new(&read(file), &[], now),
+            engine: Engine::new(&read(file), &Keyring::default(), &[], now),
             now,
             kernel_is_slow: false,
             claimed: BTreeMap::new(),
@@ -540,6 +541,7 @@ impl Host {
     pub(super) fn reloads(&mut self, file: &str) {
         self.tokens += 1;
         let command = Command::Reload {
+            keyring: Keyring::default(),
             config: read(file),
             dry_run: false,
         };

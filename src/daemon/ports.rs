@@ -11,7 +11,7 @@ use crate::config::InterfaceName;
 use crate::engine::interface::InterfaceState;
 use crate::os::OsError;
 use crate::os::packet_socket::AnnouncementSocket;
-use crate::os::sysctl::{Need, Needs, Settings};
+use crate::os::sysctl::{Asker, Need, Needs, Settings};
 use crate::os::vrrp_socket::{Hears, VrrpSocket};
 use crate::vrrp::times::Moment;
 use crate::vrrp::{Family, Vrid};
@@ -189,7 +189,7 @@ impl Ports {
         }
         if needs != self.needs {
             self.needs.clone_from(&needs);
-            self.settings.leave(needs);
+            self.settings.leave(Asker::Engine, needs);
         }
     }
 }

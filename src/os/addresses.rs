@@ -5,27 +5,33 @@
 //! does them in one batch, announces each new claim at once, and reports. It may wait for the
 //! kernel's locks as long as it likes: nobody waits for it. An address that the kernel refuses is
 //! reported and tried again with the next renewal. An address that is not to be accepted is on an
-//! interface only while the kernel drops what is sent to it ([`super::accept_filter`]).
+//! interface only while the kernel drops what is sent to it ([`super::accept_filter`]). With a virtual
+//! MAC the addresses stand on a device ([`super::macvlan`]) instead of the interface, which is up only
+//! while they do.
 
 mod accept;
+mod devices;
 mod lease;
+mod leftovers;
+mod requests;
 mod usable;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
-use rtnetlink::packet_route::RouteNetlinkMessage;
-
 use super::OsError;
 use super::accept_filter::AcceptFilter;
+use super::macvlan::Maker;
 use super::netlink::Netlink;
 use super::packet_socket::AnnounceSocket;
+use super::sysctl::Settings;
 use super::wishes::{Latest, Wishes};
 use crate::config::VirtualAddress;
 use crate::engine::{Announce, Hold, RouterId};
 use crate::vrrp::announce::{Said, frame};
 
-use lease::{delete_route, lease, message, share_route};
+use devices::Devices;
+pub use leftovers::{Held, held, remove_leases};
+use requests::{Addition, Request};
 
 /// What became of a wish.
 #[derive(Debug)]
@@ -43,8 +49,12 @@ pub struct Worker {
     netlink: Netlink,
     announce: AnnounceSocket,
     accept_filter: AcceptFilter,
+    devices: Devices,
     installed: BTreeMap<RouterId, Installed>,
 }
+
+/// By router: what to hold, and on which interface or device.
+type Holds = BTreeMap<RouterId, Option<Hold>>;
 
 /// By router: what it does not hold, and why.
 type Refusals = BTreeMap<RouterId, Vec<(VirtualAddress, String)>>;
@@ -60,24 +70,17 @@ struct Installed {
 /// How often a removal is tried again.
 const REMOVALS: usize = 3;
 
-/// What one request of a batch is for.
-enum Purpose {
-    Add(RouterId, VirtualAddress),
-    Remove(u32, VirtualAddress),
-    /// It may be gone already, and ends by itself otherwise.
-    RemoveRoute,
-}
-
 impl Worker {
-    /// Opens its sockets.
+    /// Opens its sockets. Devices bear the mark of `maker`, and `settings` are what they need.
     ///
     /// # Errors
     /// The one that the kernel refused.
-    pub fn open() -> Result<Self, OsError> {
+    pub fn open(maker: Maker, settings: Settings) -> Result<Self, OsError> {
         Ok(Self {
             netlink: Netlink::open()?,
             announce: AnnounceSocket::open()?,
             accept_filter: AcceptFilter::default(),
+            devices: Devices::new(maker, settings),
             installed: BTreeMap::new(),
         })
     }
@@ -89,69 +92,75 @@ impl Worker {
         }
     }
 
-    fn fulfil(&mut self, mut wishes: Latest, report: &mut impl FnMut(Done)) {
+    /// Claims come first, with all that has to be said of them; nothing that goes makes them wait.
+    fn fulfil(&mut self, latest: Latest, report: &mut impl FnMut(Done)) {
         let before = self.installed.clone();
+        let (mut wishes, mut refusals) = self.devices.provide(&mut self.netlink, latest);
         for (router, hold) in &wishes {
             self.enter(*router, hold.as_ref());
         }
-        let mut refusals = self.stop_accepting(&mut wishes, &before);
-        let (purposes, requests): (Vec<_>, Vec<_>) =
-            self.requests(&wishes, &before).into_iter().unzip();
-        let refused = match self.netlink.batch(requests) {
-            Ok(refused) => refused,
-            // Nothing is known; the next renewal tries everything again, on a new socket.
-            Err(error) => {
-                self.reopen();
-                let lost = |position| (position, std::io::Error::other(error.to_string()));
-                (0..purposes.len()).map(lost).collect()
-            }
-        };
-        let mut stayed = Vec::new();
-        for (position, error) in refused {
+        refusals.extend(self.stop_accepting(&mut wishes, &before));
+        self.add(&wishes, &before, &mut refusals);
+        self.conclude_all(&wishes, &before, refusals, report);
+        self.remove(&wishes, &before);
+        self.accept_again();
+        for (router, _) in wishes.iter().filter(|(_, hold)| hold.is_none()) {
+            report(Done::Released(*router));
+        }
+    }
+
+    fn add(
+        &mut self,
+        wishes: &Holds,
+        before: &BTreeMap<RouterId, Installed>,
+        refusals: &mut Refusals,
+    ) {
+        let (purposes, requests) = self.additions(wishes, before);
+        for (position, error) in self.batch(requests) {
             match purposes.get(position) {
-                Some(Purpose::Add(router, address)) => {
+                Some(Addition::Address(router, address)) => {
                     let installed = self.installed.get_mut(router);
                     if let Some(installed) =
                         installed.filter(|installed| is_foreign(&installed.hold, &error))
                     {
                         installed.foreign.insert(*address);
                     } else {
-                        refusals
-                            .entry(*router)
-                            .or_default()
-                            .push((*address, error.to_string()));
+                        let refusals = refusals.entry(*router).or_default();
+                        if refusals.iter().all(|(refused, _)| refused != address) {
+                            refusals.push((*address, error.to_string()));
+                        }
                     }
                 }
-                Some(Purpose::Remove(interface, address)) if !is_gone(&error) => {
-                    stayed.push((*interface, *address));
+                Some(Addition::Device(router)) => {
+                    let hold = wishes.get(router).and_then(Option::as_ref);
+                    let addresses = hold.iter().flat_map(|hold| hold.addresses.iter());
+                    let error = format!("cannot switch on the macvlan: {error}");
+                    let reasons = addresses.map(|address| (*address, error.clone()));
+                    refusals.entry(*router).or_default().extend(reasons);
                 }
-                Some(Purpose::Remove(..) | Purpose::RemoveRoute) | None => {}
+                None => {}
             }
         }
-        self.remove_at_last(stayed);
-        self.accept_again();
-        self.conclude_all(wishes, &before, refusals, report);
     }
 
     /// New claims of IPv6 last: what the kernel needs a moment for keeps nobody else waiting.
     fn conclude_all(
         &mut self,
-        wishes: Latest,
+        wishes: &Holds,
         before: &BTreeMap<RouterId, Installed>,
         mut refusals: Refusals,
         report: &mut impl FnMut(Done),
     ) {
-        let is_new = |router: &RouterId, hold: &Hold| {
-            let old = before.get(router);
-            old.is_none_or(|old| old.hold.epoch != hold.epoch)
-        };
         let mut later = Vec::new();
         for (router, hold) in wishes {
-            let refused = refusals.remove(&router).unwrap_or_default();
-            let is_new = hold.as_ref().is_some_and(|hold| is_new(&router, hold));
-            match hold {
-                Some(hold) if is_new && is_of_ipv6(&hold) => later.push((router, hold, refused)),
-                hold => self.conclude(router, hold, is_new, refused, report),
+            let Some(hold) = hold else { continue };
+            let refused = refusals.remove(router).unwrap_or_default();
+            let old = before.get(router);
+            let is_new = old.is_none_or(|old| old.hold.epoch != hold.epoch);
+            if is_new && is_of_ipv6(hold) {
+                later.push((*router, hold, refused));
+            } else {
+                self.conclude(*router, hold, is_new, refused, report);
             }
         }
         let held = later.iter().flat_map(|(_, hold, refused)| {
@@ -161,8 +170,41 @@ impl Worker {
         });
         usable::wait(&mut self.netlink, held);
         for (router, hold, refused) in later {
-            self.conclude(router, Some(hold), true, refused, report);
+            self.conclude(router, hold, true, refused, report);
         }
+    }
+
+    /// What the kernel refuses is tried again, on a new socket. What stays even so is a lease and ends
+    /// by itself, or a device without addresses; that is said.
+    fn remove(&mut self, wishes: &Holds, before: &BTreeMap<RouterId, Installed>) {
+        let mut stayed = self.removals(wishes, before);
+        for trial in 0..=REMOVALS {
+            if stayed.is_empty() {
+                return;
+            }
+            if trial > 0 {
+                self.reopen();
+            }
+            let requests = stayed.iter().map(|removal| (removal.request(), 0));
+            let refused = self.batch(requests.collect()).into_iter();
+            let refused = refused.filter(|(_, error)| !is_gone(error));
+            let still = refused.filter_map(|(position, _)| stayed.get(position));
+            stayed = still.filter(|one| one.matters()).cloned().collect();
+        }
+        for removal in stayed {
+            tracing::warn!("{removal}");
+        }
+    }
+
+    /// Positions of what was refused. After a failure of the socket nothing is known: that is all of
+    /// them, and the next renewal tries everything again, on a new socket.
+    fn batch(&mut self, requests: Vec<Request>) -> Vec<(usize, std::io::Error)> {
+        let count = requests.len();
+        self.netlink.batch(requests).unwrap_or_else(|error| {
+            self.reopen();
+            let lost = |position| (position, std::io::Error::other(error.to_string()));
+            (0..count).map(lost).collect()
+        })
     }
 
     fn enter(&mut self, router: RouterId, hold: Option<&Hold>) {
@@ -184,90 +226,14 @@ impl Worker {
         );
     }
 
-    /// Additions and renewals first, removals last: an address that moves from one router to
-    /// another is never off.
-    fn requests(
-        &self,
-        wishes: &Latest,
-        before: &BTreeMap<RouterId, Installed>,
-    ) -> Vec<(Purpose, (RouteNetlinkMessage, u16))> {
-        let mut requests = Vec::new();
-        for (router, hold) in wishes {
-            let Some(hold) = hold else { continue };
-            let foreign = self
-                .installed
-                .get(router)
-                .map(|installed| &installed.foreign);
-            for address in hold
-                .addresses
-                .iter()
-                .filter(|address| foreign.is_none_or(|foreign| !foreign.contains(address)))
-            {
-                let already = before
-                    .get(router)
-                    .is_some_and(|old| holds(old, hold.interface, *address));
-                let flags = if hold.replace || already {
-                    NLM_F_CREATE | NLM_F_REPLACE
-                } else {
-                    NLM_F_CREATE | NLM_F_EXCL
-                };
-                let request = RouteNetlinkMessage::NewAddress(lease(hold, *address));
-                requests.push((Purpose::Add(*router, *address), (request, flags)));
-            }
-        }
-        for router in wishes.keys() {
-            let Some(old) = before.get(router) else {
-                continue;
-            };
-            for address in old
-                .hold
-                .addresses
-                .iter()
-                .filter(|address| !old.foreign.contains(address))
-            {
-                let still = self
-                    .installed
-                    .values()
-                    .any(|other| holds(other, old.hold.interface, *address));
-                if !still {
-                    let request =
-                        RouteNetlinkMessage::DelAddress(message(old.hold.interface, *address));
-                    requests.push((Purpose::Remove(old.hold.interface, *address), (request, 0)));
-                    let route = self.route_to_remove(old.hold.interface, *address);
-                    requests.extend(route.map(|request| (Purpose::RemoveRoute, (request, 0))));
-                }
-            }
-        }
-        requests
-    }
-
-    /// The route that came with this address, unless another address needs it.
-    fn route_to_remove(
-        &self,
-        interface: u32,
-        address: VirtualAddress,
-    ) -> Option<RouteNetlinkMessage> {
-        let mut others = self
-            .installed
-            .values()
-            .filter(|other| other.hold.interface == interface)
-            .flat_map(|other| other.hold.addresses.iter());
-        (!others.any(|other| share_route(*other, address)))
-            .then(|| delete_route(interface, address))
-            .flatten()
-    }
-
     fn conclude(
         &mut self,
         router: RouterId,
-        hold: Option<Hold>,
+        hold: &Hold,
         is_new: bool,
         refusals: Vec<(VirtualAddress, String)>,
         report: &mut impl FnMut(Done),
     ) {
-        let Some(hold) = hold else {
-            return report(Done::Released(router));
-        };
         let was_failing = self
             .installed
             .get(&router)
@@ -286,7 +252,8 @@ impl Worker {
             announce(
                 &self.announce,
                 &Announce {
-                    interface: hold.interface,
+                    // P74, P75: by the interface itself, which takes any source.
+                    interface: self.devices.below(hold.interface).unwrap_or(hold.interface),
                     hardware: hold.hardware,
                     addresses: announced.into(),
                     say: Said::Here,
@@ -296,35 +263,6 @@ impl Worker {
         }
         for (address, error) in refusals {
             report(Done::Failed(router, hold.epoch, address, error));
-        }
-    }
-
-    /// Tries removals again that the kernel refused or lost, on a new socket. What stays even so is
-    /// a lease and ends by itself; that is said.
-    fn remove_at_last(&mut self, mut stayed: Vec<(u32, VirtualAddress)>) {
-        for _ in 0..REMOVALS {
-            if stayed.is_empty() {
-                return;
-            }
-            self.reopen();
-            let request = |(interface, address): &(u32, VirtualAddress)| {
-                (
-                    RouteNetlinkMessage::DelAddress(message(*interface, *address)),
-                    0,
-                )
-            };
-            let Ok(refused) = self.netlink.batch(stayed.iter().map(request).collect()) else {
-                continue;
-            };
-            let still: Vec<_> = refused
-                .into_iter()
-                .filter(|(_, error)| !is_gone(error))
-                .filter_map(|(position, _)| stayed.get(position).copied())
-                .collect();
-            stayed = still;
-        }
-        for (_, address) in stayed {
-            tracing::warn!("the kernel does not let go of {address}; it goes when its lease ends");
         }
     }
 
@@ -350,10 +288,6 @@ fn is_of_ipv6(hold: &Hold) -> bool {
     hold.addresses.iter().any(|address| address.ip().is_ipv6())
 }
 
-fn holds(installed: &Installed, interface: u32, address: VirtualAddress) -> bool {
-    installed.hold.interface == interface && installed.hold.addresses.contains(&address)
-}
-
 /// The address, or its whole interface, is not there any more.
 fn is_gone(error: &std::io::Error) -> bool {
     matches!(
@@ -365,79 +299,4 @@ fn is_gone(error: &std::io::Error) -> bool {
 /// The owner's own address stands there already.
 fn is_foreign(hold: &Hold, error: &std::io::Error) -> bool {
     !hold.replace && error.kind() == std::io::ErrorKind::AlreadyExists
-}
-
-/// Removes leases: by their mark, and by the list of what may have been put on an interface.
-/// Only addresses with a lifetime are removed; a permanent one is somebody else's.
-///
-/// # Errors
-/// The kernel's, for the first address that stayed.
-pub fn remove_leases(
-    mut ours: impl FnMut(&super::netlink::Address) -> bool,
-) -> Result<Vec<VirtualAddress>, OsError> {
-    let mut netlink = Netlink::open()?;
-    let found: Vec<_> = super::netlink::addresses(&mut netlink)?
-        .into_iter()
-        .filter(|address| address.valid.is_some() && ours(address))
-        .filter_map(|found| found.address.map(|address| (found.interface, address)))
-        .collect();
-    let request = |(interface, address): &(u32, VirtualAddress)| {
-        (
-            RouteNetlinkMessage::DelAddress(message(*interface, *address)),
-            0,
-        )
-    };
-    let refused = netlink.batch(found.iter().map(request).collect())?;
-    let route = |(interface, address): &(u32, VirtualAddress)| delete_route(*interface, *address);
-    // What is refused is gone already, or ends by itself.
-    let _ = netlink.batch(
-        found
-            .iter()
-            .filter_map(route)
-            .map(|route| (route, 0))
-            .collect(),
-    );
-    // One that ran out in between is gone as well.
-    let stayed = refused.into_iter().find(|(_, error)| !is_gone(error));
-    match stayed.and_then(|(position, error)| Some((found.get(position)?, error))) {
-        Some(((_, address), error)) => Err(OsError::new(format!("remove {address}"), error)),
-        None => Ok(found.into_iter().map(|(_, address)| address).collect()),
-    }
-}
-
-/// An address that bears our mark.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
-    /// Name of its interface.
-    pub interface: String,
-    /// The address.
-    pub address: VirtualAddress,
-    /// Seconds until the kernel takes it away; `None`: never.
-    pub valid: Option<u32>,
-}
-
-/// What the kernel holds with our mark in this network namespace, whichever daemon put it there.
-/// Needs no capability. Kernels before 5.18 know no mark and show nothing.
-///
-/// # Errors
-/// The kernel does not answer.
-pub fn held() -> Result<Vec<Held>, OsError> {
-    let mut netlink = Netlink::open()?;
-    let links = super::netlink::links(&mut netlink)?;
-    let name = |index: u32| {
-        let link = links.iter().find(|link| link.index == index);
-        link.map_or_else(|| format!("interface {index}"), |link| link.name.clone())
-    };
-    let found = super::netlink::addresses(&mut netlink)?;
-    let held = found
-        .into_iter()
-        .filter(|found| found.marked)
-        .filter_map(|found| {
-            Some(Held {
-                interface: name(found.interface),
-                address: found.address?,
-                valid: found.valid,
-            })
-        });
-    Ok(held.collect())
 }

@@ -10,8 +10,10 @@ use std::net::IpAddr;
 
 use rtnetlink::constants::{RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_LINK};
 use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::link::LinkMessage;
 
 use super::OsError;
+use super::macvlan;
 use super::netlink::{self, Address, Link, Netlink, Notices};
 use crate::config::InterfaceName;
 use crate::engine::interface::{InterfaceAddress, InterfaceState, LinkState};
@@ -35,6 +37,9 @@ struct Table {
     reported: BTreeMap<InterfaceName, InterfaceState>,
     /// Our floating addresses, to notice one that went while notices were lost.
     ours: BTreeSet<(u32, IpAddr)>,
+    /// Devices of virtual MAC addresses, by index, and the interface below each: an address behind
+    /// one counts as the interface's, and the device itself is nobody's business.
+    devices: BTreeMap<u32, u32>,
 }
 
 /// Reports everything there is, then every change, until the process ends.
@@ -79,8 +84,10 @@ impl Table {
             reported: old.reported,
             ..Self::default()
         };
-        for link in netlink::links(netlink)? {
-            table.links.insert(link.index, link);
+        let links = netlink.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
+        for message in &links {
+            // A dump tells of nothing that is gone.
+            let _ = table.take(message);
         }
         for address in netlink::addresses(netlink)? {
             table.add(&address);
@@ -109,14 +116,19 @@ impl Table {
     fn take(&mut self, message: &RouteNetlinkMessage) -> Option<Seen> {
         match message {
             RouteNetlinkMessage::NewLink(message) => {
-                let link = Link::read(message)?;
-                self.links.insert(link.index, link);
+                if let Some(found) = macvlan::Found::read(message) {
+                    self.devices.insert(found.index, found.device.interface);
+                } else {
+                    let link = Link::read(message)?;
+                    self.links.insert(link.index, link);
+                }
             }
             RouteNetlinkMessage::DelLink(message)
                 // A port that leaves its bridge is reported with this message too, but stays.
                 if message.header.interface_family == rtnetlink::packet_route::AddressFamily::Unspec
                 => {
                     self.links.remove(&message.header.index);
+                    self.devices.remove(&message.header.index);
                     self.addresses.remove(&message.header.index);
                 }
             RouteNetlinkMessage::NewAddress(message) => self.add(&Address::read(message)?),
@@ -137,7 +149,9 @@ impl Table {
     }
 
     fn gone(&self, (interface, ip): (u32, IpAddr)) -> Option<Seen> {
-        let link = self.links.get(&interface)?;
+        let link = self
+            .links
+            .get(self.devices.get(&interface).unwrap_or(&interface))?;
         Some(Seen::AddressGone(InterfaceName::new(&link.name)?, ip))
     }
 

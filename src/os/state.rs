@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::OsError;
+use super::macvlan::Maker;
 use super::sysctl::SettingRecord;
 use crate::config::{Config, RouterName};
 
@@ -73,6 +74,12 @@ impl StateDirectory {
         Self {
             path: path.to_owned(),
         }
+    }
+
+    /// Whose devices are those of the daemon with this directory.
+    #[must_use]
+    pub fn maker(&self) -> Maker {
+        Maker::of(&self.path)
     }
 
     /// The demotions in force.

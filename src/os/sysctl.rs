@@ -12,6 +12,9 @@
 //!   makes the kernel ignore router advertisements there, and forget the default routers of every
 //!   interface, except where `accept_ra` is 2. So `accept_ra` becomes 2 where it was 1: there for as
 //!   long, and on all other interfaces for just that moment.
+//! - *Quiet*: the kernel answers ARP for an address that is behind another interface, and asks in its
+//!   name, with the MAC address of the one where the question came in or goes out. Below a virtual
+//!   MAC it must not: `arp_ignore` 1, `arp_announce` 2 (P73, P79).
 
 mod keeper;
 
@@ -22,7 +25,7 @@ use std::path::{Path, PathBuf};
 use nix::net::if_::if_indextoname;
 use serde::{Deserialize, Serialize};
 
-pub use keeper::{Keeper, Needs, Settings, put_back_leftovers};
+pub use keeper::{Asker, Keeper, Needs, Settings, put_back_leftovers};
 
 /// What routers need of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +34,8 @@ pub enum Need {
     Promotion,
     /// Answers to neighbour solicitations say that a router gives them.
     Router,
+    /// ARP speaks of no address but its own.
+    Quiet,
 }
 
 /// One setting of an interface.
@@ -39,6 +44,10 @@ pub enum Need {
 pub enum Setting {
     /// `net.ipv4.conf.IF.promote_secondaries`.
     PromoteSecondaries,
+    /// `net.ipv4.conf.IF.arp_ignore`.
+    ArpIgnore,
+    /// `net.ipv4.conf.IF.arp_announce`.
+    ArpAnnounce,
     /// `net.ipv6.conf.IF.accept_ra`.
     AcceptRa,
     /// `net.ipv6.conf.IF.forwarding`.
@@ -49,13 +58,14 @@ impl Setting {
     const fn need(self) -> Need {
         match self {
             Self::PromoteSecondaries => Need::Promotion,
+            Self::ArpIgnore | Self::ArpAnnounce => Need::Quiet,
             Self::AcceptRa | Self::Forwarding => Need::Router,
         }
     }
 
     const fn family(self) -> &'static str {
         match self {
-            Self::PromoteSecondaries => "ipv4",
+            Self::PromoteSecondaries | Self::ArpIgnore | Self::ArpAnnounce => "ipv4",
             Self::AcceptRa | Self::Forwarding => "ipv6",
         }
     }
@@ -63,6 +73,8 @@ impl Setting {
     const fn key(self) -> &'static str {
         match self {
             Self::PromoteSecondaries => "promote_secondaries",
+            Self::ArpIgnore => "arp_ignore",
+            Self::ArpAnnounce => "arp_announce",
             Self::AcceptRa => "accept_ra",
             Self::Forwarding => "forwarding",
         }

@@ -10,11 +10,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::clock;
-use crate::engine::{Hold, RouterId, Wish};
+use crate::engine::{RouterId, Wish};
 use crate::vrrp::times::Moment;
 
-/// By router: what to hold, or nothing.
-pub type Latest = BTreeMap<RouterId, Option<Hold>>;
+/// By router: its latest wish.
+pub type Latest = BTreeMap<RouterId, Wish>;
 
 /// Shared by the engine's thread and the worker.
 #[derive(Debug, Default, Clone)]
@@ -37,9 +37,7 @@ impl Wishes {
     /// Leaves wishes; an older one of the same router is forgotten.
     pub fn leave(&self, wishes: impl Iterator<Item = Wish>) {
         let mut state = self.lock();
-        state
-            .latest
-            .extend(wishes.map(|wish| (wish.router, wish.hold)));
+        state.latest.extend(wishes.map(|wish| (wish.router, wish)));
         self.0.news.notify_one();
     }
 

@@ -6,18 +6,17 @@
 
 use std::collections::BTreeMap;
 
-use super::{Installed, Refusals, Worker};
+use super::{Holds, Installed, Refusals, Worker};
 use crate::config::VirtualAddress;
 use crate::engine::{Hold, RouterId};
 use crate::os::accept_filter::Refused;
-use crate::os::wishes::Latest;
 
 impl Worker {
     /// P81, RFC 9568 §6.4.3: not accepted, at no instant. What stays open takes its addresses out of
     /// the wishes.
     pub(super) fn stop_accepting(
         &mut self,
-        wishes: &mut Latest,
+        wishes: &mut Holds,
         before: &BTreeMap<RouterId, Installed>,
     ) -> Refusals {
         let both = before.values().chain(self.installed.values());

@@ -4,7 +4,9 @@
 //! kernel does with it what leases must not do: a route of the same prefix and metric that the host
 //! has of its own gets the lifetime of the lease, and the route stays when the address goes. So ours
 //! has a metric of its own ([`ROUTE_METRIC`]), behind any that the host may have, and is taken off
-//! with its last address.
+//! with its last address. Behind a device of a virtual MAC there is no such route at all: what this
+//! host sends leaves by the interface below, as ever. Only a link-local address needs one, for
+//! answers, which must leave where the question came in.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -44,7 +46,7 @@ pub(super) fn message(interface: u32, address: VirtualAddress) -> AddressMessage
 
 /// An address with a lifetime: valid for the lease, preferred never, so that it is no source of
 /// connections that we open (design §7).
-pub(super) fn lease(hold: &Hold, address: VirtualAddress) -> AddressMessage {
+pub(super) fn lease(hold: &Hold, address: VirtualAddress, has_device: bool) -> AddressMessage {
     let mut message = message(hold.interface, address);
     let mut lifetime = CacheInfo::default();
     lifetime.ifa_valid = hold.lease;
@@ -55,12 +57,19 @@ pub(super) fn lease(hold: &Hold, address: VirtualAddress) -> AddressMessage {
     message
         .attributes
         .push(AddressAttribute::Protocol(AddressProtocol::from(MARK)));
-    if address.ip().is_ipv6() {
-        message.attributes.extend([
-            // P80: duplicate address detection would make the address wait.
-            AddressAttribute::Flags(AddressFlags::Nodad),
-            AddressAttribute::RoutePriority(ROUTE_METRIC),
-        ]);
+    let (is_link_local, mut flags) = match address.ip() {
+        IpAddr::V4(_) => (false, AddressFlags::empty()),
+        // P80: duplicate address detection would make the address wait.
+        IpAddr::V6(ip) => (ip.is_unicast_link_local(), AddressFlags::Nodad),
+    };
+    if has_device && !is_link_local {
+        flags |= AddressFlags::Noprefixroute;
+    } else if address.ip().is_ipv6() {
+        let metric = AddressAttribute::RoutePriority(ROUTE_METRIC);
+        message.attributes.push(metric);
+    }
+    if !flags.is_empty() {
+        message.attributes.push(AddressAttribute::Flags(flags));
     }
     message
 }
@@ -119,7 +128,7 @@ mod tests {
             lease: 2,
             replace: true,
         };
-        let attributes = lease(&hold, address("2001:db8::100/64")).attributes;
+        let attributes = lease(&hold, address("2001:db8::100/64"), false).attributes;
         assert!(attributes.contains(&AddressAttribute::Flags(AddressFlags::Nodad)));
         assert!(attributes.contains(&AddressAttribute::RoutePriority(ROUTE_METRIC)));
     }

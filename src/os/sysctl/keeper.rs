@@ -1,10 +1,11 @@
 //! The thread that sets and puts back.
 //!
-//! Owns the list of changes and its file. The engine's thread leaves the latest needs in
-//! [`Settings`] and waits for nothing.
+//! Owns the list of changes and its file. The engine's thread and the address worker leave their
+//! latest needs in [`Settings`]. The engine's thread waits for nothing; the worker may.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::{Need, Setting, SettingRecord, interfaces};
 use crate::os::OsError;
@@ -17,34 +18,68 @@ pub type Needs = BTreeMap<u32, BTreeSet<Need>>;
 #[derive(Debug, Clone, Default)]
 pub struct Settings(Arc<(Mutex<Left>, Condvar)>);
 
+/// Who needs something; what one of them leaves does not touch what the other left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Asker {
+    /// The engine's thread, for interfaces that routers use.
+    Engine,
+    /// The address worker, for devices of virtual MAC addresses and what is below them.
+    Devices,
+}
+
 #[derive(Debug, Default)]
 struct Left {
-    latest: Option<Needs>,
+    by_asker: BTreeMap<Asker, Needs>,
+    /// Not taken yet.
+    news: bool,
+    /// Taken, and not met yet.
+    at_work: bool,
     over: bool,
 }
 
+impl Left {
+    fn all(&self) -> Needs {
+        let mut all = Needs::new();
+        for (interface, needs) in self.by_asker.values().flatten() {
+            all.entry(*interface).or_default().extend(needs);
+        }
+        all
+    }
+}
+
 impl Settings {
-    /// What is needed from now on, instead of what was before.
-    pub fn leave(&self, needs: Needs) {
-        self.lock().latest = Some(needs);
-        self.0.1.notify_one();
+    /// What this one needs from now on, instead of what was before.
+    pub fn leave(&self, asker: Asker, needs: Needs) {
+        let mut left = self.lock();
+        left.by_asker.insert(asker, needs);
+        left.news = true;
+        self.0.1.notify_all();
     }
 
     /// Nothing is needed any more, and the keeper may end.
     pub fn end(&self) {
         self.lock().over = true;
-        self.0.1.notify_one();
+        self.0.1.notify_all();
+    }
+
+    /// Waits until the keeper has done what it can for all that was left, but no longer than this.
+    pub fn wait_until_met(&self, limit: Duration) {
+        let open = |left: &mut Left| (left.news || left.at_work) && !left.over;
+        drop(self.0.1.wait_timeout_while(self.lock(), limit, open));
     }
 
     /// Waits until there is something new; `None`: the end.
     fn take(&self) -> Option<Needs> {
         let mut left = self.lock();
+        left.at_work = false;
+        self.0.1.notify_all();
         loop {
             if left.over {
                 return None;
             }
-            if let Some(needs) = left.latest.take() {
-                return Some(needs);
+            if std::mem::take(&mut left.news) {
+                left.at_work = true;
+                return Some(left.all());
             }
             left = self.0.1.wait(left).unwrap_or_else(PoisonError::into_inner);
         }
@@ -106,6 +141,7 @@ impl Keeper {
                 match need {
                     Need::Promotion => self.promote(*interface),
                     Need::Router => self.be_router(*interface),
+                    Need::Quiet => self.quieten(*interface),
                 }
             }
         }
@@ -119,6 +155,22 @@ impl Keeper {
         }
         let change = SettingRecord::plan(interface, setting, "0", "1");
         self.make(change.into_iter().collect(), &[]);
+    }
+
+    /// P73, P79, RFC 9568 §8.1.2: an address with a virtual MAC is never told with the physical one.
+    fn quieten(&mut self, interface: u32) {
+        let change = |setting: Setting, befores: &[&str], after: &str| {
+            let is_met = |all: String| all.as_str() >= after;
+            let planned = befores
+                .iter()
+                .find_map(|before| SettingRecord::plan(interface, setting, before, after));
+            planned.filter(|_| !setting.read("all").is_ok_and(is_met))
+        };
+        let changes = [
+            change(Setting::ArpIgnore, &["0"], "1"),
+            change(Setting::ArpAnnounce, &["0", "1"], "2"),
+        ];
+        self.make(changes.into_iter().flatten().collect(), &[]);
     }
 
     /// P76: R=1 in answers to solicitations.
@@ -189,6 +241,7 @@ const fn without(need: Need) -> &'static str {
         Need::Router => {
             "answers to neighbour solicitations do not say that a router gives them (R=0)"
         }
+        Need::Quiet => "ARP may tell an address of a virtual MAC with the physical one",
     }
 }
 
