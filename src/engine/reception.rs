@@ -96,10 +96,10 @@ impl Engine {
             return Err(Rejected::OwnFrame);
         }
         match id.and_then(|id| self.router(id)) {
-            Some(router) => {
-                let minimum_ttl = router.expects(received.source, received.destination)?;
-                advert::decode_from_afar(received, minimum_ttl)
-            }
+            Some(router) => match router.expects(received.source, received.destination)? {
+                Some(minimum_ttl) => advert::decode_of_peer(received, minimum_ttl),
+                None => advert::decode(received),
+            },
             None => advert::decode(received),
         }
     }

@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::trailer::{self, Trailer};
 use super::{AdvertisementInterval, ChecksumStyle, Family, Priority, Version, Vrid};
 
-pub use decode::{decode, decode_from_afar, ipv4_packet};
+pub use decode::{decode, decode_of_peer, ipv4_packet};
 pub use rejected::{Rejected, RejectedKind};
 
 /// IP protocol number of VRRP (RFC 9568 §5.1.1.4).

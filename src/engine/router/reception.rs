@@ -10,7 +10,7 @@ use super::messages::whole_seconds;
 use crate::config::Transport;
 use crate::engine::event::Event;
 use crate::engine::outputs::Outputs;
-use crate::vrrp::advert::{Advert, GROUP_V4, GROUP_V6, Rejected, TTL};
+use crate::vrrp::advert::{Advert, GROUP_V4, GROUP_V6, Rejected};
 use crate::vrrp::election::Heard;
 use crate::vrrp::times::Moment;
 use crate::vrrp::{AdvertisementInterval, Centis, Priority, Role, Version};
@@ -130,22 +130,23 @@ impl Router {
         }
     }
 
-    /// The way an advert has to come (P13, U4): the least TTL that it must have left.
+    /// The way an advert has to come (P13, U4); of a unicast peer, the least TTL that it must have
+    /// left.
     pub(in crate::engine) fn expects(
         &self,
         source: IpAddr,
         destination: IpAddr,
-    ) -> Result<u8, Rejected> {
+    ) -> Result<Option<u8>, Rejected> {
         let is_group = match destination {
             IpAddr::V4(destination) => destination == GROUP_V4,
             IpAddr::V6(destination) => destination == GROUP_V6,
         };
         match &self.config.transport {
-            Transport::Multicast if is_group => Ok(TTL),
+            Transport::Multicast if is_group => Ok(None),
             Transport::Unicast(peers) if !destination.is_multicast() => peers
                 .iter()
                 .find(|peer| peer.address == source)
-                .map(|peer| peer.minimum_ttl)
+                .map(|peer| Some(peer.minimum_ttl))
                 .ok_or(Rejected::Peer),
             Transport::Multicast | Transport::Unicast(_) => Err(Rejected::Destination),
         }

@@ -60,28 +60,32 @@ pub fn ipv4_packet(packet: &[u8]) -> Result<Received<'_>, Rejected> {
 /// # Errors
 /// The first rule that the message breaks; nothing else follows from the message.
 pub fn decode<'a>(received: &Received<'a>) -> Result<Advert<'a>, Rejected> {
-    decode_from_afar(received, TTL)
+    // P20.
+    if received.ttl != TTL {
+        return Err(Rejected::Ttl(received.ttl));
+    }
+    decode_of_any_ttl(received)
 }
 
-/// The same for a unicast peer behind routers (U4): its TTL is `minimum_ttl` at least.
+/// The same for a unicast peer (U4): its TTL is `minimum_ttl` at least.
 ///
 /// # Errors
 /// As [`decode`].
-pub fn decode_from_afar<'a>(
+pub fn decode_of_peer<'a>(
     received: &Received<'a>,
     minimum_ttl: u8,
 ) -> Result<Advert<'a>, Rejected> {
-    let message = received.message;
-    // P20.
     if received.ttl < minimum_ttl {
-        return Err(match minimum_ttl {
-            TTL => Rejected::Ttl(received.ttl),
-            minimum => Rejected::PeerTtl {
-                found: received.ttl,
-                minimum,
-            },
+        return Err(Rejected::PeerTtl {
+            found: received.ttl,
+            minimum: minimum_ttl,
         });
     }
+    decode_of_any_ttl(received)
+}
+
+fn decode_of_any_ttl<'a>(received: &Received<'a>) -> Result<Advert<'a>, Rejected> {
+    let message = received.message;
     check_source(received.source)?;
     let fields: &[u8; FIXED_FIELDS] = message.first_chunk().ok_or(Rejected::Length {
         expected: FIXED_FIELDS,

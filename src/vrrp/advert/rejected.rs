@@ -205,7 +205,11 @@ impl fmt::Display for Rejected {
                 "TTL {ttl} instead of 255: it crossed a router, or somebody forges"
             ),
             Self::PeerTtl { found, minimum } => {
-                write!(f, "TTL {found} is below the {minimum} that this peer needs")
+                write!(
+                    f,
+                    "TTL {found} is below the {minimum} that this peer needs; if it sends so or is behind a \
+                     router, `peers` takes its `min-ttl`"
+                )
             }
             Self::Source => write!(f, "source address is not one a router sends from"),
             Self::Destination => write!(
