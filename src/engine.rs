@@ -44,9 +44,9 @@ use commands::Pending;
 use deadlines::Deadlines;
 use drops::Drops;
 use event::Event;
-use fate::{Fate, FateId};
+use fate::Fate;
 use interface::InterfaceState;
-use router::{Demotion, Router};
+use router::{Demotion, FateId, Router};
 
 pub use interface::{Detection, InterfaceAddress, LinkState};
 pub use outputs::{Announce, Hold, Outputs, RouterId, SendAdvert, VirtualMacDevice, Wish};

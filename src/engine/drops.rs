@@ -89,7 +89,7 @@ impl Drops {
                 last: drop.last.to_string(),
                 count: drop.count,
                 last_from: drop.from,
-                last_ms_ago: super::report::millis(now.since(drop.at)),
+                last_ms_ago: super::status::millis(now.since(drop.at)),
             })
             .collect()
     }

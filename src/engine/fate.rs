@@ -15,7 +15,7 @@
 
 use std::time::Duration;
 
-use super::router::Router;
+use super::router::{FateId, Router};
 use super::{Engine, Outputs, RouterId};
 use crate::config::{RouterConfig, RouterName};
 use crate::vrrp::Role;
@@ -31,10 +31,6 @@ const PATIENCE_INTERVALS: u32 = 5;
 
 /// More rounds than any fate needs to settle; a bound, so that a bug cannot hang the engine.
 const MOST_ROUNDS: usize = 16;
-
-/// Which fate a router belongs to, until the next reload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FateId(usize);
 
 /// Members in order; the first one leads.
 #[derive(Debug, Clone)]

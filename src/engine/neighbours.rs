@@ -5,8 +5,8 @@
 
 use std::net::IpAddr;
 
-use super::report::millis;
 use super::status::NeighbourStatus;
+use super::status::millis;
 use crate::config::RouterConfig;
 use crate::vrrp::advert::Advert;
 use crate::vrrp::times::Moment;

@@ -3,8 +3,6 @@
 //! Owns how the two families of a configured router become one line: sums of what is counted, the
 //! worse of what differs, and which family is to blame.
 
-use std::time::Duration;
-
 use super::Engine;
 use super::status::{Counters, DropStatus, ElectionStatus, RouterStatus};
 use crate::vrrp::Role;
@@ -118,8 +116,4 @@ fn sum(a: &Counters, b: &Counters) -> Counters {
         version_2_ignored: a.version_2_ignored + b.version_2_ignored,
         conflicts: a.conflicts + b.conflicts,
     }
-}
-
-pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

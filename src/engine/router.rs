@@ -19,7 +19,6 @@ use std::time::Duration;
 use super::command::HandoverOutcome;
 use super::drops::{Drops, Seldom};
 use super::event::Event;
-use super::fate::FateId;
 use super::handover::Handover;
 use super::neighbours::Neighbours;
 use super::outputs::{Outputs, RouterId, VirtualMacDevice};
@@ -32,6 +31,8 @@ use crate::vrrp::{Family, Level, Priority, Role};
 use authentication::Authentication;
 use holding::{Device, Holding};
 use messages::Messages;
+pub(super) use share::FateId;
+
 use place::{NO_CARRIER, Place};
 
 /// A handover that nobody answered ends so long after its limit, when the router would claim again

@@ -5,6 +5,7 @@
 //! engine needs no wall clock. Building one cannot fail.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -115,7 +116,7 @@ impl AuthenticationStatus {
             key: settings.active.get(),
             keys: settings.keys.keys().map(|id| id.get()).collect(),
             window_ms: match settings.freshness {
-                Freshness::Time { window } => Some(super::report::millis(window)),
+                Freshness::Time { window } => Some(millis(window)),
                 Freshness::Monotonic => None,
             },
         }
@@ -228,4 +229,9 @@ pub struct DropStatus {
     pub last_from: IpAddr,
     /// Milliseconds since the last one.
     pub last_ms_ago: u64,
+}
+
+/// Whole milliseconds, as the snapshot has them.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -5,11 +5,14 @@
 
 use super::Router;
 use crate::engine::event::Event;
-use crate::engine::fate::FateId;
 use crate::engine::outputs::Outputs;
 use crate::vrrp::Role;
 use crate::vrrp::election::Cause;
 use crate::vrrp::times::Moment;
+
+/// Which fate a router belongs to, until the next reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct FateId(pub(in crate::engine) usize);
 
 /// A whole `Active_Down_Interval` and one interval more.
 const SILENCE_INTERVALS: u32 = 5;

@@ -4,7 +4,7 @@ use super::Router;
 use super::authentication::Authentication;
 use crate::config::VirtualAddress;
 use crate::engine::handover::Handover;
-use crate::engine::report::millis;
+use crate::engine::status::millis;
 use crate::engine::status::{
     ActiveStatus, AddressStatus, DemotionStatus, ElectionStatus, RouterStatus,
 };
