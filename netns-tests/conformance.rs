@@ -8,6 +8,7 @@ mod format;
 mod host;
 mod reception;
 mod state_machine;
+mod virtual_mac;
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;

@@ -50,6 +50,14 @@ impl Pair {
         }
     }
 
+    /// Both behind the same virtual MAC.
+    fn virtual_mac() -> Self {
+        Self {
+            buoy: Self::version_3().buoy.line("virtual-mac = true"),
+            ..Self::version_3()
+        }
+    }
+
     fn lan(&self) -> Lan {
         if self.vip.is_ipv6() {
             Lan::two_servers_with_ipv6()
@@ -164,6 +172,16 @@ fn over_ipv6_frr_stands_by() {
 #[test]
 fn over_ipv6_frr_holds() {
     assert_eq!(frr_holds(&Pair::ipv6()).checksum, None);
+}
+
+#[test]
+fn behind_the_same_virtual_mac_frr_stands_by() {
+    frr_stands_by(&Pair::virtual_mac());
+}
+
+#[test]
+fn behind_the_same_virtual_mac_frr_holds() {
+    frr_holds(&Pair::virtual_mac());
 }
 
 #[test]

@@ -89,6 +89,14 @@ impl Pair {
         }
     }
 
+    /// Both behind the same virtual MAC.
+    fn both_virtual_macs() -> Self {
+        Self {
+            buoy: Self::version_3().buoy.line("virtual-mac = true"),
+            ..Self::virtual_mac()
+        }
+    }
+
     fn lan(&self) -> Lan {
         if self.vip.is_ipv6() {
             Lan::two_servers_with_ipv6()
@@ -286,6 +294,16 @@ fn a_keepalived_that_refuses_our_checksum_is_seen_in_status() {
     until("a alone holds", PATIENCE, || {
         lan.a.holds(VIP) && !lan.b.holds(VIP)
     });
+}
+
+#[test]
+fn behind_the_same_virtual_mac_keepalived_stands_by() {
+    keepalived_stands_by(&Pair::both_virtual_macs());
+}
+
+#[test]
+fn behind_the_same_virtual_mac_keepalived_holds() {
+    keepalived_holds(&Pair::both_virtual_macs());
 }
 
 fn hands_over_to_keepalived(router: &Router, keepalived: &Neighbour) {
