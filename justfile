@@ -13,6 +13,10 @@ test:
 netns:
     cargo test --test netns
 
+# Writes RULES.md: every rule of the RFC, the lines that obey it and the tests that show it.
+rules:
+    BUOY_WRITE_RULES=1 cargo test --test integration rules
+
 # The simulator for longer: just sim 100000
 sim runs="1000":
     BUOY_SIM_RUNS={{runs}} cargo test --release --test integration sim -- --nocapture

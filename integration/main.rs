@@ -17,6 +17,7 @@ mod corpus;
 mod departures;
 mod pcaps;
 mod rfc9568;
+mod rules;
 mod sim;
 mod station;
 mod tidy;

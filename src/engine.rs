@@ -163,6 +163,7 @@ pub struct Engine {
     fates: Vec<Fate>,
     /// Of which a member was touched since they were settled last.
     unsettled: Vec<FateId>,
+    /// P6, P25: a number is that of one router of one family on one interface.
     by_vrid: HashMap<(InterfaceName, Vrid, Family), RouterId>,
     interfaces: BTreeMap<InterfaceName, Option<InterfaceState>>,
     deadlines: Deadlines,

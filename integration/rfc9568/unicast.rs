@@ -235,3 +235,35 @@ fn u4_a_router_of_both_families_hears_its_peers_in_both() {
     assert_eq!(host.counters().adverts_received, 2);
     assert_eq!(host.drops(), [("peer".to_owned(), 2)]);
 }
+
+#[test]
+fn u1_a_reload_from_one_to_the_other_says_nothing_more_to_the_old_ones() {
+    for kind in Kind::ALL {
+        for (before, after) in [(String::new(), peers(kind)), (peers(kind), String::new())] {
+            let mut host = Host::is_active(&kind.file(100, &before));
+            let was: BTreeSet<IpAddr> = destinations(&host);
+            host.reloads(&kind.file(150, &after));
+            let at_once = host.adverts();
+            assert!(!at_once.is_empty(), "{kind:?}: the new priority is said");
+            host.passes(ms(3000));
+            let said = [at_once, host.adverts()].concat();
+            assert!(
+                said.iter().all(|seen| !was.contains(&seen.destination)),
+                "{kind:?}"
+            );
+            assert!(
+                said.iter()
+                    .all(|seen| destinations(&host).contains(&seen.destination))
+            );
+            assert_eq!(host.role(), Role::Active);
+        }
+    }
+}
+
+fn destinations(host: &Host) -> BTreeSet<IpAddr> {
+    let elections = host.status("web").elections;
+    elections
+        .into_iter()
+        .flat_map(|election| election.destinations)
+        .collect()
+}

@@ -110,7 +110,7 @@ pub struct Hold {
     pub hardware: HardwareAddress,
     /// Which addresses; all of one family.
     pub addresses: Arc<[VirtualAddress]>,
-    /// `Accept_Mode`; false: packets to the addresses are dropped.
+    /// `Accept_Mode` (P81, P82); false: packets to the addresses are dropped.
     pub accept: bool,
     /// `valid_lft`, seconds.
     pub lease: u32,

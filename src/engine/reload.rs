@@ -141,6 +141,7 @@ impl Engine {
                 self.end(*id, now, outputs);
             }
         }
+        let interface = self.interfaces.get(&new.interface).cloned().flatten();
         let mut ids = Vec::new();
         for family in new.families() {
             let half = halves.iter().copied().find(|id| {
@@ -150,7 +151,7 @@ impl Engine {
             ids.push(match half {
                 Some(id) => {
                     self.with(id, now, outputs, |router, outputs| {
-                        router.change(new, now, outputs);
+                        router.change(new, interface.as_ref(), now, outputs);
                     });
                     id
                 }

@@ -20,6 +20,7 @@ use super::command::HandoverOutcome;
 use super::drops::{Drops, Seldom};
 use super::event::Event;
 use super::handover::Handover;
+use super::interface::InterfaceState;
 use super::neighbours::Neighbours;
 use super::outputs::{Outputs, RouterId, VirtualMacDevice};
 use super::status::Counters;
@@ -30,10 +31,9 @@ use crate::vrrp::{Family, Level, Priority, Role};
 
 use authentication::Authentication;
 use holding::{Device, Holding};
-use messages::Messages;
-pub(super) use share::FateId;
-
+use messages::{Messages, destinations};
 use place::{NO_CARRIER, Place};
+pub(super) use share::FateId;
 
 /// A handover that nobody answered ends so long after its limit, when the router would claim again
 /// but for its fate.
@@ -332,10 +332,20 @@ impl Router {
     }
 
     /// A configuration of the same interface, VRID and version.
-    pub(super) fn change(&mut self, config: &RouterConfig, now: Moment, outputs: &mut Outputs) {
+    pub(super) fn change(
+        &mut self,
+        config: &RouterConfig,
+        interface: Option<&InterfaceState>,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
         let addresses_changed = config.addresses != self.config.addresses;
         self.is_half = config.families().count() > 1;
         self.config = config.half(self.family);
+        if let Some(state) = interface {
+            // U1: what follows from the change is said to the new ones only.
+            self.destinations = destinations(&self.config, self.family, |ip| state.has(ip));
+        }
         self.reconfigure(now, outputs);
         if addresses_changed && self.election.role() == Role::Active {
             self.claim(now, outputs);

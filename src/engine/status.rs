@@ -182,7 +182,7 @@ pub struct NeighbourStatus {
     pub mismatches: Vec<String>,
 }
 
-/// Totals of one router since the daemon started.
+/// Totals of one router since the daemon started (P98).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Counters {
@@ -215,7 +215,7 @@ pub struct Counters {
     pub conflicts: u64,
 }
 
-/// One reason for which frames were dropped.
+/// One reason for which frames were dropped (P98).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct DropStatus {

@@ -9,9 +9,10 @@
 //!
 //! The table stands at the hook `input`, where only packets arrive that the kernel is about to
 //! deliver to this host, by whatever interface they came. Forwarded packets of others never pass
-//! there, not even those to the same address in another network. Our own host is refused like any
-//! other, as its packets come in by `lo`; only a link-local address, which belongs to an interface,
-//! it still reaches.
+//! there, not even those to the same address in another network; what is for an address that this
+//! host holds, the kernel delivers and never forwards (P84, RFC 9568 §8.3.1). Our own host is refused
+//! like any other, as its packets come in by `lo`; only a link-local address, which belongs to an
+//! interface, it still reaches.
 
 mod messages;
 mod rules;

@@ -42,7 +42,7 @@ const RECEIVE_BUFFER: usize = 1 << 20;
 /// For what concerns no router of ours. A batch and a little more: a flood is lost in the kernel,
 /// where it costs least.
 const STRANGERS_BUFFER: usize = 1 << 16;
-/// `TC_PRIO_CONTROL`: before everything else in the queue of the interface (RFC 9568 §2.5).
+/// `TC_PRIO_CONTROL`: before everything else in the queue of the interface (P95, RFC 9568 §2.5).
 pub(super) const PRIORITY: u32 = 7;
 
 /// Whose adverts a socket hears.

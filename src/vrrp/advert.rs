@@ -16,15 +16,15 @@ use super::{AdvertisementInterval, ChecksumStyle, Family, Priority, Version, Vri
 pub use decode::{decode, decode_of_peer, ipv4_packet};
 pub use rejected::{Rejected, RejectedKind};
 
-/// IP protocol number of VRRP (RFC 9568 §5.1.1.4).
+/// IP protocol number of VRRP (P15, RFC 9568 §5.1.1.4).
 pub const PROTOCOL: u8 = 112;
-/// The only TTL and hop limit that is accepted (RFC 9568 §5.1.1.3).
+/// What is sent, and the only TTL and hop limit that is accepted (P14, P20, RFC 9568 §5.1.1.3).
 pub const TTL: u8 = 255;
-/// 224.0.0.18 (RFC 9568 §5.1.1.2).
+/// 224.0.0.18 (P13, RFC 9568 §5.1.1.2).
 pub const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
-/// `ff02::12` (RFC 9568 §5.1.2.2).
+/// `ff02::12` (P13, RFC 9568 §5.1.2.2).
 pub const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
-/// CS6, network control: adverts should not queue behind what they guard (RFC 9568 §2.5).
+/// CS6, network control: adverts should not queue behind what they guard (P18, P95, RFC 9568 §2.5).
 pub const TRAFFIC_CLASS: u8 = 0xc0;
 
 const TYPE_ADVERTISEMENT: u8 = 1;
@@ -169,15 +169,16 @@ fn without_checksum(advert: &Outgoing<'_>) -> Vec<u8> {
     let version = advert.interval.version();
     let length = FIXED_FIELDS + advert.addresses.len() * 16 + AUTHENTICATION_DATA;
     let mut message = Vec::with_capacity(length + trailer::LENGTH);
+    // P1.
     message.push(version.number() << 4 | TYPE_ADVERTISEMENT);
     message.push(advert.vrid.get());
     message.push(advert.priority.octet());
-    // The configuration allows at most 255 addresses, the width of this field.
+    // P4. The configuration allows at most 255 addresses, the width of this field.
     message.push(u8::try_from(advert.addresses.len()).unwrap_or(u8::MAX));
     match advert.interval {
-        // RFC 9568 §5.2.6: the reserved bits are zero.
+        // P2, RFC 9568 §5.2.6: the reserved bits are zero.
         AdvertisementInterval::Centis(centis) => message.extend(centis.get().to_be_bytes()),
-        // RFC 3768 §5.3.6: authentication type 0.
+        // P34, RFC 3768 §5.3.6: authentication type 0.
         AdvertisementInterval::Seconds(seconds) => message.extend([0, seconds.get()]),
     }
     message.extend([0, 0]);
@@ -188,7 +189,7 @@ fn without_checksum(advert: &Outgoing<'_>) -> Vec<u8> {
         }
     }
     if version == Version::V2 {
-        // RFC 3768 §5.3.10: the authentication data is always there, and zero.
+        // P34, RFC 3768 §5.3.10: the authentication data is always there, and zero.
         message.extend([0; AUTHENTICATION_DATA]);
     }
     message
@@ -250,7 +251,8 @@ enum Covers {
     PseudoHeader,
 }
 
-/// Which bytes the checksum covers (RFC 9568 §5.2.8, RFC 3768 §5.3.8).
+/// Which bytes the checksum covers (P9, P10, RFC 9568 §5.2.8, RFC 3768 §5.3.8). P11: over IPv4 the
+/// older reading of RFC 5798 too, where the file asks for it.
 fn covered(version: Version, source: IpAddr, style: ChecksumStyle) -> Covers {
     match (version, source, style) {
         (Version::V2, _, _) | (Version::V3, IpAddr::V4(_), ChecksumStyle::Rfc9568) => {

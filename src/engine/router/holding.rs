@@ -27,7 +27,8 @@ const REPEATS: [Duration; 4] = [
 ];
 
 /// And ever after: whoever missed the rest, on the far side of a link that was cut at the time, is
-/// wrong about the address for so long at most. The RFC leaves this open.
+/// wrong about the address for so long at most. The RFC leaves this open. P88: bridges keep what they
+/// learned for longer.
 const REFRESH: Duration = Duration::from_secs(10);
 
 /// An announcement by somebody else is answered at most this often: two clones of a host must not
@@ -54,7 +55,7 @@ pub(in crate::engine) struct Holding {
     put_back: Option<Moment>,
     /// When an address that is missing is put back.
     put_back_at: Option<Moment>,
-    /// When the kernel confirmed the claim; nothing is announced before.
+    /// When the kernel confirmed the claim; nothing is announced before (P79, RFC 9568 §8.1.2).
     claimed: bool,
     /// Start of the present series of announcements, and how many repeats were sent.
     series: Moment,
@@ -428,7 +429,8 @@ impl Router {
         }
     }
 
-    /// The hardware address behind which the addresses are (RFC 9568 §7.3).
+    /// The hardware address behind which the addresses are (P73, P74, RFC 9568 §7.3), with peers as
+    /// without (U6).
     fn announced_hardware(&self, own: HardwareAddress) -> HardwareAddress {
         self.device().map_or(own, VirtualMacDevice::hardware)
     }

@@ -65,6 +65,7 @@ pub(super) fn copies(
     destinations: &[IpAddr],
     mut encode: impl FnMut(&Outgoing<'_>, IpAddr) -> Vec<u8>,
 ) -> Vec<Copy> {
+    // P7: in the order of the file.
     let addresses: Vec<IpAddr> = config
         .addresses_of(Family::of(local))
         .map(VirtualAddress::ip)

@@ -148,7 +148,8 @@ impl Router {
         }
     }
 
-    /// The handover is at its end: release, and remember what to say of it.
+    /// The handover is at its end: release, and remember what to say of it. P70, P71: a Backup holds no
+    /// address, so the kernel neither answers for it nor takes what is sent to it.
     pub(super) fn let_go(&mut self, handover: &Handover, now: Moment, outputs: &mut Outputs) {
         let outcome = match handover.successor() {
             Some(successor) => HandoverOutcome::TookOver {

@@ -47,7 +47,8 @@ impl Router {
             .map(|address| address.ip())
             .filter(|ip| ip.is_ipv4() == source.is_ipv4());
         let list_differs = !advert.addresses.same_as(&own);
-        // P30, P32: counted and shown, never dropped.
+        // P30, P32, P33: counted and shown, never dropped. P96: so a slow Active above fast Backups
+        // shows, too.
         self.counters.interval_mismatches += u64::from(interval_differs);
         self.counters.address_list_mismatches += u64::from(list_differs);
         let begins =
@@ -108,7 +109,7 @@ impl Router {
         }
         let authenticated = self.judge(advert, source, now)?;
         match version {
-            // RFC 3768 §7.1: the owner drops them; RFC 9568 §7.1 with erratum 8298: it does not.
+            // P29, RFC 3768 §7.1: the owner drops them; RFC 9568 §7.1 with erratum 8298: it does not.
             Version::V2 if self.election.parameters().priority == Priority::Owner => {
                 Err(Rejected::Owner)
             }

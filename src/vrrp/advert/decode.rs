@@ -93,11 +93,12 @@ fn decode_of_any_ttl<'a>(received: &Received<'a>) -> Result<Advert<'a>, Rejected
     })?;
     let [version_and_type, vrid, priority, count, b4, b5, c0, c1] = *fields;
     let version = match version_and_type >> 4 {
-        // VRRP for IPv6 began with version 3.
+        // P21. VRRP for IPv6 began with version 3.
         2 if received.source.is_ipv4() => Version::V2,
         3 => Version::V3,
         other => return Err(Rejected::Version(other)),
     };
+    // P22.
     if version_and_type & 0x0f != TYPE_ADVERTISEMENT {
         return Err(Rejected::Type(version_and_type & 0x0f));
     }
@@ -109,13 +110,13 @@ fn decode_of_any_ttl<'a>(received: &Received<'a>) -> Result<Advert<'a>, Rejected
     let checksum = check_checksum(version, received, covered, u16::from_be_bytes([c0, c1]))?;
     let vrid = Vrid::new(vrid).ok_or(Rejected::Vrid(vrid))?;
     if count == 0 {
-        // RFC 9568 §5.2.5 with erratum 8299.
+        // P26, RFC 9568 §5.2.5 with erratum 8299.
         return Err(Rejected::NoAddresses);
     }
     let interval = match version {
         Version::V2 if b4 != 0 => return Err(Rejected::Authentication(b4)),
         Version::V2 => Seconds::new(b5).map(AdvertisementInterval::Seconds),
-        // RFC 9568 §5.2.6: the reserved bits are ignored on reception.
+        // P2, RFC 9568 §5.2.6: the reserved bits are ignored on reception.
         Version::V3 => {
             Centis::new(u16::from_be_bytes([b4 & 0x0f, b5])).map(AdvertisementInterval::Centis)
         }
@@ -123,13 +124,13 @@ fn decode_of_any_ttl<'a>(received: &Received<'a>) -> Result<Advert<'a>, Rejected
     if let Some(IpAddr::V6(first)) = addresses.iter().next()
         && !first.is_unicast_link_local()
     {
-        // RFC 9568 §5.2.9 with erratum 8300.
+        // P28, RFC 9568 §5.2.9 with erratum 8300.
         return Err(Rejected::FirstAddress);
     }
     Ok(Advert {
         vrid,
         priority: Priority::from_octet(priority),
-        // Erratum 8301: an interval of 0 would make every silence a failure.
+        // P27, erratum 8301: an interval of 0 would make every silence a failure.
         interval: interval.ok_or(Rejected::IntervalZero)?,
         addresses,
         checksum,
@@ -178,7 +179,8 @@ fn address_list<'a>(
     Ok((AddressList { family, bytes }, trailer))
 }
 
-/// P24, over `message`. Over IPv4 version 3 accepts both readings of RFC 5798 and says which one it met (T1).
+/// P24, over `message`. P11: over IPv4 version 3 accepts both readings of RFC 5798 and says which one
+/// it met (T1).
 fn check_checksum(
     version: Version,
     received: &Received<'_>,
