@@ -285,7 +285,7 @@ fn cell_of_lines(lines: Option<&Vec<Citation>>, proof: Proof) -> String {
     match proof {
         Proof::Excused(why) => format!("*{why}*"),
         Proof::Scanned => {
-            let links: Vec<_> = (lines.into_iter().flatten())
+            let shown: Vec<_> = (lines.into_iter().flatten())
                 .map(|one| {
                     let short = one.file.trim_start_matches("src/");
                     format!(
@@ -294,7 +294,7 @@ fn cell_of_lines(lines: Option<&Vec<Citation>>, proof: Proof) -> String {
                     )
                 })
                 .collect();
-            links.join("<br>")
+            shown.join("<br>")
         }
     }
 }

@@ -32,9 +32,9 @@
 //!
 //! # Numbers in comments
 //!
-//! P1 to P98 are the rules of the RFCs in the order of sending, receiving, state machine and host:
-//! `integration/rfc9568.rs` has a test named after each that the pure core can show. T1 to T20 are
-//! traps that other implementations fell into. "Design" is the order of promises in the README.
+//! P1 to P98 are the rules of the RFCs in the order of sending, receiving, state machine and host, U1
+//! to U6 those of unicast: `RULES.md` lists each with the lines that obey it and the tests that show
+//! it. T1 to T20 are traps that other implementations fell into. "Design" is the order of promises in the README.
 //!
 //! # Threads
 //!
