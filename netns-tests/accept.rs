@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use buoyd::os::accept_filter::{AcceptFilter, Refused};
 use buoyd::os::lab::{HOST_INTERFACE, Host, SeenFrame};
-use buoyd::vrrp::Role;
 use nix::net::if_::if_nametoindex;
 use nix::poll::ppoll;
 use nix::sys::time::TimeSpec;

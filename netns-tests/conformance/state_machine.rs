@@ -409,7 +409,8 @@ fn p59_ten_thousand_losing_adverts_a_second_get_few_answers(bench: &mut Bench) {
     let longest = gaps.max().unwrap_or_default();
     assert!(longest < bench.interval() + LATE, "a gap of {longest:?}");
     let announcements = frames.len() - adverts.len();
-    assert!(announcements < 200, "{announcements} other frames");
+    // Each of two addresses at most five times; the rest is what the kernel says of itself.
+    assert!(announcements < 40, "{announcements} other frames");
     assert!(bench.lan.a.is_active());
 }
 

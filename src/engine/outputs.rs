@@ -73,8 +73,9 @@ pub struct SendAdvert {
 pub struct Wish {
     /// Whose.
     pub router: RouterId,
-    /// The device behind which the addresses are to live, there as long as the router is; silent
-    /// while nothing is held. `None`: the interface itself.
+    /// The device behind which the addresses are to live, so that what the kernel sends from them
+    /// bears its MAC (P77); there as long as the router is, silent while nothing is held. `None`: the
+    /// interface itself.
     pub device: Option<VirtualMacDevice>,
     /// `None`: nothing, release it.
     pub hold: Option<Hold>,

@@ -35,6 +35,7 @@ use messages::{Messages, destinations};
 pub(super) use share::FateId;
 
 use place::{NO_CARRIER, Place};
+pub(super) use share::FateId;
 
 /// A handover that nobody answered ends so long after its limit, when the router would claim again
 /// but for its fate.

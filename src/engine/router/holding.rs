@@ -61,6 +61,8 @@ pub(in crate::engine) struct Holding {
     series: Moment,
     repeats: usize,
     contradicted: Option<Moment>,
+    /// When a losing advert was last answered with an announcement.
+    conflict_answered: Option<Moment>,
     /// When we last told the LAN.
     pub(super) announced: Option<Moment>,
     /// By address: what the kernel refused.
@@ -101,6 +103,18 @@ impl Holding {
         self.repeats = 0;
         self.announced = Some(now).filter(|_| self.claimed).or(self.announced);
         self.announcement()
+    }
+
+    /// Losing adverts may come by the thousand, and an announcement is a broadcast for each address:
+    /// the first is answered at once, the repeats do for those of the next second.
+    pub(super) fn answers_conflict(&mut self, now: Moment) -> bool {
+        let due = self
+            .conflict_answered
+            .is_none_or(|last| now.since(last) >= CONTRADICT_EVERY);
+        if due {
+            self.conflict_answered = Some(now);
+        }
+        due
     }
 
     /// Whether the kernel holds this address, and what is wrong with it.
@@ -236,6 +250,7 @@ impl Router {
             series: now,
             repeats: 0,
             contradicted: None,
+            conflict_answered: None,
             announced: None,
             problems: BTreeMap::new(),
         });

@@ -26,6 +26,7 @@ impl Router {
             self.transition(transition, actions.send, now, outputs);
         } else if actions.announce
             && let Some(holding) = &mut self.holding
+            && (!actions.conflict || holding.answers_conflict(now))
         {
             outputs.announcements.extend(holding.announce_anew(now));
         }
