@@ -126,14 +126,6 @@ fn item_of(line: &str) -> Option<String> {
     (end > 0).then(|| words[..end].to_owned())
 }
 
-<<<<<<< HEAD
-/// The name of the function that `line` is in.
-fn function_around(lines: &[&str], line: usize) -> Option<String> {
-    lines[..line].iter().rev().find_map(|line| {
-        let code = line.trim_start();
-        let is_function = code.starts_with("fn ") || code.contains(" fn ");
-        (is_function && !code.starts_with("//")).then(|| item_of(line))?
-=======
 /// The name of the function, constant or type that `line` is in: the nearest one above that stands
 /// farther to the left.
 fn item_around(lines: &[&str], line: usize) -> Option<String> {
@@ -147,7 +139,6 @@ fn item_around(lines: &[&str], line: usize) -> Option<String> {
     lines[..line].iter().rev().find_map(|line| {
         let is_around = begins(line.trim_start()) && indent(line) < within;
         is_around.then(|| item_of(line))?
->>>>>>> 1145b53775efe1182aaa701481006574e608890a
     })
 }
 
@@ -163,11 +154,7 @@ fn item_at(lines: &[&str], line: usize) -> String {
     let found = if comment.starts_with("///") {
         below.and_then(|line| item_of(line))
     } else {
-<<<<<<< HEAD
-        function_around(lines, line)
-=======
         item_around(lines, line)
->>>>>>> 1145b53775efe1182aaa701481006574e608890a
     };
     found.unwrap_or_else(|| "module".to_owned())
 }

@@ -404,12 +404,7 @@ const HOST: &[Rule] = &[
     rule("P74", Must, "9568 §6.4.1-2, errata 7947, 7949", "a new Active sends a gratuitous ARP for each IPv4 address, after its advert"),
     rule("P75", Must, "9568 §6.4.1-2", "and an unsolicited neighbour advertisement for each IPv6 address: R=1, S=0, O=1"),
     rule("P76", Must, "9568 §6.4.3", "Active: solicitations are answered, as a router"),
-<<<<<<< HEAD
-    rule("P77", Must, "9568 §8.2.2", "Active: its own solicitations carry the MAC of its addresses")
-        .without_line("the kernel's: it solicits from the device that has the address, which is the macvlan where there is one"),
-=======
     rule("P77", Must, "9568 §8.2.2", "Active: its own solicitations carry the MAC of its addresses"),
->>>>>>> 1145b53775efe1182aaa701481006574e608890a
     rule("P78", Must, "9568 §6.4.3, §8.2.3", "Active: router advertisements of the virtual router; Backup: none")
         .without_line("buoy floats addresses of hosts and sends none in any role; a router advertisement daemon may"),
     rule("P79", Must, "9568 §8.1.2, §8.2.2", "nothing is announced before address and MAC are in place"),

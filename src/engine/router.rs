@@ -32,9 +32,8 @@ use crate::vrrp::{Family, Level, Priority, Role};
 use authentication::Authentication;
 use holding::{Device, Holding};
 use messages::{Messages, destinations};
-pub(super) use share::FateId;
-
 use place::{NO_CARRIER, Place};
+
 pub(super) use share::FateId;
 
 /// A handover that nobody answered ends so long after its limit, when the router would claim again
