@@ -352,7 +352,9 @@ impl Engine {
         let Some(router) = self.routers.get_mut(id.slot()).and_then(Option::as_mut) else {
             return;
         };
+        let was_active = router.election().role() == Role::Active;
         run(router, outputs);
+        let takes_over = !was_active && router.election().role() == Role::Active;
         self.unsettled.extend(router.fate());
         let outcome = router.take_outcome();
         let is_over = router.is_over();
@@ -365,6 +367,9 @@ impl Engine {
             if router.holds() && self.next_beat.is_none() {
                 self.next_beat = Some(now + lease::BEAT);
             }
+        }
+        if takes_over {
+            self.relieve_predecessors(id, now, outputs);
         }
         if let Some(outcome) = &outcome {
             self.conclude(id, outcome, outputs);

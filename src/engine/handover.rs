@@ -78,6 +78,11 @@ impl Handover {
         self.limit = self.limit.max(limit);
     }
 
+    /// Nobody is waited for longer than usual any more.
+    pub(super) fn waits_no_longer_than(&mut self, limit: Moment) {
+        self.limit = self.limit.min(limit);
+    }
+
     /// When [`Handover::asks`] is true: a successor that was Active already, cut off from us, does
     /// not know that it has anything to announce.
     pub(super) fn ask_at(&self) -> Option<Moment> {

@@ -46,13 +46,42 @@ impl Engine {
         };
         // A router that ends hears its successor, also when one of the same number has begun already.
         let ending = self.ending(name, (vrid, family), id);
-        for id in ending.into_iter().chain([id]) {
+        for id in ending.iter().copied().chain([id]) {
             self.with(id, now, outputs, |router, outputs| match judged {
                 Ok(advert) => router.advert(&advert, received.source, now, outputs),
                 Err(rejected) => router.reject(rejected, received.source, now, outputs),
             });
         }
         self.conclude_waiting(id, outputs);
+        // Whom the replacement takes for the Active has succeeded the one that ends too, in whatever
+        // version or with whatever key it speaks.
+        let active = self.router(id).and_then(Router::active);
+        if active.is_some_and(|(address, _)| address == received.source) {
+            for id in ending {
+                self.with(id, now, outputs, |router, _| {
+                    router.is_succeeded_by(received.source, now);
+                });
+            }
+        }
+    }
+
+    /// A router that was replaced by a reload kept the addresses for the one that has them now.
+    pub(super) fn relieve_predecessors(
+        &mut self,
+        id: RouterId,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        let Some(router) = self.router(id) else {
+            return;
+        };
+        let key = (router.config().vrid.get(), router.family());
+        let interface = router.config().interface.clone();
+        for id in self.ending(&interface, key, id) {
+            self.with(id, now, outputs, |router, outputs| {
+                router.is_relieved(now, outputs);
+            });
+        }
     }
 
     /// Routers of this number that are on their way out, without `present`. None, nearly always.

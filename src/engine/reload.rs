@@ -13,6 +13,9 @@ use crate::config::{Config, RouterConfig, RouterName, Transport};
 use crate::vrrp::election::Cause;
 use crate::vrrp::times::{Moment, Span};
 
+/// More than an `Active_Down_Interval`, in intervals.
+const REPLACEMENT_INTERVALS: u32 = 5;
+
 /// What becomes of one router of the new configuration; with the one in force that it continues.
 enum Step<'a> {
     Keep(&'a RouterConfig),
@@ -117,12 +120,37 @@ impl Engine {
             Step::Keep(_) => halves.to_vec(),
             Step::Change(_, new) => self.change(new, halves, demotion, now, outputs),
             Step::Replace(_, new) => {
+                // The new one first: so the interface stays known.
+                let replacements = self.change(new, &[], demotion, now, outputs);
                 for id in halves {
                     self.end(*id, now, outputs);
                 }
-                self.change(new, &[], demotion, now, outputs)
+                self.bridge(halves, new, now, outputs);
+                replacements
             }
             Step::Add(new) => self.change(new, &[], None, now, outputs),
+        }
+    }
+
+    /// What ends keeps answering until its replacement on this LAN is Active, or hears who is.
+    fn bridge(
+        &mut self,
+        halves: &[RouterId],
+        new: &RouterConfig,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        for id in halves {
+            let Some(old) = self.router(*id).map(Router::config) else {
+                continue;
+            };
+            if old.interface != new.interface || old.vrid != new.vrid {
+                continue;
+            }
+            let longer = old.interval.duration().max(new.interval.duration());
+            self.with(*id, now, outputs, |router, _| {
+                router.waits_for_replacement(now + REPLACEMENT_INTERVALS * longer);
+            });
         }
     }
 

@@ -25,7 +25,7 @@ use super::neighbours::Neighbours;
 use super::outputs::{Outputs, RouterId, VirtualMacDevice};
 use super::status::Counters;
 use crate::config::{RouterConfig, VirtualAddress};
-use crate::vrrp::election::{Cause, Election, Parameters, Send};
+use crate::vrrp::election::{Cause, Election, Parameters, Send, handover_limit};
 use crate::vrrp::times::Moment;
 use crate::vrrp::{Family, Level, Priority, Role};
 
@@ -88,6 +88,9 @@ pub(super) struct Router {
     outage_reason: &'static str,
     /// When a fault that ends without anybody telling us is tried again.
     retry_at: Option<Moment>,
+    /// How often that was in vain, and when last.
+    failures: u32,
+    failed_at: Option<Moment>,
     refusals: u32,
     /// How many copies of the last advert the kernel refused.
     refused_copies: usize,
@@ -144,6 +147,8 @@ impl Router {
             outage_since: None,
             outage_reason: NO_CARRIER,
             retry_at: None,
+            failures: 0,
+            failed_at: None,
             refusals: 0,
             refused_copies: 0,
             last_advert: now,
@@ -366,6 +371,9 @@ impl Router {
             // Given up already, but nobody took over yet: whoever came since has not heard it.
             self.send(Send::PriorityZero, now, outputs);
             self.hand_over_to_whoever_comes(now);
+        } else if let Some(handover) = &mut self.handover {
+            // Nor is a replacement waited for when the daemon stops.
+            handover.waits_no_longer_than(now + handover_limit(self.config.interval));
         }
         self.ending = true;
         self.retry_at = None;

@@ -124,6 +124,29 @@ impl Router {
         self.handover = Some(Handover::after_giving_up(now, limit, self.addresses()));
     }
 
+    /// After a reload that replaced it: the successor may be the replacement, which listens for a
+    /// whole `Active_Down_Interval` first. Until then somebody has to answer.
+    pub(in crate::engine) fn waits_for_replacement(&mut self, until: Moment) {
+        if let Some(handover) = &mut self.handover {
+            handover.waits_until(until);
+        }
+    }
+
+    /// The replacement heard this Active.
+    pub(in crate::engine) fn is_succeeded_by(&mut self, active: IpAddr, now: Moment) {
+        if let Some(handover) = &mut self.handover {
+            handover.advert_heard(active, now);
+        }
+    }
+
+    /// The replacement claims.
+    pub(in crate::engine) fn is_relieved(&mut self, now: Moment, outputs: &mut Outputs) {
+        if self.handover.is_some() && self.ending {
+            let by = "the router that replaced it on this host".to_owned();
+            self.release(HandoverOutcome::Interrupted { by }, now, outputs);
+        }
+    }
+
     fn addresses(&self) -> Vec<IpAddr> {
         self.config
             .addresses

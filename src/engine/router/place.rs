@@ -25,6 +25,9 @@ const SWITCHED_OFF: &str = "switched off";
 /// So many adverts in a row that the kernel refuses make a fault (design §5).
 const REFUSALS: u32 = 3;
 
+/// Between two trials of what failed again and again.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+
 /// Where the router lives while its interface can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
@@ -204,11 +207,21 @@ impl Router {
 
     /// A fault that ends without anybody telling: nobody says when a firewall rule goes, or a kernel
     /// has memory again. So it is tried again.
+    ///
+    /// Each time the wait is twice as long: a host that preempts its neighbour and cannot hold the
+    /// addresses must not move them to and fro.
     pub(super) fn fail_for_a_while(&mut self, reason: String, now: Moment, outputs: &mut Outputs) {
         let place = self.place;
         self.fail(reason, now, outputs);
         self.place = place;
-        self.retry_at = Some(now + self.patience().max(Duration::from_secs(1)));
+        let is_fresh = self
+            .failed_at
+            .is_none_or(|last| now.since(last) > 3 * LONGEST_WAIT);
+        self.failures = if is_fresh { 0 } else { self.failures + 1 };
+        self.failed_at = Some(now);
+        let shortest = self.patience().max(Duration::from_secs(1));
+        let wait = shortest.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX));
+        self.retry_at = Some(now + wait.min(LONGEST_WAIT.max(shortest)));
     }
 
     /// A floating address that somebody else put on the interface: two hosts answer for it, whatever

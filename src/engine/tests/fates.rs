@@ -453,6 +453,72 @@ fn an_owner_of_both_families_is_active_at_once() {
     assert!(lan.is_all(0, Role::Active));
 }
 
+/// Somebody holds addresses at every millisecond.
+fn is_never_dark(lan: &mut Lan, ms: u64) {
+    for passed in 0..ms {
+        lan.runs(1);
+        let held = lan.claimed.iter().any(|claims| !claims.is_empty());
+        assert!(
+            held,
+            "dark after {passed} ms: {:?} {:?}",
+            lan.roles(0),
+            lan.roles(1)
+        );
+    }
+}
+
+#[test]
+fn a_reload_that_replaces_the_router_on_both_hosts_leaves_no_gap() {
+    let version_2 = |priority| RouterConfig {
+        addresses: vec![virtual_address(VIP)],
+        interval: every_v2(1),
+        ..dual(priority)
+    };
+    let virtual_mac = |priority| RouterConfig {
+        virtual_mac: true,
+        ..dual(priority)
+    };
+    let ipv4_only = |priority| RouterConfig {
+        addresses: vec![virtual_address(VIP)],
+        ..dual(priority)
+    };
+    type Make<'a> = &'a dyn Fn(u8) -> RouterConfig;
+    let makes: [(Make<'_>, Make<'_>); 4] = [
+        (&ipv4_only, &version_2),
+        (&version_2, &ipv4_only),
+        (&ipv4_only, &virtual_mac),
+        (&dual, &virtual_mac),
+    ];
+    for (place, (old, new)) in makes.into_iter().enumerate() {
+        for order in [[0, 1], [1, 0]] {
+            let mut lan = Lan::of(&[ungrouped(vec![old(200)]), ungrouped(vec![old(100)])]);
+            lan.runs(10 * SECOND);
+            for host in order {
+                let priority = if host == 0 { 200 } else { 100 };
+                lan.reloads(host, ungrouped(vec![new(priority)]));
+                is_never_dark(&mut lan, 50);
+            }
+            is_never_dark(&mut lan, 8 * SECOND);
+            assert!(
+                lan.is_all(0, Role::Active),
+                "{place}, {order:?}: {:?}",
+                lan.roles(0)
+            );
+            assert!(
+                lan.is_all(1, Role::Backup),
+                "{place}, {order:?}: {:?} {:?}",
+                lan.roles(1),
+                lan.status(1, "web")
+            );
+            assert_eq!(
+                lan.claimed[1].len(),
+                0,
+                "{place}, {order:?}: the other holds nothing"
+            );
+        }
+    }
+}
+
 fn groups() -> Lan {
     Lan::of(&[grouped(group_of_two(200)), grouped(group_of_two(100))])
 }
