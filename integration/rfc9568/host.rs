@@ -416,6 +416,10 @@ impl Host {
         self.now.since(Moment::from_nanos(1_000_000_000_000))
     }
 
+    pub(super) const fn now(&self) -> Moment {
+        self.now
+    }
+
     /// Time goes by; the engine is woken at each of its deadlines.
     pub(super) fn passes(&mut self, time: Duration) {
         let end = self.now + time;

@@ -159,6 +159,45 @@ fn p6_two_routers_of_one_number_in_two_families_are_independent() {
     );
 }
 
+#[test]
+fn p6_a_router_of_both_families_becomes_two_by_a_reload_and_they_one() {
+    let both = "\"192.0.2.1/24\", \"fe80::5:1/64\", \"2001:db8::1/64\"";
+    let both = Kind::Ipv4.file_with(100, both, "");
+    let swapped = {
+        let (ipv4, ipv6) = (Kind::Ipv4.file(100, ""), Kind::Ipv6.file(100, ""));
+        format!("{}\n{ipv6}", ipv4.replace("router.web", "router.web4"))
+    };
+    for apart in [two_routers_of_one_number(), swapped] {
+        let mut host = Host::is_active(&both);
+        host.reloads(&apart);
+        let roles = |host: &Host| -> Vec<Role> {
+            let all = host.engine.status(host.now());
+            all.iter().map(|router| router.role).collect()
+        };
+        assert!(roles(&host).contains(&Role::Active), "one of them goes on");
+        host.passes(ms(10_000));
+        assert_eq!(roles(&host), [Role::Active, Role::Active]);
+        host.adverts();
+        host.passes(ms(1000));
+        let families: Vec<bool> = host
+            .adverts()
+            .iter()
+            .map(|seen| seen.source.is_ipv4())
+            .collect();
+        assert!(families.len() == 2 && families.contains(&true) && families.contains(&false));
+        host.reloads(&both);
+        host.passes(ms(10_000));
+        assert_eq!(roles(&host), [Role::Active]);
+        let elections = host.status("web").elections;
+        assert!(
+            elections
+                .iter()
+                .all(|election| election.role == Role::Active)
+        );
+        assert_eq!(elections.len(), 2);
+    }
+}
+
 /// A departure, and what `addresses` of both families are for.
 #[test]
 fn p6_one_router_of_both_families_is_two_elections_with_one_fate() {

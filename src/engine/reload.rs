@@ -197,22 +197,39 @@ impl Engine {
 }
 
 fn steps<'a>(old: &'a Config, new: &'a Config) -> Vec<Step<'a>> {
-    let same = |new: &RouterConfig| old.routers.iter().find(|old| is_same(old, new));
-    let continued: Vec<&RouterName> = new
-        .routers
-        .iter()
-        .filter_map(same)
-        .map(|old| &old.name)
-        .collect();
-    let step = |new: &'a RouterConfig| match same(new) {
+    let continued = continued(old, new);
+    let is_continued =
+        |old: &RouterConfig| continued.iter().flatten().any(|one| one.name == old.name);
+    let step = |(new, same): (&'a RouterConfig, Option<&'a RouterConfig>)| match same {
         Some(old) if old == new => Step::Keep(old),
         Some(old) => Step::Change(old, new),
         None => match old.routers.iter().find(|old| old.name == new.name) {
-            Some(old) if !continued.contains(&&old.name) => Step::Replace(old, new),
+            Some(old) if !is_continued(old) => Step::Replace(old, new),
             Some(_) | None => Step::Add(new),
         },
     };
-    new.routers.iter().map(step).collect()
+    let same = continued.iter().copied();
+    new.routers.iter().zip(same).map(step).collect()
+}
+
+/// Which router each of the new ones continues: rather one of its own name, and none twice. A router
+/// of both families may become two of one number (P6): then one of them continues it.
+fn continued<'a>(old: &'a Config, new: &Config) -> Vec<Option<&'a RouterConfig>> {
+    let mut found: Vec<Option<&RouterConfig>> = vec![None; new.routers.len()];
+    for of_its_name in [true, false] {
+        for (place, new) in new.routers.iter().enumerate() {
+            let is_free = |old: &&RouterConfig| {
+                is_same(old, new)
+                    && (old.name == new.name) == of_its_name
+                    && !found.iter().flatten().any(|one| one.name == old.name)
+            };
+            let candidate = old.routers.iter().find(is_free);
+            if let Some(continues @ None) = found.get_mut(place) {
+                *continues = candidate;
+            }
+        }
+    }
+    found
 }
 
 fn removed<'a>(old: &'a Config, steps: &[Step<'a>]) -> impl Iterator<Item = &'a RouterConfig> {
