@@ -31,6 +31,8 @@ pub(super) struct Handover {
     listens_from: Moment,
     /// Whether it was asked whose the addresses are.
     asked: bool,
+    /// After the last that was waited for.
+    settle: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +56,7 @@ impl Handover {
             last_announced: now,
             listens_from: now,
             asked: false,
+            settle: SETTLE,
         }
     }
 
@@ -70,6 +73,17 @@ impl Handover {
             last_announced: now,
             listens_from: now,
             asked: false,
+            settle: SETTLE,
+        }
+    }
+
+    /// With a virtual MAC nobody has to learn where the addresses went: the successor's advert alone
+    /// turns the switches around, and any frame of ours would turn them back (P72).
+    pub(super) fn ends_with_the_advert(self) -> Self {
+        Self {
+            unannounced: Vec::new(),
+            settle: Duration::ZERO,
+            ..self
         }
     }
 
@@ -116,6 +130,9 @@ impl Handover {
 
     /// Our own late claim was announced after whatever was heard until now.
     pub(super) fn announced_by_us(&mut self, addresses: impl Iterator<Item = IpAddr>, now: Moment) {
+        if self.settle.is_zero() {
+            return;
+        }
         self.unannounced = addresses.collect();
         self.listens_after(now);
     }
@@ -139,7 +156,7 @@ impl Handover {
             return self.limit;
         };
         if self.unannounced.is_empty() {
-            return self.last_announced.max(successor.heard) + SETTLE;
+            return self.last_announced.max(successor.heard) + self.settle;
         }
         (successor.heard + ANNOUNCEMENT_PATIENCE)
             .min(self.limit)

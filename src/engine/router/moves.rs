@@ -98,8 +98,8 @@ impl Router {
             (Role::Active, Role::Backup | Role::Initialize) => match (cause, sent) {
                 (_, Some(Send::PriorityZero)) => self.hand_over_to_whoever_comes(now),
                 (Cause::HigherPriority { active, .. } | Cause::HigherAddress { active, .. }, _) => {
-                    let addresses = self.addresses();
-                    self.handover = Some(Handover::to_better(now, active, addresses));
+                    let handover = Handover::to_better(now, active, self.addresses());
+                    self.hand_over(handover);
                 }
                 (cause, _) => {
                     self.release(
@@ -121,7 +121,16 @@ impl Router {
 
     pub(super) fn hand_over_to_whoever_comes(&mut self, now: Moment) {
         let limit = now + handover_limit(self.config.interval);
-        self.handover = Some(Handover::after_giving_up(now, limit, self.addresses()));
+        let handover = Handover::after_giving_up(now, limit, self.addresses());
+        self.hand_over(handover);
+    }
+
+    fn hand_over(&mut self, handover: Handover) {
+        self.handover = Some(if self.config.virtual_mac {
+            handover.ends_with_the_advert()
+        } else {
+            handover
+        });
     }
 
     /// After a reload that replaced it: the successor may be the replacement, which listens for a

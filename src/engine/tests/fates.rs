@@ -467,6 +467,9 @@ fn is_never_dark(lan: &mut Lan, ms: u64) {
     }
 }
 
+/// A configuration for each priority.
+type Make<'a> = &'a dyn Fn(u8) -> RouterConfig;
+
 #[test]
 fn a_reload_that_replaces_the_router_on_both_hosts_leaves_no_gap() {
     let version_2 = |priority| RouterConfig {
@@ -482,7 +485,6 @@ fn a_reload_that_replaces_the_router_on_both_hosts_leaves_no_gap() {
         addresses: vec![virtual_address(VIP)],
         ..dual(priority)
     };
-    type Make<'a> = &'a dyn Fn(u8) -> RouterConfig;
     let makes: [(Make<'_>, Make<'_>); 4] = [
         (&ipv4_only, &version_2),
         (&version_2, &ipv4_only),

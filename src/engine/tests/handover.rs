@@ -418,3 +418,16 @@ fn a_router_that_becomes_active_again_before_the_kernel_released_still_answers_i
     assert_eq!(host.role(), Role::Active);
     assert!(host.outcome_of(token).is_some());
 }
+
+#[test]
+fn p72_with_a_virtual_mac_a_loser_lets_go_at_once_and_asks_nothing() {
+    let mut host = Host::is_active(&[RouterConfig {
+        virtual_mac: true,
+        ..web()
+    }]);
+    host.hears(&advert(250));
+    host.at(10_001);
+    assert_eq!(host.releases(), vec![10_000]);
+    host.at(10_900);
+    assert!(host.asks().is_empty());
+}
