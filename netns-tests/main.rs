@@ -32,3 +32,4 @@ mod settings;
 mod sockets;
 mod together;
 mod transport;
+mod virtual_mac;

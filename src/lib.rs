@@ -39,7 +39,8 @@
 //! # Threads
 //!
 //! - *engine* ([`daemon`]): sockets, timer, decisions. Waits for nobody.
-//! - *addresses* ([`os::addresses`]): puts leases on interfaces in batches, announces new claims.
+//! - *addresses* ([`os::addresses`]): puts leases on interfaces in batches, announces new claims, and
+//!   sends the first advert of one with a virtual MAC.
 //! - *links* ([`os::links`]): watches interfaces and addresses.
 //! - *settings* ([`os::sysctl`]): sets what the kernel needs to be told of a used interface, and puts
 //!   it back.

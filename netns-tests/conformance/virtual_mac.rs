@@ -1,5 +1,7 @@
 //! §7.3, §7.4, §8: `virtual-mac = true`.
 
+mod host;
+
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 

@@ -24,7 +24,7 @@ use super::ports::{Ports, STRANGERS_REST};
 use crate::config::InterfaceName;
 use crate::engine::command::{Reply, Token};
 use crate::engine::event::Event;
-use crate::engine::{Engine, Input, Outputs};
+use crate::engine::{Engine, Input, Outputs, RouterId};
 use crate::os::addresses::{self, Done};
 use crate::os::links::Seen;
 use crate::os::packet_socket::AnnounceSocket;
@@ -73,6 +73,8 @@ pub(super) struct EngineThread {
     announce: AnnounceSocket,
     batch: Batch,
     wishes: Wishes,
+    /// By router: the epoch of the claim that the worker was told last.
+    claims: HashMap<RouterId, u64>,
     replies: HashMap<Token, oneshot::Sender<Reply>>,
     next_token: u64,
     events: mpsc::Sender<Event>,
@@ -116,6 +118,7 @@ impl EngineThread {
             announce: AnnounceSocket::open()?,
             batch: Batch::default(),
             wishes,
+            claims: HashMap::new(),
             replies: HashMap::new(),
             next_token: 0,
             events,
@@ -312,6 +315,15 @@ impl EngineThread {
                     now,
                 );
             }
+            Message::Done(Done::AdvertRefused(router, error)) => {
+                self.handle(
+                    Input::AdvertRefused {
+                        router,
+                        error: &error,
+                    },
+                    now,
+                );
+            }
             Message::Done(Done::Released(router)) => {
                 self.handle(Input::Released { router }, now);
                 self.released = true;
@@ -373,12 +385,17 @@ impl EngineThread {
 
     /// Does what the engine wants: adverts first, at once; then what others do.
     fn dispatch(&mut self, now: Moment) {
+        let mut with_claims = Vec::new();
         while !self.outputs.adverts.is_empty() {
             let adverts = std::mem::take(&mut self.outputs.adverts);
+            let [adverts, later] = self.with_claims(adverts);
+            with_claims.extend(later);
             self.send(&adverts, now);
         }
         if !self.outputs.wishes.is_empty() {
-            self.wishes.leave(self.outputs.wishes.drain(..));
+            self.note_claims();
+            let wishes = self.outputs.wishes.drain(..);
+            self.wishes.leave(wishes, with_claims.into_iter());
         }
         for announce in self.outputs.announcements.drain(..) {
             addresses::announce(&self.announce, &announce);

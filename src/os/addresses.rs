@@ -24,9 +24,9 @@ use super::macvlan::Maker;
 use super::netlink::Netlink;
 use super::packet_socket::AnnounceSocket;
 use super::sysctl::Settings;
-use super::wishes::{Latest, Wishes};
+use super::wishes::{Left, Wishes};
 use crate::config::VirtualAddress;
-use crate::engine::{Announce, Hold, RouterId};
+use crate::engine::{Announce, Hold, RouterId, SendAdvert};
 use crate::vrrp::announce::{Said, frame};
 
 use devices::Devices;
@@ -42,6 +42,8 @@ pub enum Done {
     Failed(RouterId, u64, VirtualAddress, String),
     /// Nothing of this router is on any interface.
     Released(RouterId),
+    /// An advert that went with a claim.
+    AdvertRefused(RouterId, String),
 }
 
 /// The worker's state.
@@ -93,15 +95,15 @@ impl Worker {
     }
 
     /// Claims come first, with all that has to be said of them; nothing that goes makes them wait.
-    fn fulfil(&mut self, latest: Latest, report: &mut impl FnMut(Done)) {
+    fn fulfil(&mut self, left: Left, report: &mut impl FnMut(Done)) {
         let before = self.installed.clone();
-        let (mut wishes, mut refusals) = self.devices.provide(&mut self.netlink, latest);
+        let (mut wishes, mut refusals) = self.devices.provide(&mut self.netlink, left.wishes);
         for (router, hold) in &wishes {
             self.enter(*router, hold.as_ref());
         }
         refusals.extend(self.stop_accepting(&mut wishes, &before));
         self.add(&wishes, &before, &mut refusals);
-        self.conclude_all(&wishes, &before, refusals, report);
+        self.conclude_all(&wishes, &before, refusals, &left.adverts, report);
         self.remove(&wishes, &before);
         self.accept_again();
         for (router, _) in wishes.iter().filter(|(_, hold)| hold.is_none()) {
@@ -149,6 +151,7 @@ impl Worker {
         wishes: &Holds,
         before: &BTreeMap<RouterId, Installed>,
         mut refusals: Refusals,
+        adverts: &[SendAdvert],
         report: &mut impl FnMut(Done),
     ) {
         let mut later = Vec::new();
@@ -160,7 +163,7 @@ impl Worker {
             if is_new && is_of_ipv6(hold) {
                 later.push((*router, hold, refused));
             } else {
-                self.conclude(*router, hold, is_new, refused, report);
+                self.conclude(*router, hold, is_new, refused, adverts, report);
             }
         }
         let held = later.iter().flat_map(|(_, hold, refused)| {
@@ -170,7 +173,7 @@ impl Worker {
         });
         usable::wait(&mut self.netlink, held);
         for (router, hold, refused) in later {
-            self.conclude(router, hold, true, refused, report);
+            self.conclude(router, hold, true, refused, adverts, report);
         }
     }
 
@@ -232,6 +235,7 @@ impl Worker {
         hold: &Hold,
         is_new: bool,
         refusals: Vec<(VirtualAddress, String)>,
+        adverts: &[SendAdvert],
         report: &mut impl FnMut(Done),
     ) {
         let was_failing = self
@@ -249,6 +253,13 @@ impl Worker {
                 .filter(|address| !refused.contains(address))
                 .copied()
                 .collect();
+            if !announced.is_empty() {
+                let of_this = adverts.iter().filter(|advert| advert.router == router);
+                let of_this: Vec<_> = of_this.cloned().collect();
+                self.announce.send_adverts(&of_this, |_, error| {
+                    report(Done::AdvertRefused(router, error.to_string()));
+                });
+            }
             announce(
                 &self.announce,
                 &Announce {

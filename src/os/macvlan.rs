@@ -219,7 +219,7 @@ pub fn delete(index: u32) -> RouteNetlinkMessage {
 
 /// What holds for every device, in the order in which it is set: family of the setting, key, value.
 const SETTINGS: [(&str, &str, &str); 4] = [
-    // P73, RFC 9568 §8.1.2: no answer for the host's other addresses, no request with theirs.
+    // P73, P77, RFC 9568 §8.1.2: no answer for the host's other addresses, no request with theirs.
     ("ipv4", "arp_ignore", "1"),
     ("ipv4", "arp_announce", "2"),
     // What comes in here is answered by way of the interface below, where the routes are (T18).

@@ -21,6 +21,7 @@ use socket2::{Domain, SockAddr, SockAddrStorage, SockFilter, Socket, Type};
 
 use super::OsError;
 use super::vrrp_socket::{PRIORITY, send_all};
+use crate::engine::SendAdvert;
 use crate::vrrp::Family;
 use crate::vrrp::announce::{Announcement, Frame, HardwareAddress, read_announcement};
 
@@ -70,6 +71,24 @@ impl AnnounceSocket {
             first.get_or_insert(error);
         });
         first.map_or(Ok(()), Err)
+    }
+
+    /// Sends adverts from virtual MAC addresses, all on one interface, as
+    /// [`send_packets`](Self::send_packets) does.
+    pub fn send_adverts(&self, adverts: &[SendAdvert], refused: impl FnMut(usize, io::Error)) {
+        let packets: Vec<_> = adverts
+            .iter()
+            .filter_map(|advert| {
+                Some(GroupPacket {
+                    source: advert.source_hardware?,
+                    group: advert.destination,
+                    packet: &advert.packet,
+                })
+            })
+            .collect();
+        if let Some(first) = adverts.first() {
+            self.send_packets(first.interface, &packets, refused);
+        }
     }
 
     /// Sends whole IP packets to multicast groups on one interface, each in a frame from its own

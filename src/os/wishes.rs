@@ -1,7 +1,7 @@
 //! What the engine wishes for, left for the address worker.
 //!
-//! Owns the latest wish of each router that was not taken yet: never a queue of orders, so it is
-//! bounded by the number of routers and the engine's thread never waits. Just before a takeover the
+//! Owns the latest wish of each router that was not taken yet, and the adverts that go with it: never
+//! a queue of orders, so it is bounded by the number of routers and the engine's thread never waits. Just before a takeover the
 //! engine alerts the worker, which then looks all the time for a moment instead of sleeping: being
 //! woken costs more than all that it has to do.
 
@@ -10,11 +10,20 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::clock;
-use crate::engine::{RouterId, Wish};
+use crate::engine::{RouterId, SendAdvert, Wish};
 use crate::vrrp::times::Moment;
 
 /// By router: its latest wish.
 pub type Latest = BTreeMap<RouterId, Wish>;
+
+/// What was left for the worker.
+#[derive(Debug, Default)]
+pub struct Left {
+    /// What to hold.
+    pub wishes: Latest,
+    /// Adverts to send when the claims of their routers are done: they draw packets to this host.
+    pub adverts: Vec<SendAdvert>,
+}
 
 /// Shared by the engine's thread and the worker.
 #[derive(Debug, Default, Clone)]
@@ -28,16 +37,26 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    latest: Latest,
+    left: Left,
     /// Until then the worker stays awake.
     alert: Moment,
 }
 
 impl Wishes {
-    /// Leaves wishes; an older one of the same router is forgotten.
-    pub fn leave(&self, wishes: impl Iterator<Item = Wish>) {
+    /// Leaves wishes, and adverts that go with claims among them. An older wish of the same router is
+    /// forgotten, and what was to be sent with it.
+    pub fn leave(
+        &self,
+        wishes: impl Iterator<Item = Wish>,
+        adverts: impl Iterator<Item = SendAdvert>,
+    ) {
         let mut state = self.lock();
-        state.latest.extend(wishes.map(|wish| (wish.router, wish)));
+        let left = &mut state.left;
+        for wish in wishes {
+            left.adverts.retain(|advert| advert.router != wish.router);
+            left.wishes.insert(wish.router, wish);
+        }
+        left.adverts.extend(adverts);
         self.0.news.notify_one();
     }
 
@@ -48,9 +67,9 @@ impl Wishes {
     }
 
     /// Waits until there are some.
-    pub fn take(&self) -> Latest {
+    pub fn take(&self) -> Left {
         let mut state = self.lock();
-        while state.latest.is_empty() {
+        while state.left.wishes.is_empty() {
             if clock::now() < state.alert {
                 drop(state);
                 // With one core this lets the engine's thread go on.
@@ -64,7 +83,7 @@ impl Wishes {
                     .unwrap_or_else(PoisonError::into_inner);
             }
         }
-        std::mem::take(&mut state.latest)
+        std::mem::take(&mut state.left)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -86,8 +105,8 @@ mod tests {
             device: None,
             hold: None,
         };
-        engine.leave([release(), release()].into_iter());
-        assert_eq!(worker.take().len(), 1);
+        engine.leave([release(), release()].into_iter(), std::iter::empty());
+        assert_eq!(worker.take().wishes.len(), 1);
     }
 
     #[test]
@@ -95,7 +114,7 @@ mod tests {
         let engine = Wishes::default();
         let worker = engine.clone();
         engine.alert(clock::now() + std::time::Duration::from_millis(5));
-        let taken = thread::spawn(move || (worker.take().len(), worker.take().len()));
+        let taken = thread::spawn(move || (worker.take().wishes.len(), worker.take().wishes.len()));
         let router = crate::engine::RouterId::default();
         let mut left = 0;
         while !taken.is_finished() && left < 1000 {
@@ -106,6 +125,7 @@ mod tests {
                     hold: None,
                 }]
                 .into_iter(),
+                std::iter::empty(),
             );
             left += 1;
             thread::yield_now();
@@ -117,7 +137,32 @@ mod tests {
                 hold: None,
             }]
             .into_iter(),
+            std::iter::empty(),
         );
         assert_eq!(taken.join().unwrap(), (1, 1));
+    }
+
+    #[test]
+    fn what_was_to_be_sent_with_a_claim_is_forgotten_with_it() {
+        let engine = Wishes::default();
+        let worker = engine.clone();
+        let router = crate::engine::RouterId::default();
+        let wish = || Wish {
+            router,
+            device: None,
+            hold: None,
+        };
+        let advert = SendAdvert {
+            router,
+            interface: 2,
+            destination: std::net::Ipv4Addr::LOCALHOST.into(),
+            source_hardware: None,
+            packet: [].into(),
+        };
+        engine.leave([wish()].into_iter(), [advert.clone()].into_iter());
+        assert_eq!(worker.take().adverts.len(), 1);
+        engine.leave([wish()].into_iter(), [advert].into_iter());
+        engine.leave([wish()].into_iter(), std::iter::empty());
+        assert_eq!(worker.take().adverts, []);
     }
 }

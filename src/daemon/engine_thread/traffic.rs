@@ -4,9 +4,8 @@ use std::io;
 
 use super::EngineThread;
 use crate::daemon::ports::Ports;
-use crate::engine::{Input, SendAdvert};
+use crate::engine::{Hold, Input, SendAdvert};
 use crate::os::clock;
-use crate::os::packet_socket::GroupPacket;
 use crate::os::vrrp_socket::Arrived;
 use crate::vrrp::Family;
 use crate::vrrp::times::Moment;
@@ -81,6 +80,31 @@ impl EngineThread {
         self.dispatch(now);
     }
 
+    /// Splits adverts into those that are sent now and those that go with a new claim. Switches send
+    /// packets for a virtual MAC to wherever its last advert came from: so the advert waits until they
+    /// can be taken in, and the worker sends it before its announcements (P40, P43).
+    pub(super) fn with_claims(&mut self, adverts: Vec<SendAdvert>) -> [Vec<SendAdvert>; 2] {
+        let wishes = &self.outputs.wishes;
+        let claims = |router| {
+            let is_new = |hold: &Hold| self.claims.get(&router) != Some(&hold.epoch);
+            let mut holds = wishes.iter().filter(|wish| wish.router == router);
+            holds.any(|wish| wish.hold.as_ref().is_some_and(is_new))
+        };
+        let waits = |advert: &SendAdvert| advert.source_hardware.is_some() && claims(advert.router);
+        let (later, now) = adverts.into_iter().partition(waits);
+        [now, later]
+    }
+
+    /// Notes which claims the worker knows of.
+    pub(super) fn note_claims(&mut self) {
+        for wish in &self.outputs.wishes {
+            match &wish.hold {
+                Some(hold) => self.claims.insert(wish.router, hold.epoch),
+                None => self.claims.remove(&wish.router),
+            };
+        }
+    }
+
     /// All adverts of one interface, family and way in one call. Refusals go back to the engine
     /// before anything else is done, so that a router that cannot speak claims nothing.
     pub(super) fn send(&mut self, adverts: &[SendAdvert], now: Moment) {
@@ -114,19 +138,7 @@ impl EngineThread {
     fn send_run(&self, run: &[SendAdvert], mut refused: impl FnMut(usize, io::Error)) {
         let Some(first) = run.first() else { return };
         if first.source_hardware.is_some() {
-            let packets: Vec<_> = run
-                .iter()
-                .filter_map(|advert| {
-                    Some(GroupPacket {
-                        source: advert.source_hardware?,
-                        group: advert.destination,
-                        packet: &advert.packet,
-                    })
-                })
-                .collect();
-            return self
-                .announce
-                .send_packets(first.interface, &packets, refused);
+            return self.announce.send_adverts(run, refused);
         }
         let Some(port) = self.ports.port(first.interface, family(first)) else {
             let closed = || io::Error::other("its socket is closed");
