@@ -168,7 +168,8 @@ fn no_gap(world: &World, address: IpAddr, holders: &[usize]) -> Result<(), Strin
 
 /// How long after healing until there must be agreement: the longest `Active_Down_Interval` there
 /// is; before that, what was under way when all was healed: a handover (one interval and a half),
-/// the next try of a router that could not send (its own patience, at least a second); after it,
+/// the next try of a router that could not send (its own patience, at least ten seconds after many
+/// tries in vain); after it,
 /// the handover to the winner.
 pub(super) fn patience(world: &World, handing_over: bool, refused: bool) -> Duration {
     let of = |interval: AdvertisementInterval| {
@@ -178,7 +179,7 @@ pub(super) fn patience(world: &World, handing_over: bool, refused: bool) -> Dura
             Duration::ZERO
         };
         let retry = if refused {
-            (3 * interval.duration()).max(Duration::from_secs(1))
+            (3 * interval.duration()).max(Duration::from_secs(10))
         } else {
             Duration::ZERO
         };

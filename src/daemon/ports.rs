@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 
 use crate::config::InterfaceName;
-use crate::engine::interface::InterfaceState;
+use crate::engine::interface::{InterfaceAddress, InterfaceState};
 use crate::os::OsError;
 use crate::os::packet_socket::AnnouncementSocket;
 use crate::os::sysctl::{Asker, Need, Needs, Settings};
@@ -32,6 +32,8 @@ pub(super) struct Port {
     pub(super) key: u64,
     /// Until then epoll does not report the strangers.
     rests_until: Option<Moment>,
+    /// Whether the interface had any address of this family when it was looked at last.
+    has_addresses: bool,
 }
 
 /// All ports, and what the kernel says of every interface.
@@ -111,11 +113,18 @@ impl Ports {
             self.open.remove(&at);
             return Ok(());
         };
-        if let Some(port) = self.open.get_mut(&at)
-            && port.vrrp.index() == state.index
-        {
-            port.vrrp.listen_for(vrids)?;
-            return port.strangers.listen_for(vrids);
+        let of_family = |address: &InterfaceAddress| Family::of(address.ip) == family;
+        let has_addresses = state.addresses.iter().any(of_family);
+        if let Some(port) = self.open.get_mut(&at) {
+            // The kernel may have taken the family off the interface (IPv6 by an MTU below 1280), and
+            // all memberships with it: sockets that were open before hear nothing any more.
+            let came_back = has_addresses && !port.has_addresses;
+            port.has_addresses = has_addresses;
+            if port.vrrp.index() == state.index && !came_back {
+                port.vrrp.listen_for(vrids)?;
+                return port.strangers.listen_for(vrids);
+            }
+            self.open.remove(&at);
         }
         let key = self.next_key;
         self.next_key += 2;
@@ -126,6 +135,7 @@ impl Ports {
             strangers: open(Hears::Strangers)?,
             key,
             rests_until: None,
+            has_addresses,
         };
         wait_for(epoll, &port.vrrp, key)?;
         wait_for(epoll, &port.announcements, key)?;
@@ -183,7 +193,9 @@ impl Ports {
         for ((_, family), port) in &self.open {
             let need = match family {
                 Family::Ipv4 => Need::Promotion,
-                Family::Ipv6 => Need::Router,
+                Family::Ipv6 if port.has_addresses => Need::Router,
+                // It may have been taken off with all its settings; they are set when it is back.
+                Family::Ipv6 => continue,
             };
             needs.entry(port.vrrp.index()).or_default().insert(need);
         }

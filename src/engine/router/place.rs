@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Router;
 use super::messages::destinations;
+use super::share::SILENCE_INTERVALS;
 use crate::config::VirtualAddress;
 use crate::engine::command::HandoverOutcome;
 use crate::engine::event::Event;
@@ -26,7 +27,7 @@ const SWITCHED_OFF: &str = "switched off";
 const REFUSALS: u32 = 3;
 
 /// Between two trials of what failed again and again.
-const LONGEST_WAIT: Duration = Duration::from_mins(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Where the router lives while its interface can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +55,10 @@ impl Router {
         }
         let local = match self.primary_address(state, virtual_addresses) {
             Ok(local) => local,
-            Err(missing) => return self.fail(format!("{name}: {missing}"), now, outputs),
+            Err(missing) => {
+                let reason = format!("{name}: {missing}");
+                return self.fail_but_answer(reason, state.link, now, outputs);
+            }
         };
         let is_own = |address| state.has(address);
         let destinations = destinations(&self.config, self.family, is_own);
@@ -183,6 +187,30 @@ impl Router {
             self.release(HandoverOutcome::Interrupted { by: reason }, now, outputs);
         }
         self.see_to_device(outputs);
+    }
+
+    /// It can say nothing any more, but the link is up and the addresses work without the one that is
+    /// missing. So they are kept until a neighbour was heard to claim them, whose timer runs.
+    fn fail_but_answer(
+        &mut self,
+        reason: String,
+        link: LinkState,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        let answers = link == LinkState::Up
+            && self.election.role() == Role::Active
+            // A device of the virtual MAC needs a place.
+            && !self.config.virtual_mac;
+        let holding = self.holding.take_if(|_| answers);
+        self.fail(reason, now, outputs);
+        if holding.is_some() {
+            self.holding = holding;
+            self.releasing = None;
+            let longest = SILENCE_INTERVALS * self.config.interval.duration();
+            self.hand_over_to_whoever_comes(now);
+            self.waits_for_replacement(now + longest);
+        }
     }
 
     /// The kernel refused our last advert.

@@ -144,7 +144,8 @@ impl Router {
         };
         match &self.config.transport {
             Transport::Multicast if is_group => Ok(None),
-            Transport::Unicast(peers) if !destination.is_multicast() => peers
+            // U5: over IPv6 peers are link-local, on both sides.
+            Transport::Unicast(peers) if is_unicast_of_router(destination) => peers
                 .iter()
                 .find(|peer| peer.address == source)
                 .map(|peer| Some(peer.minimum_ttl))
@@ -184,5 +185,13 @@ fn as_version_3(
             AdvertisementInterval::Centis(centis)
         }
         (heard, _) => heard,
+    }
+}
+
+/// Where unicast adverts can be sent to.
+fn is_unicast_of_router(destination: IpAddr) -> bool {
+    match destination {
+        IpAddr::V4(destination) => !destination.is_multicast(),
+        IpAddr::V6(destination) => destination.is_unicast_link_local(),
     }
 }

@@ -15,7 +15,7 @@ use crate::vrrp::times::Moment;
 pub(in crate::engine) struct FateId(pub(in crate::engine) usize);
 
 /// A whole `Active_Down_Interval` and one interval more.
-const SILENCE_INTERVALS: u32 = 5;
+pub(super) const SILENCE_INTERVALS: u32 = 5;
 
 impl Router {
     pub(in crate::engine) const fn fate(&self) -> Option<FateId> {

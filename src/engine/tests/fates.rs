@@ -357,6 +357,23 @@ fn a_fault_of_one_family_is_a_fault_of_both_and_status_says_which() {
 }
 
 #[test]
+fn who_loses_the_address_it_advertises_from_answers_until_the_neighbour_claims() {
+    let mut lan = pair(200, 100);
+    lan.runs(10 * SECOND);
+    lan.loses_ipv6(0);
+    is_never_dark(&mut lan, 2500);
+    let held = |lan: &Lan, host| lan.status(host, "web").addresses.iter().all(|a| a.held);
+    assert!(
+        held(&lan, 0),
+        "both families: {:?}",
+        lan.status(0, "web").addresses
+    );
+    is_never_dark(&mut lan, 2 * SECOND);
+    assert!(held(&lan, 1));
+    assert!(lan.claimed[0].is_empty(), "the first let go");
+}
+
+#[test]
 fn a_tentative_link_local_keeps_both_waiting() {
     let mut lan = pair(200, 100);
     let mut state = lan.state(0, "eth0");
