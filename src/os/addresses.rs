@@ -13,6 +13,7 @@ mod accept;
 mod devices;
 mod lease;
 mod leftovers;
+mod portion;
 mod requests;
 mod usable;
 
@@ -26,11 +27,12 @@ use super::packet_socket::AnnounceSocket;
 use super::sysctl::Settings;
 use super::wishes::{Left, Wishes};
 use crate::config::VirtualAddress;
-use crate::engine::{Announce, Hold, RouterId, SendAdvert};
+use crate::engine::{Announce, Hold, RouterId, SendAdvert, Wish};
 use crate::vrrp::announce::{Said, frame};
 
 use devices::Devices;
 pub use leftovers::{Held, held, remove_leases};
+use portion::{Pace, portion};
 use requests::{Addition, Request};
 
 /// What became of a wish.
@@ -89,8 +91,27 @@ impl Worker {
 
     /// Works until the process ends.
     pub fn run(mut self, wishes: &Wishes, mut report: impl FnMut(Done)) {
+        let mut postponed = Left::default();
         loop {
-            self.fulfil(wishes.take(), &mut report);
+            let new = if postponed.wishes.is_empty() {
+                wishes.take()
+            } else {
+                wishes.take_at_once()
+            };
+            let (now, later) = portion(postponed, new, |router, wish| self.pace(router, wish));
+            postponed = later;
+            self.fulfil(now, &mut report);
+        }
+    }
+
+    fn pace(&self, router: RouterId, wish: &Wish) -> Pace {
+        if wish.device.is_none() && !self.devices.is_user(router) {
+            return Pace::Quick;
+        }
+        match (&wish.hold, self.installed.get(&router)) {
+            (Some(hold), Some(installed)) if installed.hold.epoch == hold.epoch => Pace::Quick,
+            (Some(_), _) => Pace::SlowClaim,
+            (None, _) => Pace::SlowRelease,
         }
     }
 

@@ -86,6 +86,12 @@ impl Wishes {
         std::mem::take(&mut state.left)
     }
 
+    /// What there is, perhaps nothing.
+    #[must_use]
+    pub fn take_at_once(&self) -> Left {
+        std::mem::take(&mut self.lock().left)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -82,6 +82,11 @@ impl Devices {
         }
     }
 
+    /// Whether this router has a device.
+    pub(super) fn is_user(&self, router: RouterId) -> bool {
+        self.users.contains_key(&router)
+    }
+
     /// Makes the devices that are missing and says what to hold, with the device in place of the
     /// interface. What has no device is not held.
     pub(super) fn provide(&mut self, netlink: &mut Netlink, wishes: Latest) -> (Holds, Refusals) {
