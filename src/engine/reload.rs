@@ -91,6 +91,7 @@ impl Engine {
             order.extend(self.apply(step, &halves, now, outputs));
         }
         self.order = order;
+        self.bridge(now, outputs);
         self.bind_fates(now, outputs);
         // The set of virtual addresses changed, and with it perhaps who may be a primary address.
         for id in self.ids() {
@@ -125,7 +126,6 @@ impl Engine {
                 for id in halves {
                     self.end(*id, now, outputs);
                 }
-                self.bridge(halves, new, now, outputs);
                 replacements
             }
             Step::Add(new) => self.change(new, &[], None, now, outputs),
@@ -133,22 +133,26 @@ impl Engine {
     }
 
     /// What ends keeps answering until its replacement on this LAN is Active, or hears who is.
-    fn bridge(
-        &mut self,
-        halves: &[RouterId],
-        new: &RouterConfig,
-        now: Moment,
-        outputs: &mut Outputs,
-    ) {
-        for id in halves {
-            let Some(old) = self.router(*id).map(Router::config) else {
+    fn bridge(&mut self, now: Moment, outputs: &mut Outputs) {
+        for id in self.ids() {
+            let Some(old) = self.router(id).filter(|router| router.is_ending()) else {
                 continue;
             };
-            if old.interface != new.interface || old.vrid != new.vrid {
+            let key = (
+                old.config().interface.clone(),
+                old.config().vrid,
+                old.family(),
+            );
+            let replacement = self.by_vrid.get(&key).filter(|new| **new != id);
+            let Some(new) = replacement.and_then(|new| self.router(*new)) else {
                 continue;
-            }
-            let longer = old.interval.duration().max(new.interval.duration());
-            self.with(*id, now, outputs, |router, _| {
+            };
+            let longer = old
+                .config()
+                .interval
+                .duration()
+                .max(new.config().interval.duration());
+            self.with(id, now, outputs, |router, _| {
                 router.waits_for_replacement(now + REPLACEMENT_INTERVALS * longer);
             });
         }

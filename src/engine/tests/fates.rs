@@ -538,6 +538,49 @@ fn a_reload_that_replaces_the_router_on_both_hosts_leaves_no_gap() {
     }
 }
 
+#[test]
+fn a_router_of_both_families_can_be_split_and_joined_by_reload_without_a_gap() {
+    let split = |priority| {
+        let whole = dual(priority);
+        let ipv4 = RouterConfig {
+            name: name("x4"),
+            ..whole.half(Family::Ipv4)
+        };
+        let ipv6 = RouterConfig {
+            name: name("x6"),
+            ..whole.half(Family::Ipv6)
+        };
+        ungrouped(vec![ipv4, ipv6])
+    };
+    let mut lan = pair(200, 100);
+    lan.runs(10 * SECOND);
+    let holds_both = |lan: &Lan| lan.claimed.iter().map(BTreeMap::len).sum::<usize>() >= 2;
+    for round in 0..2 {
+        for host in [0, 1] {
+            let priority = if host == 0 { 200 } else { 100 };
+            let config = if round == 0 {
+                split(priority)
+            } else {
+                ungrouped(vec![dual(priority)])
+            };
+            lan.reloads(host, config);
+            for passed in 0..100 {
+                lan.runs(1);
+                assert!(
+                    holds_both(&lan),
+                    "round {round}, host {host}: dark after {passed} ms"
+                );
+            }
+        }
+        for passed in 0..8 * SECOND {
+            lan.runs(1);
+            assert!(holds_both(&lan), "round {round}: dark after {passed} ms");
+        }
+        lan.one_holds_all(0);
+        assert_eq!(lan.roles(0).len(), 2);
+    }
+}
+
 fn groups() -> Lan {
     Lan::of(&[grouped(group_of_two(200)), grouped(group_of_two(100))])
 }
