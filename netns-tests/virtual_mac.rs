@@ -2,19 +2,24 @@
 //! silent, what is left, and what it costs.
 
 use std::fs;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 
+use buoyd::os::lab::{Host, SWITCH_INTERFACE};
 use buoyd::vrrp::Role;
+use nix::sys::signal::Signal;
 
-use super::harness::wire::{Frame, Mac};
+use super::harness::wire::{Frame, Mac, group_query};
 use super::harness::{
     Client, Lan, Observer, PATIENCE, Router, Server, VIP, VRID, buoy, stays, until,
 };
 
 const VIP6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x100));
 const MACS: [Mac; 2] = [[0, 0, 0x5e, 0, 1, VRID], [0, 0, 0x5e, 0, 2, VRID]];
+/// Where members of groups report (RFC 3810 §5.2.14).
+const REPORTS: Mac = [0x33, 0x33, 0, 0, 0, 0x16];
+const ADVERTS: [Mac; 2] = [[1, 0, 0x5e, 0, 0, 0x12], [0x33, 0x33, 0, 0, 0, 0x12]];
 /// The kernel repeats reports of groups for a second or two.
 const AFTERWARDS: Duration = Duration::from_secs(3);
 
@@ -95,6 +100,15 @@ fn ip(server: &Server, arguments: &[&str]) -> String {
     let finished = server.finish(command);
     assert_eq!(finished.code, Some(0), "ip {arguments:?}: {finished:?}");
     finished.stdout
+}
+
+/// Any program on a host of the lab that must succeed, and what it prints.
+fn run_on(host: &Host, mut command: Command) -> String {
+    let what = format!("{command:?}");
+    let output = host.run(move || command.output()).unwrap();
+    let output = output.unwrap_or_else(|error| panic!("{what}: {error}"));
+    assert!(output.status.success(), "{what}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 fn setting(server: &Server, key: &'static str) -> String {
@@ -212,20 +226,119 @@ fn what_a_killed_daemon_left_goes_at_the_next_start() {
     pair.until_only(true);
 }
 
-/// Of IPv4 not a frame; of IPv6 the kernel takes leave of the group when the lease ends.
+/// What holds when the leases of a daemon are over that can do nothing any more: also to a querier
+/// the kernel does not speak from the virtual MAC, although its devices are up.
+fn assert_its_devices_are_mute(pair: &Pair) {
+    // From here on, for the kernel takes leave of the groups when the leases end.
+    pair.from_a.forget();
+    pair.until_only_holds_after_a_kill();
+    assert_eq!(devices_up(&pair.lan.a).len(), 2, "nobody switched them off");
+    let querier = group_query([2, 0, 0, 0, 0, 99], "fe80::99".parse().unwrap());
+    let own = pair.lan.a.host().mac().0;
+    let mut frames = Vec::new();
+    for _ in 0..3 {
+        let before = pair.from_a.inject(&querier);
+        frames.extend(pair.from_a.watch(Duration::from_secs(1)));
+        assert!(
+            frames
+                .iter()
+                .any(|frame| frame.at > before && frame.from() == own && frame.to() == REPORTS),
+            "the query is answered: {frames:?}"
+        );
+    }
+    // The last adverts were on their way when it was killed.
+    let lease_over = |frame: &&Frame| {
+        from_virtual(frame) && frame.to() != ADVERTS[0] && frame.to() != ADVERTS[1]
+    };
+    let said: Vec<_> = frames.iter().filter(lease_over).collect();
+    assert!(said.is_empty(), "{said:?}");
+}
+
 #[test]
-fn p72_a_killed_daemon_s_ipv4_device_is_silent_by_itself() {
+fn p72_the_devices_of_a_killed_daemon_are_mute() {
     let mut pair = Pair::new();
     pair.a_holds();
     pair.lan.a.kill();
-    pair.from_a.forget();
-    pair.until_only_holds_after_a_kill();
-    let frames = pair.from_a.watch(AFTERWARDS);
-    let of = |mac: Mac| frames.iter().filter(move |frame| frame.from() == mac);
-    assert_eq!(of(MACS[0]).count(), 0, "{frames:?}");
-    for frame in of(MACS[1]) {
-        assert_eq!(frame.to(), [0x33, 0x33, 0, 0, 0, 0x16], "{frame:?}");
-    }
+    assert_its_devices_are_mute(&pair);
+}
+
+#[test]
+fn p72_the_devices_of_a_stopped_daemon_are_mute() {
+    let mut pair = Pair::new();
+    pair.a_holds();
+    pair.lan.a.signal(Signal::SIGSTOP);
+    assert_its_devices_are_mute(&pair);
+    pair.lan.a.signal(Signal::SIGCONT);
+    pair.until_only(true);
+}
+
+/// T15: a switch with MLD snooping knows from the interface where solicitations have to go.
+#[test]
+fn p76_a_switch_that_looks_for_members_passes_solicitations_to_the_active() {
+    let mut pair = Pair::new();
+    let switch = |arguments: &[&str]| {
+        let mut command = Command::new("ip");
+        command.args(["link", "set", SWITCH_INTERFACE, "type", "bridge"]);
+        command.args(arguments);
+        run_on(pair.lan.client(), command)
+    };
+    // It asks at once, and believes itself to know all members after this time.
+    switch(&["mcast_query_response_interval", "50"]);
+    switch(&[
+        "mcast_query_interval",
+        "100",
+        "mcast_startup_query_interval",
+        "100",
+    ]);
+    switch(&["mcast_snooping", "1", "mcast_querier", "1"]);
+    pair.a_holds();
+    let members = |pair: &Pair| {
+        let mut command = Command::new("bridge");
+        command.args(["mdb", "show", "dev", SWITCH_INTERFACE]);
+        let known = run_on(pair.lan.client(), command);
+        let of_group = |line: &&str| line.contains("grp ff02::1:ff00:100 ");
+        let lines: Vec<_> = known.lines().filter(of_group).map(str::to_owned).collect();
+        [1, 2].map(|number| {
+            lines
+                .iter()
+                .any(|line| line.contains(&format!("port port{number} ")))
+        })
+    };
+    let finds = |pair: &Pair, from: &Observer| {
+        let mut command = Command::new("ip");
+        command.args(["-6", "neigh", "flush", "dev", SWITCH_INTERFACE]);
+        run_on(pair.lan.client(), command);
+        from.forget();
+        let asks = || {
+            let socket = UdpSocket::bind("[::]:0").unwrap();
+            socket.send_to(b"anybody there?", (VIP6, 9)).unwrap();
+        };
+        pair.lan.client().run(asks).unwrap();
+        let answers = |frame: &Frame| {
+            let message = frame.neighbour();
+            message.is_some_and(|message| VIP6 == message.target && message.flags & 0x40 != 0)
+        };
+        from.wait_for(PATIENCE, answers).expect("an answer");
+    };
+    until("the switch knows a", PATIENCE, || {
+        members(&pair) == [true, false]
+    });
+    finds(&pair, &pair.from_a);
+    pair.lan.a.tell(&["demote", "web", "--wait"]);
+    pair.until_only(false);
+    until("the switch knows b alone", PATIENCE, || {
+        members(&pair) == [false, true]
+    });
+    finds(&pair, &pair.from_b);
+    // Left and reported in the name of the interface.
+    let reports = [pair.from_a.pending(), pair.from_b.pending()].concat();
+    assert!(
+        reports
+            .iter()
+            .filter(|frame| frame.to() == REPORTS)
+            .all(|frame| !from_virtual(frame)),
+        "{reports:?}"
+    );
 }
 
 impl Pair {
@@ -255,6 +368,14 @@ fn settings_are_as_before_when_it_ends() {
     assert_eq!(during[..2], ["1", "2"]);
     pair.lan.a.stop();
     assert_eq!(read(&pair.lan.a), before);
+    assert_nothing_is_put_back_in_vain(&pair.lan.a);
+}
+
+/// The settings of a device go with it.
+#[track_caller]
+fn assert_nothing_is_put_back_in_vain(server: &Server) {
+    let log = server.log();
+    assert!(!log.contains("cannot put "), "{log}");
 }
 
 #[test]
@@ -371,6 +492,7 @@ fn an_interface_that_comes_back_has_its_devices_again() {
     pair.lan.a.host().reappear().unwrap();
     pair.until_only(true);
     assert_eq!(devices_up(&pair.lan.a).len(), 2);
+    assert_nothing_is_put_back_in_vain(&pair.lan.a);
 }
 
 /// Away and back, three times, while a client asks the address.

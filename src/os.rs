@@ -21,6 +21,13 @@ pub mod wishes;
 use std::fmt;
 use std::io;
 
+/// The name of an interface; `None` when there is none of this index.
+pub(crate) fn interface_name(index: u32) -> Option<String> {
+    let name = nix::net::if_::if_indextoname(index).ok()?;
+    // What is gone has an empty name for nix 0.31, which looks for another sign of failure.
+    name.into_string().ok().filter(|name| !name.is_empty())
+}
+
 /// Something the kernel refused.
 #[derive(Debug)]
 pub struct OsError {
@@ -53,5 +60,16 @@ impl fmt::Display for OsError {
 impl std::error::Error for OsError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_that_is_gone_has_no_name() {
+        assert_eq!(interface_name(1).as_deref(), Some("lo"));
+        assert_eq!(interface_name(0x7fff_fff0), None);
     }
 }

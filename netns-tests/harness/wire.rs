@@ -18,6 +18,7 @@ const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
 const VRRP: u8 = 112;
 const ICMP: u8 = 1;
 const ICMP_V6: u8 = 58;
+const HOP_BY_HOP: u8 = 0;
 const ECHO_IDENTIFIER: u16 = 0xb0e1;
 
 /// The ones' complement of the ones' complement sum of 16-bit words (RFC 1071).
@@ -237,6 +238,21 @@ fn neighbour_message(
     let message = icmp_v6_summed(source, destination, message);
     let packet = ip_packet(source, destination, 255, ICMP_V6, &message);
     ethernet(from, to, ethertype(source), &packet)
+}
+
+/// A querier's question which groups anybody is a member of (RFC 3810 §5.1), to be answered at once.
+pub(crate) fn group_query(from: Mac, source: Ipv6Addr) -> Vec<u8> {
+    let all_nodes = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+    let mut message = vec![130, 0, 0, 0, 0, 1, 0, 0];
+    // No group in particular; the querier's robustness and its interval.
+    message.extend([0; 16]);
+    message.extend([2, 125, 0, 0]);
+    let (source, destination) = (source.into(), all_nodes.into());
+    let message = icmp_v6_summed(source, destination, message);
+    // A hop-by-hop header with a router alert.
+    let data = [&[ICMP_V6, 0, 5, 2, 0, 0, 1, 0], message.as_slice()].concat();
+    let packet = ip_packet(source, destination, 1, HOP_BY_HOP, &data);
+    ethernet(from, [0x33, 0x33, 0, 0, 0, 1], ethertype(source), &packet)
 }
 
 fn icmp_v6_summed(source: IpAddr, destination: IpAddr, mut message: Vec<u8>) -> Vec<u8> {

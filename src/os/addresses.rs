@@ -11,6 +11,7 @@
 
 mod accept;
 mod devices;
+mod groups;
 mod lease;
 mod leftovers;
 mod portion;
@@ -31,6 +32,7 @@ use crate::engine::{Announce, Hold, RouterId, SendAdvert, Wish};
 use crate::vrrp::announce::{Said, frame};
 
 use devices::Devices;
+use groups::Groups;
 pub use leftovers::{Held, held, remove_leases};
 use portion::{Pace, portion};
 use requests::{Addition, Request};
@@ -54,6 +56,7 @@ pub struct Worker {
     announce: AnnounceSocket,
     accept_filter: AcceptFilter,
     devices: Devices,
+    groups: Groups,
     installed: BTreeMap<RouterId, Installed>,
 }
 
@@ -85,6 +88,7 @@ impl Worker {
             announce: AnnounceSocket::open()?,
             accept_filter: AcceptFilter::default(),
             devices: Devices::new(maker, settings),
+            groups: Groups::default(),
             installed: BTreeMap::new(),
         })
     }
@@ -126,6 +130,7 @@ impl Worker {
         self.add(&wishes, &before, &mut refusals);
         self.conclude_all(&wishes, &before, refusals, &left.adverts, report);
         self.remove(&wishes, &before);
+        self.leave_groups();
         self.accept_again();
         for (router, _) in wishes.iter().filter(|(_, hold)| hold.is_none()) {
             report(Done::Released(*router));
@@ -187,6 +192,8 @@ impl Worker {
                 self.conclude(*router, hold, is_new, refused, adverts, report);
             }
         }
+        // While the kernel takes the new addresses in.
+        self.join_groups(wishes.values().flatten());
         let held = later.iter().flat_map(|(_, hold, refused)| {
             let is_held =
                 |address: &&VirtualAddress| refused.iter().all(|(other, _)| other != *address);

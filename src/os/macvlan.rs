@@ -11,6 +11,8 @@
 //! address of its own making (P17), no solicitation of routers, no look for duplicates, no answer for
 //! addresses of other interfaces (T18).
 
+mod mute;
+
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -22,11 +24,13 @@ use rtnetlink::packet_route::link::{
     LinkFlags, LinkInfo, LinkMessage, MacVlanMode,
 };
 
-use super::OsError;
 use super::netlink::Netlink;
+use super::{OsError, interface_name};
 use crate::engine::VirtualMacDevice;
 use crate::vrrp::announce::HardwareAddress;
 use crate::vrrp::{Family, Vrid};
+
+pub use mute::mute;
 
 /// The longest alias that the kernel takes.
 const LONGEST_ALIAS: usize = 255;
@@ -259,10 +263,7 @@ fn configure(device: VirtualMacDevice, name: &str) -> Result<(), OsError> {
     match device.family {
         Family::Ipv4 => {
             // P83: a router forwards what is sent to the virtual MAC as what is sent to its own.
-            let below = nix::net::if_::if_indextoname(device.interface).ok();
-            let below = below
-                .and_then(|below| below.into_string().ok())
-                .unwrap_or_default();
+            let below = interface_name(device.interface).unwrap_or_default();
             if let Ok(forwarding) = fs::read_to_string(conf("ipv4", &below).join("forwarding")) {
                 set("ipv4", "forwarding", forwarding.trim())?;
             }

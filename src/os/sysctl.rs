@@ -22,8 +22,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use nix::net::if_::if_indextoname;
 use serde::{Deserialize, Serialize};
+
+use super::interface_name;
 
 pub use keeper::{Asker, Keeper, Needs, Settings, put_back_leftovers};
 
@@ -123,7 +124,7 @@ pub struct SettingRecord {
 impl SettingRecord {
     /// A change of this setting to `after`; `None` when it has another value than `before`.
     fn plan(interface: u32, setting: Setting, before: &str, after: &str) -> Option<Self> {
-        let name = name_of(interface)?;
+        let name = interface_name(interface)?;
         (setting.read(&name).ok()? == before).then(|| Self {
             interface,
             setting,
@@ -136,7 +137,12 @@ impl SettingRecord {
 
     /// An interface that is gone meanwhile needs nothing.
     fn set(&self) -> io::Result<()> {
-        name_of(self.interface).map_or(Ok(()), |name| self.setting.write(&name, &self.after))
+        let Some(name) = interface_name(self.interface) else {
+            return Ok(());
+        };
+        let written = self.setting.write(&name, &self.after);
+        let is_there = written.is_ok() || interface_name(self.interface).is_some();
+        if is_there { written } else { Ok(()) }
     }
 
     /// Puts the old value back, and names the setting; `None` when there is nothing to put back:
@@ -146,29 +152,24 @@ impl SettingRecord {
         if self.place != place() {
             return None;
         }
-        let interface = name_of(self.interface)?;
+        let interface = interface_name(self.interface)?;
         let is_ours = self
             .setting
             .read(&interface)
             .is_ok_and(|now| now == self.after)
             && self.setting.read("all").unwrap_or_default() == self.all;
         let (name, before) = (self.setting.name(&interface), &self.before);
-        is_ours.then(|| {
-            self.setting
-                .write(&interface, before)
-                .map(|()| format!("{name} = {before}"))
-        })
+        let written = is_ours.then(|| self.setting.write(&interface, before))?;
+        // It may have gone meanwhile: the kernel lets a writer wait for whoever removes it.
+        let is_there = written.is_ok() || interface_name(self.interface).is_some();
+        is_there.then(|| written.map(|()| format!("{name} = {before}")))
     }
 
     /// As `sysctl` names it; the interface may be gone.
     fn name(&self) -> String {
-        let interface = name_of(self.interface);
+        let interface = interface_name(self.interface);
         self.setting.name(interface.as_deref().unwrap_or("(gone)"))
     }
-}
-
-fn name_of(interface: u32) -> Option<String> {
-    if_indextoname(interface).ok()?.into_string().ok()
 }
 
 /// The boot and the network namespace.

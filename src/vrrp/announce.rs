@@ -19,7 +19,8 @@ use super::{Family, Vrid};
 
 pub use arp::{ARP_FRAME, arp_probe, gratuitous_arp};
 pub use neighbour::{
-    ADVERTISEMENT_FRAME, SOLICITATION_FRAME, duplicate_solicitation, unsolicited_advertisement,
+    ADVERTISEMENT_FRAME, SOLICITATION_FRAME, duplicate_solicitation, solicited_node_group,
+    unsolicited_advertisement,
 };
 
 /// A hardware address. A type of ours, so that pnet stays behind this module.

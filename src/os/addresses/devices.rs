@@ -12,6 +12,7 @@ use rtnetlink::packet_route::RouteNetlinkMessage;
 
 use super::{Holds, Refusals};
 use crate::engine::{RouterId, VirtualMacDevice};
+use crate::os::interface_name;
 use crate::os::macvlan::{self, Maker};
 use crate::os::netlink::Netlink;
 use crate::os::sysctl::{Asker, Need, Needs, Settings};
@@ -30,6 +31,8 @@ pub(super) struct Devices {
     users: BTreeMap<RouterId, VirtualMacDevice>,
     /// Of which the log has told.
     failing: BTreeSet<VirtualMacDevice>,
+    /// The kernel cannot mute them, and the log has told.
+    loud: bool,
 }
 
 struct Made {
@@ -60,9 +63,7 @@ impl fmt::Display for Retire {
             Self::SwitchOff(index) => (index, "up"),
             Self::Remove(index) => (index, "there"),
         };
-        let name = nix::net::if_::if_indextoname(*index).ok();
-        let name = name.and_then(|name| name.into_string().ok());
-        let name = name.unwrap_or_else(|| format!("of index {index}"));
+        let name = interface_name(*index).unwrap_or_else(|| format!("of index {index}"));
         write!(
             f,
             "the macvlan {name} is still {what} although the kernel was told otherwise; \
@@ -79,6 +80,7 @@ impl Devices {
             made: BTreeMap::new(),
             users: BTreeMap::new(),
             failing: BTreeSet::new(),
+            loud: false,
         }
     }
 
@@ -135,6 +137,15 @@ impl Devices {
         match macvlan::make(netlink, device, &self.maker) {
             Ok(index) => {
                 self.failing.remove(&device);
+                // Before it is switched on, and for longer than this daemon lives.
+                if let Err(error) = macvlan::mute(netlink, index)
+                    && !std::mem::replace(&mut self.loud, true)
+                {
+                    tracing::warn!(
+                        "{error}; the virtual MAC may be heard from this host after a crash, until \
+                         the next start or `buoy release`"
+                    );
+                }
                 self.made.insert(device, Made { index, up: false });
                 self.leave_needs();
                 Ok(index)

@@ -121,7 +121,8 @@ fn multicast_hardware(group: Ipv6Addr) -> MacAddr {
 }
 
 /// `ff02::1:ff00:0` and the last three bytes of the address (RFC 4291 §2.7.1).
-fn solicited_node_group(address: Ipv6Addr) -> Ipv6Addr {
+#[must_use]
+pub fn solicited_node_group(address: Ipv6Addr) -> Ipv6Addr {
     let [.., low_6, low_7] = address.segments();
     Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | (low_6 & 0xff), low_7)
 }
