@@ -326,9 +326,8 @@ fn p76_a_switch_that_looks_for_members_passes_solicitations_to_the_active() {
     finds(&pair, &pair.from_a);
     pair.lan.a.tell(&["demote", "web", "--wait"]);
     pair.until_only(false);
-    until("the switch knows b alone", PATIENCE, || {
-        members(&pair) == [false, true]
-    });
+    // In version 1 of MLD the first of two members leaves without a word, once the second was heard.
+    until("the switch knows b", PATIENCE, || members(&pair)[1]);
     finds(&pair, &pair.from_b);
     // Left and reported in the name of the interface.
     let reports = [pair.from_a.pending(), pair.from_b.pending()].concat();
