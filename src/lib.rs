@@ -54,10 +54,13 @@
 //! | [`vrrp::times`] | `Skew_Time`, `Active_Down_Interval`, units |
 //! | [`vrrp::election`] | the state machine of one virtual router |
 //! | [`vrrp::announce`] | gratuitous ARP, neighbour advertisements, and questions whose an address is |
+//! | [`vrrp::trailer`] | signatures of adverts: keys, sequences, replays |
 //! | [`config`] | the file: all problems at once, or a configuration that is valid by construction |
-//! | [`engine`] | all routers of a host; commands, reload, status |
+//! | [`engine`] | all routers of a host, one for each family of a `[router]`; commands, reload, status |
+//! | `engine::fate` | what is Active together or not at all: families of a router, groups |
 //! | [`engine::lease`] | how long the kernel keeps an address without hearing from the engine |
 //! | [`daemon`] | start, end, and the engine's thread |
+//! | [`os::macvlan`], [`os::accept_filter`] | devices of virtual MAC addresses; `accept = false` |
 //! | [`os`] | everything that touches Linux; `unsafe` only in [`os::packet_socket`] |
 //! | [`control`] | the words of the control socket, its server and its client |
 //! | [`cli`], [`exit`] | arguments, output, exit codes |
