@@ -198,6 +198,18 @@ impl VirtualAddress {
         self.prefix_length
     }
 
+    /// The broadcast address of its prefix; IPv4 with at most 30 bits only (RFC 3021).
+    #[must_use]
+    pub fn broadcast(self) -> Option<Ipv4Addr> {
+        match self.ip {
+            IpAddr::V4(ip) if self.prefix_length <= 30 => {
+                let hosts = u32::MAX >> self.prefix_length;
+                Some(Ipv4Addr::from(u32::from(ip) | hosts))
+            }
+            IpAddr::V4(_) | IpAddr::V6(_) => None,
+        }
+    }
+
     /// Its family.
     #[must_use]
     pub const fn family(self) -> Family {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use super::Router;
 use super::messages::whole_seconds;
-use crate::config::Transport;
+use crate::config::{Transport, VirtualAddress};
 use crate::engine::event::Event;
 use crate::engine::outputs::Outputs;
 use crate::vrrp::advert::{Advert, GROUP_V4, GROUP_V6, Rejected};
@@ -142,6 +142,15 @@ impl Router {
             IpAddr::V4(destination) => destination == GROUP_V4,
             IpAddr::V6(destination) => destination == GROUP_V6,
         };
+        // P36: a source is the address of one host.
+        let is_broadcast = |address: &VirtualAddress| {
+            address
+                .broadcast()
+                .is_some_and(|broadcast| broadcast == source)
+        };
+        if self.config.addresses.iter().any(is_broadcast) {
+            return Err(Rejected::Source);
+        }
         match &self.config.transport {
             Transport::Multicast if is_group => Ok(None),
             // U5: over IPv6 peers are link-local, on both sides.

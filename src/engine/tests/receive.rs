@@ -296,3 +296,12 @@ fn a_reason_is_told_once_a_minute_and_counted_always() {
     assert_eq!(lines.count(), 3);
     assert_eq!(host.only_drop().count, 121);
 }
+
+#[test]
+fn p36_the_broadcast_address_of_the_prefix_is_no_source() {
+    let mut host = Host::starts(&[web()]);
+    host.hears(&advert(250).from(Ipv4Addr::new(192, 0, 2, 255)));
+    assert_eq!(host.only_drop().reason, "source");
+    host.hears(&advert(250).from(Ipv4Addr::new(192, 0, 2, 254)));
+    assert_eq!(host.status().counters.adverts_received, 1);
+}
