@@ -603,3 +603,23 @@ fn without_the_right_to_change_settings_it_says_what_does_not_hold_and_goes_on()
     until("it is said", PATIENCE, || warnings() == 1);
     assert_eq!(warnings(), 1, "{}", lan.a.log());
 }
+
+#[test]
+fn p61_after_the_kernel_took_ipv6_off_the_interface_adverts_are_heard_again() {
+    let mut lan = Lan::two_servers_with_ipv6();
+    a_holds(&mut lan);
+    let mtu = |bytes: &str| {
+        let mut command = Command::new("ip");
+        command.args(["link", "set", HOST_INTERFACE, "mtu", bytes]);
+        let ended = lan.b.spawn_beside(command).wait(PATIENCE);
+        assert!(ended.is_some_and(|status| status.success()), "{ended:?}");
+    };
+    // Less than IPv6 can do with (RFC 8200 §5): all addresses and memberships go.
+    mtu("1200");
+    lan.b.until_role("web", Role::Initialize);
+    mtu("1500");
+    lan.b.until_role("web", Role::Backup);
+    stays("b hears a", Duration::from_secs(2), || !lan.b.is_active());
+    let forwarding = lan.b.host().run(|| fs::read_to_string(FORWARDING)).unwrap();
+    assert_eq!(forwarding.unwrap().trim(), "1", "R=1 (P76)");
+}
