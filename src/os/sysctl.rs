@@ -140,9 +140,7 @@ impl SettingRecord {
         let Some(name) = interface_name(self.interface) else {
             return Ok(());
         };
-        let written = self.setting.write(&name, &self.after);
-        let is_there = written.is_ok() || interface_name(self.interface).is_some();
-        if is_there { written } else { Ok(()) }
+        unless_gone(self.interface, self.setting.write(&name, &self.after)).unwrap_or(Ok(()))
     }
 
     /// Puts the old value back, and names the setting; `None` when there is nothing to put back:
@@ -160,9 +158,8 @@ impl SettingRecord {
             && self.setting.read("all").unwrap_or_default() == self.all;
         let (name, before) = (self.setting.name(&interface), &self.before);
         let written = is_ours.then(|| self.setting.write(&interface, before))?;
-        // It may have gone meanwhile: the kernel lets a writer wait for whoever removes it.
-        let is_there = written.is_ok() || interface_name(self.interface).is_some();
-        is_there.then(|| written.map(|()| format!("{name} = {before}")))
+        let written = unless_gone(self.interface, written)?;
+        Some(written.map(|()| format!("{name} = {before}")))
     }
 
     /// As `sysctl` names it; the interface may be gone.
@@ -170,6 +167,12 @@ impl SettingRecord {
         let interface = interface_name(self.interface);
         self.setting.name(interface.as_deref().unwrap_or("(gone)"))
     }
+}
+
+/// What became of a change; `None` when the interface went meanwhile: the kernel lets a writer wait for
+/// whoever removes it, and then there is nothing to write to.
+fn unless_gone(interface: u32, written: io::Result<()>) -> Option<io::Result<()>> {
+    (written.is_ok() || interface_name(interface).is_some()).then_some(written)
 }
 
 /// The boot and the network namespace.
@@ -187,4 +190,17 @@ fn interfaces() -> Vec<u32> {
         .map(nix::net::if_::Interface::index)
         .filter(|index| *index > 1)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_with_its_interface_is_not_put_back_in_vain() {
+        let refused = || Err(io::ErrorKind::NotFound.into());
+        assert!(unless_gone(0x7fff_fff0, refused()).is_none());
+        assert!(unless_gone(1, refused()).is_some_and(|result| result.is_err()));
+        assert!(unless_gone(1, Ok(())).is_some_and(|result| result.is_ok()));
+    }
 }
