@@ -47,9 +47,11 @@ fn u3_without_a_peer_but_itself_a_router_does_not_run() {
     let line = format!("peers = [\"{}\"]", lan.a.ip());
     let capture = lan.capture();
     lan.a.start(buoy().line(&line));
-    lan.a.until_role("web", Role::Initialize);
-    let fault = lan.a.web().fault.unwrap_or_default();
-    assert!(fault.contains("no peer but this host itself"), "{fault}");
+    until("the fault is told", PATIENCE, || {
+        let web = lan.a.web();
+        let fault = web.fault.unwrap_or_default();
+        web.role == Role::Initialize && fault.contains("no peer but this host itself")
+    });
     stays("nothing is sent", Duration::from_secs(1), || {
         capture.drain().iter().all(|seen| seen.advert().is_none())
     });
