@@ -100,14 +100,25 @@ fn a_fault_of_one_member_moves_all_and_status_names_it() {
 
 #[test]
 fn a_demotion_of_one_member_moves_all() {
-    let lan = a_holds_the_group();
+    let mut lan = a_holds_the_group();
     lan.b.until_role("web", Role::Backup);
     let said = lan.a.tell(&["demote", "db"]);
     assert!(said.contains("web") && said.contains("db"), "{said}");
     until("b is Active for all", PATIENCE, || {
         is_all(&lan.b, Role::Active)
     });
+    // It outlives the daemon, and so does its end, whichever member is named.
+    let is_demoted = |server: &Server, demoted: bool| {
+        let of = |router| server.router(router).demoted.is_some() == demoted;
+        of("web") && of("db")
+    };
+    lan.a.kill();
+    lan.a.start_again();
+    assert!(is_demoted(&lan.a, true), "after a restart");
     lan.a.tell(&["restore", "web"]);
+    lan.a.kill();
+    lan.a.start_again();
+    assert!(is_demoted(&lan.a, false), "after another");
     until("a is Active for all", PATIENCE, || {
         is_all(&lan.a, Role::Active)
     });

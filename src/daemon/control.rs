@@ -274,19 +274,25 @@ impl Inner {
         }
     }
 
-    /// The names behind a selection; an answer that lists those there are, when it names none.
+    /// The names behind a selection, for one of a group all of it, as the engine takes it; an answer
+    /// that lists those there are, when it names none.
     async fn names(&self, routers: &Selection) -> Result<Vec<RouterName>, Response> {
-        let snapshot = self.snapshot().await.map_err(refuse)?;
-        let known: Vec<_> = snapshot
-            .routers
-            .into_iter()
-            .map(|router| router.name)
+        let routers_there = self.snapshot().await.map_err(refuse)?.routers;
+        let known: Vec<_> = routers_there
+            .iter()
+            .map(|router| router.name.clone())
             .collect();
-        match routers {
-            Selection::All => Ok(known),
-            Selection::Router(name) if known.contains(name) => Ok(vec![name.clone()]),
-            Selection::Router(name) => Err(unknown(name, &known)),
-        }
+        let Selection::Router(name) = routers else {
+            return Ok(known);
+        };
+        let named = routers_there.iter().find(|router| router.name == *name);
+        let group = match named {
+            None => return Err(unknown(name, &known)),
+            Some(RouterStatus { group: None, .. }) => return Ok(vec![name.clone()]),
+            Some(RouterStatus { group, .. }) => group,
+        };
+        let of_group = routers_there.iter().filter(|router| router.group == *group);
+        Ok(of_group.map(|router| router.name.clone()).collect())
     }
 
     fn send(&self, command: Command) -> Result<oneshot::Receiver<Reply>, Undelivered> {
