@@ -232,14 +232,14 @@ impl Engine {
             });
         }
         let is_held = |address: &VirtualAddress| holds(index, old.device(), *address);
-        let held: Vec<_> = router
+        let still_there: Vec<_> = router
             .config()
             .addresses
             .iter()
             .copied()
             .filter(is_held)
             .collect();
-        if held.is_empty() {
+        if still_there.is_empty() {
             return Err(Refusal::NothingHeld);
         }
         let id = router.id();
@@ -247,7 +247,7 @@ impl Engine {
             epoch: old.epoch,
             interface: index,
             hardware,
-            addresses: held.into(),
+            addresses: still_there.into(),
             accept: router.config().accept,
             lease: lease::valid_lifetime(old.interval),
             replace: !router.is_owner(),

@@ -4,6 +4,7 @@
 //! the engine before anything is told to the router, and by the router when its interface is there.
 
 use super::Router;
+use super::holding::Holding;
 use crate::engine::command::HandoverOutcome;
 use crate::engine::outputs::Outputs;
 use crate::engine::snapshot::{Adoption, RouterSnapshot};
@@ -14,7 +15,7 @@ use crate::vrrp::times::Moment;
 impl Router {
     /// What the next life needs of it.
     pub(in crate::engine) fn snapshot(&self) -> RouterSnapshot {
-        let holding = self.holding.as_ref().map(|holding| holding.told());
+        let told = self.holding.as_ref().map(Holding::told);
         RouterSnapshot {
             router: self.config.name.clone(),
             family: self.family,
@@ -26,7 +27,7 @@ impl Router {
             vrid: self.config.vrid,
             interval: self.config.interval,
             virtual_mac: self.config.virtual_mac,
-            addresses: holding.map_or_else(Vec::new, |hold| hold.addresses.to_vec()),
+            addresses: told.map_or_else(Vec::new, |hold| hold.addresses.to_vec()),
             role: self.election.role(),
             epoch: self.epoch,
             since: self.since,

@@ -49,7 +49,7 @@ fn a_restart_inside_the_neighbours_patience_is_an_advert_and_an_announcement_and
     assert_eq!(status.counters.became_active, 1, "nobody saw a change");
     assert_eq!(
         status.role_for_ms,
-        10_060 - DOWN,
+        10_060 - DOWN - 1,
         "Active since the first life"
     );
     let events = host.events();
