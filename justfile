@@ -21,6 +21,10 @@ rules:
 sim runs="1000":
     BUOY_SIM_RUNS={{runs}} cargo test --release --test integration sim -- --nocapture
 
+# Proof that the simulator bites: lies about elections and leases, one at a time, and what sees them.
+mutants name="":
+    cargo test --test mutants -- {{name}}
+
 # Two servers and a client in namespaces.
 demo:
     cargo run --release -- demo

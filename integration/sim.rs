@@ -15,9 +15,18 @@
 //! BUOY_SIM_RUNS=100000 cargo test --release --test integration sim
 //! ```
 
+mod agreement;
+mod calm;
+mod chaos;
 mod checks;
+mod clock;
+mod daemon;
+mod kernel;
+mod lan;
+mod node;
 mod random;
 mod script;
+mod site;
 mod world;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -37,7 +46,8 @@ fn hosts_agree_on_one_holder_whatever_happened_and_planned_moves_leave_no_gap() 
         return;
     }
     let runs = number_in("BUOY_SIM_RUNS").unwrap_or(FRESH);
-    let base = RandomState::new().build_hasher().finish() >> 16;
+    let base = number_in("BUOY_SIM_FIRST")
+        .unwrap_or_else(|| RandomState::new().build_hasher().finish() >> 16);
     println!("seeds {FIXED:?} and {runs} from {base}");
     let seeds: Vec<u64> = FIXED.into_iter().chain(base..base + runs).collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
