@@ -109,6 +109,13 @@ impl Story {
         if self.world.nodes.iter().any(|node| !node.is_awake()) {
             return Ok(());
         }
+        if self.world.nodes.iter().any(|node| !node.demoted.is_empty()) {
+            // A group that is formed of routers of which one may not claim can have no holder.
+            for number in 0..self.world.nodes.len() {
+                self.world.restores(number);
+            }
+            self.settles(Mode::Calm)?;
+        }
         let world = &mut self.world;
         let edit = world.site.is_edited(true, &mut world.random);
         world.edits(edit);

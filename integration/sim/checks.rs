@@ -17,7 +17,9 @@
 //! - *No two for longer than a handover.* The old holder hears the new one's advert, waits for its
 //!   announcement at most 100 ms, and its kernel needs a moment: [`OVERLAP`].
 //! - When a host dies, its address is gone before a neighbour takes it, for intervals from half a
-//!   second on. Below that the shortest lease, one second, outlives the neighbours' patience.
+//!   second on. Below that the shortest lease, one second, outlives the neighbours' patience. So does
+//!   the lease of a router in a group whose elections put the hosts in different orders: a member that
+//!   would have preempted long ago waits for the patience of the others only.
 //!
 //! What is promised for some time after all is healed stands in [`super::agreement`].
 
@@ -25,11 +27,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use buoyd::config::RouterName;
 use buoyd::engine::lease::valid_lifetime;
 use buoyd::vrrp::AdvertisementInterval;
 use buoyd::vrrp::times::Moment;
 
 use super::kernel::{ROUNDING, SLOWEST};
+use super::site::fates;
 use super::world::World;
 
 /// Two hosts may hold an address for so long in calm: 100 ms for an announcement that came before
@@ -170,11 +174,17 @@ impl Judge {
                     .into_iter()
                     .find(|host| mode == Mode::OneDied(*host));
                 let interval = dead.and_then(|host| interval_of(world, host, address));
+                let lease = interval.map_or(Duration::ZERO, |interval| {
+                    Duration::from_secs(valid_lifetime(interval).into())
+                });
                 let woke = [*one, *other]
                     .into_iter()
                     .find(|host| mode == Mode::OneWoke(*host))
                     .and_then(|host| interval_of(world, host, address));
                 let most = match (interval, woke) {
+                    (Some(_), _) if !all_put_the_same_first(world) => {
+                        Some(lease + ROUNDING + SLACK)
+                    }
                     (Some(interval), _) if interval.duration() >= LEASE_FITS => None,
                     (Some(_), _) => Some(SHORTEST_LEASE),
                     (None, Some(interval)) => Some(interval.duration() * 3 / 2 + OVERLAP),
@@ -246,6 +256,26 @@ fn floating(world: &World) -> Vec<IpAddr> {
         common.retain(|address| of_this.contains(address));
     }
     common
+}
+
+/// Every election with others in its fate orders the hosts as they do.
+fn all_put_the_same_first(world: &World) -> bool {
+    let config = &world.site.configs[0];
+    let priority = |host: usize, name: &RouterName| {
+        let mut routers = world.nodes[host].config.routers.iter();
+        let router = routers.find(|router| router.name == *name);
+        router.map(|router| router.priority)
+    };
+    let hosts = 0..world.nodes.len();
+    fates(config).iter().all(|fate| {
+        let mut orders = fate.iter().map(|name| {
+            let mut order: Vec<usize> = hosts.clone().collect();
+            order.sort_by_key(|host| priority(*host, name));
+            order
+        });
+        let first = orders.next();
+        orders.all(|order| Some(order) == first)
+    })
 }
 
 fn interval_of(world: &World, host: usize, address: IpAddr) -> Option<AdvertisementInterval> {

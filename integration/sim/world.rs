@@ -107,9 +107,9 @@ impl World {
         self.later(self.now + span, number, Happening::CarrierIsBack);
     }
 
-    /// One that stands still already is left alone.
+    /// One that stands still already, or does not run, is left alone.
     pub(super) fn pause(&mut self, number: usize, how: Pause, span: Duration) {
-        if self.nodes[number].pause.is_none() {
+        if self.nodes[number].is_awake() {
             self.tell(&format!("host {number} is {how:?} for {span:?}"));
             let until = self.now + span;
             self.nodes[number].pause = Some((how, self.now, until));
