@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::{IpAddr, Ipv6Addr};
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use buoyd::vrrp::Role;
+use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
-use nix::unistd::mkfifo;
+use nix::unistd::{Pid, mkfifo};
 
 use super::harness::{Finished, Lan, PATIENCE, Router, Server, VIP, buoy, until};
 
@@ -270,6 +271,40 @@ fn root_releases_what_the_daemon_of_an_ordinary_user_left() {
 }
 
 #[test]
+fn an_upgrade_in_place_keeps_the_capabilities_and_the_control_group() {
+    let mut lan = Lan::two_servers();
+    make_directories(&lan.a);
+    start_as_unit(&mut lan.a, &file(&[buoy()], 200));
+    lan.b.start(format!(
+        "{}\n[control]\ngroup = \"daemon\"\n",
+        buoy().priority(100)
+    ));
+    lan.a.until_holds(VIP);
+    lan.b.until_backup_of(&lan.a);
+    for (server, capabilities) in [
+        (&lan.a, NEEDED | REALTIME),
+        (&lan.b, NEEDED | REALTIME & permitted()),
+    ] {
+        let socket = fs::metadata(server.socket()).unwrap();
+        let pid = server.status().pid;
+        server.signal(Signal::SIGUSR2);
+        until("there is another socket", PATIENCE, || {
+            fs::metadata(server.socket()).is_ok_and(|now| now.ino() != socket.ino())
+                && server.command(&["status"]).code == Some(0)
+        });
+        assert_eq!(server.status().pid, pid);
+        assert_only(server, capabilities);
+        let now = fs::metadata(server.socket()).unwrap();
+        assert_eq!(
+            (now.uid(), now.gid(), now.mode()),
+            (socket.uid(), socket.gid(), socket.mode())
+        );
+    }
+    assert!(lan.a.holds(VIP) && lan.a.is_active());
+    assert_eq!(fs::metadata(lan.b.socket()).unwrap().gid(), DAEMON);
+}
+
+#[test]
 fn what_root_could_not_read_at_a_reload_it_does_not_read_at_the_start() {
     let mut lan = Lan::two_servers();
     lan.a.write_file(buoy());
@@ -501,11 +536,14 @@ fn the_unit_allows_every_system_call_that_the_daemon_makes() {
     lan.a.tell(&["reload"]);
     until("it holds again", PATIENCE, || lan.a.holds(VIP6));
     let pid = lan.a.status().pid;
-    nix::sys::signal::kill(
-        nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap()),
-        nix::sys::signal::Signal::SIGTERM,
-    )
-    .unwrap();
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap());
+    let socket = fs::metadata(lan.a.socket()).unwrap().ino();
+    kill(pid, Signal::SIGUSR2).unwrap();
+    until("the new program answers", PATIENCE, || {
+        fs::metadata(lan.a.socket()).is_ok_and(|now| now.ino() != socket)
+            && lan.a.command(&["status"]).code == Some(0)
+    });
+    kill(pid, Signal::SIGTERM).unwrap();
     let ended = tracer.wait(PATIENCE).and_then(|status| status.code());
     assert_eq!(
         ended,

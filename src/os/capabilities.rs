@@ -47,6 +47,12 @@ impl Capability {
     }
 }
 
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kernel().fmt(f)
+    }
+}
+
 /// Without these there is no daemon.
 pub const NEEDED: [Capability; 2] = [Capability::NetAdmin, Capability::NetRaw];
 
@@ -76,10 +82,9 @@ pub struct Missing(Vec<Capability>);
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for missing in &self.0 {
-            let (name, purpose) = (missing.kernel(), purpose(*missing));
-            writeln!(f, "missing capability {name}, {purpose}")?;
+            writeln!(f, "missing capability {missing}, {}", purpose(*missing))?;
         }
-        let name = |missing: &Capability| missing.kernel().to_string().to_lowercase();
+        let name = |missing: &Capability| missing.to_string().to_lowercase();
         let names: Vec<_> = self.0.iter().map(name).collect();
         write!(
             f,

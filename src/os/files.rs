@@ -86,13 +86,7 @@ pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), OsErro
             Err(error) => return Err(error),
         }
         let beside = PathBuf::from(format!("{}.new", name.display()));
-        // Of an earlier life that was killed in between; a link goes, not what it points to.
-        directory.unlink(&beside)?;
-        let mode = Mode::from_bits_truncate(readers.mode());
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
-        let mut file = directory.open_file(&beside, flags, mode)?;
-        // Whatever the umask.
-        file.set_permissions(Permissions::from_mode(readers.mode()))?;
+        let mut file = directory.create(&beside, readers)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         renameat(&directory.fd, &beside, &directory.fd, name)?;
@@ -100,6 +94,15 @@ pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), OsErro
         Ok(nix::unistd::fsync(&directory.fd)?)
     };
     write().map_err(|error| OsError::new(format!("write {}", path.display()), error))
+}
+
+/// A new, empty file to write to, in place of whatever bears the name: a link goes, not what it points to.
+///
+/// # Errors
+/// It is a directory, or in one that is open to all, or the kernel refuses.
+pub fn create(path: &Path, readers: Readers) -> io::Result<File> {
+    let (directory, name) = Directory::of(path)?;
+    directory.create(name, readers)
 }
 
 /// Removes a name, never what a link points to. One that is not there is fine.
@@ -200,6 +203,15 @@ impl Directory {
         // Of what was opened, not of what bears the name by now.
         self.judge(&fstat(file.as_fd())?)?;
         Ok(file.into())
+    }
+
+    fn create(&self, name: &Path, readers: Readers) -> io::Result<File> {
+        self.unlink(name)?;
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+        let file = self.open_file(name, flags, Mode::from_bits_truncate(readers.mode()))?;
+        // Whatever the umask.
+        file.set_permissions(Permissions::from_mode(readers.mode()))?;
+        Ok(file)
     }
 
     /// What bears the name is a file of ours.
