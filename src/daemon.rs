@@ -35,6 +35,7 @@ use crate::control::server::{ControlError, Server};
 use crate::engine::{Engine, StoredDemotion};
 use crate::exit::Exit;
 use crate::os::addresses::Worker;
+use crate::os::realtime::{self, Part, Realtime};
 use crate::os::state::{AddressRecord, DemotionRecord, StateDirectory};
 use crate::os::sysctl::{self, Keeper, Settings};
 use crate::os::wishes::Wishes;
@@ -150,6 +151,8 @@ pub fn run(options: Options) -> Result<(), Error> {
             return Ok(());
         }
     }
+    // Before there is any other thread.
+    realtime::hold_back_signal()?;
     let Loaded { config, warnings } = load(&options.config, &options.host)?;
     let keyring = load_keys(&config)?;
     capabilities::check().map_err(Error::Capability)?;
@@ -317,10 +320,19 @@ async fn serve(
     )?;
     let keeper = Keeping::start(Keeper::new(state.clone()), settings.clone())?;
     let worker = Worker::open(state.maker(), settings.clone())?;
-    let ended = start_threads(thread, worker, wishes, &mailbox)?;
+    let realtime = Realtime::default();
+    realtime.apply(config.realtime);
+    let ended = start_threads(thread, worker, wishes, &mailbox, &realtime)?;
     let logging = tokio::spawn(log::write(event_receiver));
 
-    let control = Control::new(&options, mailbox.clone(), state.clone(), demotions, lost);
+    let control = Control::new(
+        &options,
+        mailbox.clone(),
+        state.clone(),
+        demotions,
+        lost,
+        realtime,
+    );
     let serving = server.serve(control.clone());
     tokio::pin!(serving, ended);
     info!(
@@ -396,6 +408,7 @@ fn start_threads(
     worker: Worker,
     wishes: Wishes,
     mailbox: &Mailbox,
+    realtime: &Realtime,
 ) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
     let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
         let started = thread::Builder::new().name(name.to_owned()).spawn(run);
@@ -404,12 +417,15 @@ fn start_threads(
             .map_err(|error| OsError::new(format!("start the thread {name}"), error))
     };
     let (report, ended) = oneshot::channel();
-    let done = mailbox.clone();
+    let (done, enters) = (mailbox.clone(), realtime.clone());
     spawn(
         "addresses",
-        Box::new(move || worker.run(&wishes, |done_| done.send(Message::Done(done_)))),
+        Box::new(move || {
+            enters.enter(Part::Addresses);
+            worker.run(&wishes, |done_| done.send(Message::Done(done_)));
+        }),
     )?;
-    let seen = mailbox.clone();
+    let (seen, enters) = (mailbox.clone(), realtime.clone());
     spawn(
         "links",
         Box::new(move || links::watch(|seen_| seen.send(Message::Seen(seen_)))),
@@ -417,6 +433,7 @@ fn start_threads(
     spawn(
         "engine",
         Box::new(move || {
+            enters.enter(Part::Engine);
             let result = engine.run().map_err(Error::Os);
             // Nobody listens only when the process is ending anyway.
             let _ = report.send(result);

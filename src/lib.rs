@@ -61,7 +61,7 @@
 //! | [`engine::lease`] | how long the kernel keeps an address without hearing from the engine |
 //! | [`daemon`] | start, end, and the engine's thread |
 //! | [`os::macvlan`], [`os::accept_filter`] | devices of virtual MAC addresses; `accept = false` |
-//! | [`os`] | everything that touches Linux; `unsafe` only in [`os::packet_socket`] |
+//! | [`os`] | everything that touches Linux; `unsafe` only in `os::raw` |
 //! | [`control`] | the words of the control socket, its server and its client |
 //! | [`cli`], [`exit`] | arguments, output, exit codes |
 //! | [`demo`], [`release`] | the two commands that need no daemon |

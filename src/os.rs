@@ -13,6 +13,8 @@ pub mod links;
 pub mod macvlan;
 pub mod netlink;
 pub mod packet_socket;
+mod raw;
+pub mod realtime;
 pub mod state;
 pub mod sysctl;
 pub mod vrrp_socket;
