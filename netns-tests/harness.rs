@@ -100,6 +100,11 @@ impl Lan {
         Self::build(MOST_LANS / 2, false)
     }
 
+    /// With the whole machine for itself, for tests that keep it busy.
+    pub(crate) fn two_servers_alone() -> Self {
+        Self::build(MOST_LANS, false)
+    }
+
     fn build(weight: u32, ipv6: bool) -> Self {
         let permit = Permit::take(weight);
         let plan = Plan {

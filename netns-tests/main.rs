@@ -28,6 +28,7 @@ mod ipv6;
 mod lab;
 mod neighbours;
 mod privileges;
+mod realtime;
 mod reload;
 mod settings;
 mod sockets;

@@ -38,6 +38,20 @@ pub struct Config {
     pub groups: Vec<GroupConfig>,
     /// Who may use the control socket.
     pub control: ControlConfig,
+    /// Whether the engine goes before ordinary programs.
+    pub realtime: Realtime,
+}
+
+/// `realtime`: whether the engine goes before ordinary programs of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Realtime {
+    /// Left out: where the kernel lets it (`CAP_SYS_NICE`).
+    #[default]
+    WherePermitted,
+    /// `true`: as above, and where it does not, that is worth a warning.
+    On,
+    /// `false`: it waits for its turn like everybody else.
+    Off,
 }
 
 /// `[control]`.

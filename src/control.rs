@@ -12,6 +12,7 @@ pub mod server;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::command::{Demoted, Plan, Restored, Selection};
+use crate::engine::lateness::LatenessStatus;
 use crate::engine::status::{DropStatus, RouterStatus};
 
 /// Version of the shapes below. Fields may be added under the same number.
@@ -116,6 +117,23 @@ pub struct Status {
     pub drops: Vec<DropStatus>,
     /// What was lost inside the daemon because a bounded queue was full.
     pub queue_drops: u64,
+    /// How late the engine acted on its deadlines.
+    #[serde(default)]
+    pub lateness: LatenessStatus,
+    /// How the engine is scheduled.
+    #[serde(default)]
+    pub realtime: RealtimeStatus,
+}
+
+/// How the engine is scheduled.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RealtimeStatus {
+    /// `on`, `off`, `refused: ` and the reason, or `demoted`: it was on until a thread ran without end.
+    /// Empty where the daemon does not say.
+    pub state: String,
+    /// Nothing of the daemon that was in memory once is ever read from a disk again.
+    pub memory_locked: bool,
 }
 
 /// The file in force.

@@ -38,6 +38,7 @@ use crate::engine::snapshot::Adopted;
 use crate::engine::{Engine, StoredDemotion};
 use crate::exit::Exit;
 use crate::os::addresses::Worker;
+use crate::os::realtime::{self, Part, Realtime};
 use crate::os::snapshot::{SnapshotFile, Snapshots};
 use crate::os::state::{DemotionRecord, StateDirectory};
 use crate::os::sysctl::{Keeper, Settings};
@@ -155,8 +156,7 @@ impl From<ControlError> for Error {
 /// [`Error`]; nothing is left on an interface but leases that run out.
 pub fn run(options: Options) -> Result<(), Error> {
     // Until somebody listens for them: by default they end the process.
-    let early = SigSet::from_iter([Signal::SIGHUP, Signal::SIGUSR2]);
-    early
+    early()
         .thread_block()
         .map_err(|error| OsError::new("block signals", error))?;
     if options.die_with_parent {
@@ -168,6 +168,8 @@ pub fn run(options: Options) -> Result<(), Error> {
         }
     }
     capabilities::give_up_overriding()?;
+    // Before there is any other thread.
+    realtime::hold_back_signal()?;
     let Loaded { config, warnings } = load(&options.config, &options.host)?;
     let keyring = load_keys(&config)?;
     capabilities::check().map_err(Error::Capability)?;
@@ -182,6 +184,7 @@ pub fn run(options: Options) -> Result<(), Error> {
     let mut life = Life {
         engine: Engine::new(&config, &keyring, &stored, clock::now()),
         adopted: Vec::new(),
+        realtime: config.realtime,
         keeper: Keeper::new(state.clone()),
         snapshots: SnapshotFile::at(&options.runtime_dir),
         state,
@@ -201,11 +204,17 @@ pub fn run(options: Options) -> Result<(), Error> {
         .block_on(serve(options, config.routers.len(), server, life))
 }
 
+/// Signals that may come before anybody listens for them.
+fn early() -> SigSet {
+    SigSet::from_iter([Signal::SIGHUP, Signal::SIGUSR2])
+}
+
 /// What is ready before the threads are.
 struct Life {
     engine: Engine,
     /// What it goes on with.
     adopted: Vec<Adopted>,
+    realtime: config::Realtime,
     keeper: Keeper,
     snapshots: SnapshotFile,
     state: StateDirectory,
@@ -281,7 +290,7 @@ async fn serve(options: Options, routers: usize, server: Server, life: Life) -> 
     );
     let mut hangup = watch(SignalKind::hangup())?;
     let mut replace = watch(SignalKind::user_defined2())?;
-    SigSet::all()
+    early()
         .thread_unblock()
         .map_err(|error| OsError::new("let signals in", error))?;
 
@@ -310,7 +319,9 @@ async fn serve(options: Options, routers: usize, server: Server, life: Life) -> 
     let mut worker = Worker::open(state.maker(), settings.clone())?;
     worker.adopt(&life.adopted);
     let writing = write_snapshots(left.clone(), snapshots.clone())?;
-    let ended = start_threads(thread, worker, wishes, &mailbox)?;
+    let realtime = Realtime::default();
+    realtime.apply(life.realtime);
+    let ended = start_threads(thread, worker, wishes, &mailbox, &realtime)?;
     let logging = tokio::spawn(log::write(event_receiver));
 
     let control = Control::new(
@@ -319,6 +330,7 @@ async fn serve(options: Options, routers: usize, server: Server, life: Life) -> 
         state.clone(),
         life.demotions,
         lost,
+        realtime,
     );
     let serving = server.serve(control.clone());
     tokio::pin!(serving, ended);
@@ -407,6 +419,7 @@ fn start_threads(
     worker: Worker,
     wishes: Wishes,
     mailbox: &Mailbox,
+    realtime: &Realtime,
 ) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
     let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
         let started = thread::Builder::new().name(name.to_owned()).spawn(run);
@@ -415,12 +428,15 @@ fn start_threads(
             .map_err(|error| OsError::new(format!("start the thread {name}"), error))
     };
     let (report, ended) = oneshot::channel();
-    let done = mailbox.clone();
+    let (done, enters) = (mailbox.clone(), realtime.clone());
     spawn(
         "addresses",
-        Box::new(move || worker.run(&wishes, |done_| done.send(Message::Done(done_)))),
+        Box::new(move || {
+            enters.enter(Part::Addresses);
+            worker.run(&wishes, |done_| done.send(Message::Done(done_)));
+        }),
     )?;
-    let seen = mailbox.clone();
+    let (seen, enters) = (mailbox.clone(), realtime.clone());
     spawn(
         "links",
         Box::new(move || links::watch(|seen_| seen.send(Message::Seen(seen_)))),
@@ -428,6 +444,7 @@ fn start_threads(
     spawn(
         "engine",
         Box::new(move || {
+            enters.enter(Part::Engine);
             let result = engine.run().map_err(Error::Os);
             // Nobody listens only when the process is ending anyway.
             let _ = report.send(result);

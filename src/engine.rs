@@ -12,6 +12,7 @@
 pub mod command;
 pub mod event;
 pub mod interface;
+pub mod lateness;
 pub mod lease;
 pub mod snapshot;
 pub mod status;

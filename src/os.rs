@@ -14,6 +14,8 @@ pub mod links;
 pub mod macvlan;
 pub mod netlink;
 pub mod packet_socket;
+mod raw;
+pub mod realtime;
 pub mod snapshot;
 pub mod state;
 pub mod sysctl;

@@ -162,7 +162,37 @@ fn head(status: &Status, colour: bool) -> String {
         text += &paint(&lost, Style::Warning, colour);
         text.push('\n');
     }
+    for remark in timeliness(status) {
+        text += &paint(&clean(&remark), Style::Warning, colour);
+        text.push('\n');
+    }
     text + &failed_reload(status, colour)
+}
+
+/// What keeps the engine from being on time.
+fn timeliness(status: &Status) -> Vec<String> {
+    let lateness = &status.lateness;
+    let late = (lateness.too_late > 0).then(|| {
+        let times = match lateness.too_late {
+            1 => "once".to_owned(),
+            many => format!("{many} times"),
+        };
+        let by = span(lateness.max_us / 1000);
+        let ago = span(lateness.max_ms_ago.unwrap_or_default());
+        format!(
+            "the engine woke later than half of its neighbours' patience {times}, the latest by {by}, {ago} ago"
+        )
+    });
+    let state = status.realtime.state.as_str();
+    let realtime = match state {
+        "demoted" => Some(
+            "realtime was switched off: a thread ran without end; the log says when".to_owned(),
+        ),
+        _ => state
+            .strip_prefix("refused: ")
+            .map(|reason| format!("realtime is not used: {reason}")),
+    };
+    late.into_iter().chain(realtime).collect()
 }
 
 fn failed_reload(status: &Status, colour: bool) -> String {

@@ -26,7 +26,7 @@ use toml::de::{DeTable, DeValue};
 use self::reader::{Findings, Reader, kind};
 use self::router::Draft;
 use super::error::{Doubt, Problems, Warnings, quoted};
-use super::{Config, ControlConfig, Loaded};
+use super::{Config, ControlConfig, Loaded, Realtime};
 
 /// Far more than any configuration; a file of this size is the wrong file.
 const LARGEST: usize = 1024 * 1024;
@@ -113,6 +113,14 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
         Some(value) => read_control(&value, findings),
         None => ControlConfig::default(),
     };
+    let realtime = match file
+        .take("realtime")
+        .and_then(|value| value.boolean(findings))
+    {
+        Some(true) => Realtime::On,
+        Some(false) => Realtime::Off,
+        None => Realtime::WherePermitted,
+    };
     file.refuse_unasked(top_level_hint, findings);
     clashes::refuse_shared_vrids(&drafts, findings);
     clashes::refuse_shared_addresses(&drafts, findings);
@@ -124,6 +132,7 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
         routers,
         groups,
         control,
+        realtime,
     })
 }
 

@@ -20,6 +20,7 @@ use crate::control::{ConfigurationStatus, Request, Response, SCHEMA, Status};
 use crate::engine::command::{Command, Reply, Selection};
 use crate::engine::status::RouterStatus;
 use crate::os::clock;
+use crate::os::realtime::Realtime;
 use crate::os::state::{DemotionRecord, StateDirectory};
 use crate::vrrp::times::Moment;
 
@@ -36,6 +37,7 @@ struct Inner {
     mailbox: Mailbox,
     state: StateDirectory,
     lost: Arc<AtomicU64>,
+    realtime: Realtime,
     path: PathBuf,
     /// One change at a time: reload, demote, restore.
     configuration: Mutex<Configuration>,
@@ -54,6 +56,7 @@ impl Control {
         state: StateDirectory,
         demotions: Vec<DemotionRecord>,
         lost: Arc<AtomicU64>,
+        realtime: Realtime,
     ) -> Self {
         let loaded_unix_ms = clock::unix_ms(clock::wall_now());
         Self(Arc::new(Inner {
@@ -62,6 +65,7 @@ impl Control {
             mailbox,
             state,
             lost,
+            realtime,
             path: options.config.clone(),
             configuration: Mutex::new(Configuration {
                 loaded_unix_ms,
@@ -131,6 +135,8 @@ impl Inner {
             routers: snapshot.routers,
             drops: snapshot.drops,
             queue_drops: self.lost.load(Ordering::Relaxed),
+            lateness: snapshot.lateness,
+            realtime: self.realtime.status(),
         }))
     }
 
@@ -226,6 +232,7 @@ impl Inner {
             Ok(snapshot) => snapshot.routers,
             Err(undelivered) => return refuse(undelivered),
         };
+        let realtime = config.realtime;
         let command = Command::Reload {
             config,
             keyring,
@@ -234,6 +241,7 @@ impl Inner {
         match receive(self.send(command)).await {
             Ok(Reply::Reloaded(plan)) => {
                 if !dry_run {
+                    self.realtime.apply(realtime);
                     configuration.error = None;
                     configuration.loaded_unix_ms = clock::unix_ms(clock::wall_now());
                     self.follow_names(&mut configuration, &before).await;

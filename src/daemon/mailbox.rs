@@ -7,6 +7,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::oneshot;
 
 use crate::engine::command::{Command, Reply};
+use crate::engine::lateness::LatenessStatus;
 use crate::engine::snapshot::Snapshot as Standing;
 use crate::engine::status::{DropStatus, RouterStatus};
 use crate::os::{OsError, addresses, links};
@@ -36,6 +37,7 @@ pub(super) enum Message {
 pub(super) struct Snapshot {
     pub(super) routers: Vec<RouterStatus>,
     pub(super) drops: Vec<DropStatus>,
+    pub(super) lateness: LatenessStatus,
 }
 
 /// Sends to the engine's thread.

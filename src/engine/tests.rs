@@ -95,6 +95,7 @@ fn config(routers: &[RouterConfig]) -> Config {
         routers: routers.to_vec(),
         groups: Vec::new(),
         control: ControlConfig::default(),
+        realtime: crate::config::Realtime::default(),
     }
 }
 

@@ -1,25 +1,17 @@
 //! Packet sockets: what is said of addresses out and in, and adverts from a virtual MAC.
 //!
-//! Owns the only `unsafe` of the project: neither socket2 nor nix can build a `sockaddr_ll` in safe
-//! code. Called by the address worker (first announcement), by the engine's thread (repeats, what
-//! others announce, adverts with a virtual MAC as source). What cannot be sent is an error; an
-//! address is held all the same and announced again.
-
-#![allow(
-    unsafe_code,
-    reason = "sockaddr_ll has no safe constructor; each block says why it is sound"
-)]
+//! Owns both kinds of them. Called by the address worker (first announcement), by the engine's thread
+//! (repeats, what others announce, adverts with a virtual MAC as source). What cannot be sent is an
+//! error; an address is held all the same and announced again.
 
 use std::io::{self, IoSlice};
-use std::mem;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use nix::libc;
-use nix::sys::socket::{LinkAddr, SockaddrLike};
-use socket2::{Domain, SockAddr, SockAddrStorage, SockFilter, Socket, Type};
+use socket2::{Domain, SockFilter, Socket, Type};
 
 use super::OsError;
+use super::raw::{link_address, socket_address};
 use super::vrrp_socket::{PRIORITY, send_all};
 use crate::engine::SendAdvert;
 use crate::vrrp::Family;
@@ -243,39 +235,3 @@ const NEIGHBOUR_ANNOUNCEMENTS: [SockFilter; 15] = [
     SockFilter::new(RETURN, 0, 0, 0),
     SockFilter::new(RETURN, 0, 0, u32::MAX),
 ];
-
-fn sockaddr_ll(interface: u32, protocol: u16) -> libc::sockaddr_ll {
-    libc::sockaddr_ll {
-        sll_family: u16::try_from(libc::AF_PACKET).unwrap_or_default(),
-        sll_protocol: protocol.to_be(),
-        sll_ifindex: i32::try_from(interface).unwrap_or_default(),
-        sll_hatype: 0,
-        sll_pkttype: 0,
-        sll_halen: 6,
-        sll_addr: [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0],
-    }
-}
-
-fn length() -> libc::socklen_t {
-    // A struct of 20 bytes.
-    libc::socklen_t::try_from(mem::size_of::<libc::sockaddr_ll>()).unwrap_or_default()
-}
-
-/// For nix.
-fn link_address(interface: u32, protocol: u16) -> Option<LinkAddr> {
-    let address = sockaddr_ll(interface, protocol);
-    // SAFETY: the pointer is to a whole `sockaddr_ll` of family AF_PACKET, which is what
-    // `LinkAddr` is made of, with its true length; the value is copied before the call returns.
-    unsafe { LinkAddr::from_raw((&raw const address).cast(), Some(length())) }
-}
-
-/// For socket2.
-fn socket_address(interface: u32, protocol: u16) -> SockAddr {
-    let mut storage = SockAddrStorage::zeroed();
-    // SAFETY: `sockaddr_ll` is the address type of AF_PACKET, is no larger than the storage and
-    // needs no stricter alignment; every bit pattern of it is valid.
-    unsafe {
-        *storage.view_as::<libc::sockaddr_ll>() = sockaddr_ll(interface, protocol);
-        SockAddr::new(storage, length())
-    }
-}

@@ -234,6 +234,7 @@ mod tests {
         let config = Config {
             routers: Vec::new(),
             groups: Vec::new(),
+            realtime: crate::config::Realtime::default(),
             control: ControlConfig::default(),
         };
         let engine = Engine::new(&config, &Keyring::default(), &[], Moment::ZERO);

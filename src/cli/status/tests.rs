@@ -1,7 +1,8 @@
 //! What people see, letter by letter.
 
 use super::*;
-use crate::control::{ConfigurationStatus, SCHEMA};
+use crate::control::{ConfigurationStatus, RealtimeStatus, SCHEMA};
+use crate::engine::lateness::LatenessStatus;
 use crate::engine::status::{Counters, DropStatus, NeighbourStatus};
 use crate::vrrp::{ChecksumStyle, Family, Priority};
 
@@ -123,6 +124,8 @@ fn status(routers: Vec<RouterStatus>) -> Status {
         routers,
         drops: Vec::new(),
         queue_drops: 0,
+        lateness: LatenessStatus::default(),
+        realtime: RealtimeStatus::default(),
     }
 }
 
@@ -219,6 +222,35 @@ fn a_failed_reload_is_shown_with_its_problems() {
          the last reload failed; the file of 09:56:00 UTC is in force:\n    \
          error: `vrid` is 0\n     --> buoy.toml:2:8\n\n\
          no routers for this host in the file\n"
+    );
+}
+
+#[test]
+fn what_keeps_the_engine_from_being_on_time_is_said_where_it_is_worth_it() {
+    let said = |too_late, state: &str| {
+        let mut status = status(vec![]);
+        status.lateness = LatenessStatus {
+            max_us: 5_000_400,
+            max_ms_ago: Some(180_000),
+            too_late,
+            ..LatenessStatus::default()
+        };
+        status.realtime.state = state.to_owned();
+        let text = overview(&status, false);
+        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines[1..lines.len() - 2].join("\n")
+    };
+    assert_eq!(said(0, "on"), "");
+    assert_eq!(said(0, "off"), "");
+    assert_eq!(said(0, ""), "");
+    assert_eq!(
+        said(2, "refused: missing capability CAP_SYS_NICE"),
+        "the engine woke later than half of its neighbours' patience 2 times, the latest by 5 s, 3m ago\n\
+         realtime is not used: missing capability CAP_SYS_NICE"
+    );
+    assert_eq!(
+        said(0, "demoted"),
+        "realtime was switched off: a thread ran without end; the log says when"
     );
 }
 

@@ -10,7 +10,7 @@ use crate::config::VirtualAddress;
 use crate::engine::command::HandoverOutcome;
 use crate::engine::event::Event;
 use crate::engine::handover::Handover;
-use crate::engine::lease;
+use crate::engine::lease::{self, Renewals};
 use crate::engine::outputs::{Announce, Hold, Outputs, VirtualMacDevice, Wish};
 use crate::vrrp::Role;
 use crate::vrrp::announce::{HardwareAddress, Said};
@@ -51,7 +51,7 @@ pub(super) enum Device {
 #[derive(Debug)]
 pub(in crate::engine) struct Holding {
     hold: Hold,
-    renewed: Moment,
+    renewals: Renewals,
     put_back: Option<Moment>,
     /// When an address that is missing is put back.
     put_back_at: Option<Moment>,
@@ -246,9 +246,13 @@ impl Router {
             replace: !self.is_owner(),
         };
         self.wish(Some(hold.clone()), outputs);
+        let before = self.holding.as_ref();
+        let renewals = before.map_or(Renewals::first(now), |before| {
+            before.renewals.next(before.hold.lease, now)
+        });
         self.holding = Some(Holding {
             hold,
-            renewed: now,
+            renewals,
             put_back: None,
             put_back_at: None,
             claimed: false,
@@ -276,8 +280,8 @@ impl Router {
             ..holding.hold.clone()
         };
         if holding.hold != hold {
+            holding.renewals = holding.renewals.next(holding.hold.lease, now);
             holding.hold = hold.clone();
-            holding.renewed = now;
             self.wish(Some(hold), outputs);
         }
     }
@@ -291,9 +295,9 @@ impl Router {
         };
         let interval = self.config.interval;
         if let Some(holding) = &mut self.holding
-            && lease::is_due(interval, since_advert, now.since(holding.renewed))
+            && lease::is_due(interval, since_advert, now.since(holding.renewals.last()))
         {
-            holding.renewed = now;
+            holding.renewals = holding.renewals.next(holding.hold.lease, now);
             let hold = holding.hold.clone();
             self.wish(Some(hold), outputs);
         }
@@ -358,7 +362,7 @@ impl Router {
         }
     }
 
-    /// Somebody took one of our addresses off: it is put back and announced, at once unless that
+    /// One of our addresses was taken off, or its lease ran out: it is put back and announced, at once unless that
     /// happened a moment ago.
     pub(in crate::engine) fn address_gone(
         &mut self,
@@ -374,10 +378,9 @@ impl Router {
             return;
         };
         if self.logged.put_back.now(now) {
-            outputs.events.push(Event::AddressPutBack {
-                router: self.config.name.clone(),
-                address,
-            });
+            let lapse = holding.renewals.lapse(holding.hold.lease, now);
+            let event = Event::gone(self.config.name.clone(), address, lapse);
+            outputs.events.push(event);
         }
         // Before the claim is confirmed it may be our own release of an earlier epoch.
         let soonest = holding.put_back.map_or(now, |last| last + PUT_BACK_EVERY);
