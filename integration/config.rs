@@ -110,6 +110,7 @@ fn the_example_has_every_key() {
         "[router.web]\nxyzzy = 1\n",
         "[group.site]\nxyzzy = 1\n",
         "[control]\nxyzzy = 1\n",
+        "[witness]\nxyzzy = 1\n",
     ] {
         let problems = parse(text, "lb1").unwrap_err();
         let help = problems

@@ -111,6 +111,7 @@ impl Node {
             routers: self.routers.clone(),
             groups: Vec::new(),
             control: ControlConfig::default(),
+            witness: None,
         }
     }
 

@@ -172,6 +172,7 @@ mod tests {
             routers,
             groups: Vec::new(),
             control: ControlConfig::default(),
+            witness: None,
         };
         assert_eq!(
             verdict("buoy.toml", "lb1", &config),

@@ -94,6 +94,7 @@ fn config(routers: &[RouterConfig]) -> Config {
         routers: routers.to_vec(),
         groups: Vec::new(),
         control: ControlConfig::default(),
+        witness: None,
     }
 }
 

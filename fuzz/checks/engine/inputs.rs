@@ -96,6 +96,7 @@ pub(super) fn some_config(bytes: &mut Bytes<'_>) -> Config {
         routers,
         groups,
         control: ControlConfig::default(),
+        witness: None,
     }
 }
 

@@ -90,7 +90,6 @@ pub(super) fn of_later_versions(name: &str) -> Option<&'static str> {
             "leave it out; a check of your own can run `buoy demote ROUTER` and `buoy restore ROUTER`"
         }
         "hook" | "hooks" => "leave it out; follow `buoy status --watch` to act on changes",
-        "witness" => "leave it out; run a third server of lower priority to watch the other two",
         "realtime" => {
             "leave it out; the service manager can set the scheduling class of `buoy run`"
         }

@@ -57,6 +57,7 @@ fn grouped(routers: Vec<RouterConfig>) -> Config {
         routers,
         groups: vec![group],
         control: ControlConfig::default(),
+        witness: None,
     }
 }
 
