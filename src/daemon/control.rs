@@ -127,6 +127,7 @@ impl Inner {
                 error: configuration.error.clone(),
             },
             routers: snapshot.routers,
+            witness: snapshot.witness,
             drops: snapshot.drops,
             queue_drops: self.lost.load(Ordering::Relaxed),
         }))

@@ -14,6 +14,7 @@ mod random;
 mod receive;
 mod reload;
 mod start;
+mod witness;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;

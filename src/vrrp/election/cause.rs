@@ -54,6 +54,8 @@ pub enum Cause {
     },
     /// `buoy demote`.
     Demoted,
+    /// The witness does not answer: which, and that.
+    WitnessLost(String),
     /// The daemon stops.
     Stopped,
     /// A reload removed or replaced the router.
@@ -99,7 +101,7 @@ impl fmt::Display for Cause {
             Self::Stopped => write!(f, "the daemon stops"),
             Self::Reloaded => write!(f, "the configuration was reloaded"),
             Self::Follows(whom) => write!(f, "moves with {whom}"),
-            Self::Fault(reason) => write!(f, "{reason}"),
+            Self::WitnessLost(reason) | Self::Fault(reason) => write!(f, "{reason}"),
         }
     }
 }
