@@ -38,6 +38,7 @@ use crate::os::addresses::Worker;
 use crate::os::state::{AddressRecord, DemotionRecord, StateDirectory};
 use crate::os::sysctl::{self, Keeper, Settings};
 use crate::os::wishes::Wishes;
+use crate::os::witness::Prober;
 use crate::os::{OsError, addresses, capabilities, clock, keys, links, macvlan};
 use crate::vrrp::times::Moment;
 
@@ -317,10 +318,18 @@ async fn serve(
     )?;
     let keeper = Keeping::start(Keeper::new(state.clone()), settings.clone())?;
     let worker = Worker::open(state.maker(), settings.clone())?;
-    let ended = start_threads(thread, worker, wishes, &mailbox)?;
+    let (prober, witness) = Prober::open(config.witness.clone())?;
+    let ended = start_threads(thread, worker, prober, wishes, &mailbox)?;
     let logging = tokio::spawn(log::write(event_receiver));
 
-    let control = Control::new(&options, mailbox.clone(), state.clone(), demotions, lost);
+    let control = Control::new(
+        &options,
+        mailbox.clone(),
+        state.clone(),
+        demotions,
+        lost,
+        witness,
+    );
     let serving = server.serve(control.clone());
     tokio::pin!(serving, ended);
     info!(
@@ -390,10 +399,11 @@ impl Keeping {
     }
 }
 
-/// Starts the three threads. What comes back is the end of the engine's.
+/// Starts the four threads. What comes back is the end of the engine's.
 fn start_threads(
     engine: EngineThread,
     worker: Worker,
+    prober: Prober,
     wishes: Wishes,
     mailbox: &Mailbox,
 ) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
@@ -413,6 +423,11 @@ fn start_threads(
     spawn(
         "links",
         Box::new(move || links::watch(|seen_| seen.send(Message::Seen(seen_)))),
+    )?;
+    let reports = mailbox.clone();
+    spawn(
+        "witness",
+        Box::new(move || prober.run(|report| reports.send(Message::Witness(report)))),
     )?;
     spawn(
         "engine",

@@ -21,6 +21,7 @@ use crate::engine::command::{Command, Reply, Selection};
 use crate::engine::status::RouterStatus;
 use crate::os::clock;
 use crate::os::state::{DemotionRecord, StateDirectory};
+use crate::os::witness::Wanted;
 use crate::vrrp::times::Moment;
 
 /// The engine's thread answers in microseconds; if it does not for so long, something is wrong.
@@ -37,6 +38,7 @@ struct Inner {
     state: StateDirectory,
     lost: Arc<AtomicU64>,
     path: PathBuf,
+    witness: Wanted,
     /// One change at a time: reload, demote, restore.
     configuration: Mutex<Configuration>,
 }
@@ -54,6 +56,7 @@ impl Control {
         state: StateDirectory,
         demotions: Vec<DemotionRecord>,
         lost: Arc<AtomicU64>,
+        witness: Wanted,
     ) -> Self {
         let loaded_unix_ms = clock::unix_ms(clock::wall_now());
         Self(Arc::new(Inner {
@@ -63,6 +66,7 @@ impl Control {
             state,
             lost,
             path: options.config.clone(),
+            witness,
             configuration: Mutex::new(Configuration {
                 loaded_unix_ms,
                 error: None,
@@ -225,6 +229,7 @@ impl Inner {
             Ok(snapshot) => snapshot.routers,
             Err(undelivered) => return refuse(undelivered),
         };
+        let witness = config.witness.clone();
         let command = Command::Reload {
             config,
             keyring,
@@ -233,6 +238,12 @@ impl Inner {
         match receive(self.send(command)).await {
             Ok(Reply::Reloaded(plan)) => {
                 if !dry_run {
+                    // Only now: the engine passes over reports on a witness that it does not know.
+                    self.witness.send_if_modified(|wanted| {
+                        let is_new = *wanted != witness;
+                        *wanted = witness;
+                        is_new
+                    });
                     configuration.error = None;
                     configuration.loaded_unix_ms = clock::unix_ms(clock::wall_now());
                     self.follow_names(&mut configuration, &before).await;

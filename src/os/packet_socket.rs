@@ -13,7 +13,7 @@
 use std::io::{self, IoSlice};
 use std::mem;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::libc;
 use nix::sys::socket::{LinkAddr, SockaddrLike};
@@ -254,9 +254,9 @@ impl QuestionSocket {
     }
 }
 
-impl AsRawFd for QuestionSocket {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
+impl AsFd for QuestionSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 
