@@ -33,3 +33,4 @@ mod sockets;
 mod together;
 mod transport;
 mod virtual_mac;
+mod witness;
