@@ -13,6 +13,7 @@ pub mod command;
 pub mod event;
 pub mod interface;
 pub mod lease;
+pub mod snapshot;
 pub mod status;
 pub mod witness;
 
@@ -176,6 +177,8 @@ pub struct Engine {
     pending: Vec<Pending>,
     /// Frames that belong to no router.
     drops: Drops,
+    /// See [`Engine::mark`].
+    mark: u64,
     stopping: bool,
 }
 
@@ -196,10 +199,7 @@ impl Engine {
             configured: config.clone(),
             keyring: keyring.clone(),
             wall: WallClock::default(),
-            witness: config
-                .witness
-                .as_ref()
-                .map(|config| Witness::new(config, now)),
+            witness: Witness::of(config, now),
             fates: Vec::new(),
             unsettled: Vec::new(),
             by_vrid: HashMap::new(),
@@ -208,6 +208,7 @@ impl Engine {
             next_beat: None,
             pending: Vec::new(),
             drops: Drops::default(),
+            mark: 0,
             stopping: false,
         };
         for router in &config.routers {
@@ -363,7 +364,9 @@ impl Engine {
             return;
         };
         let was_active = router.election().role() == Role::Active;
+        let mark = router.mark();
         run(router, outputs);
+        self.mark += u64::from(router.mark() != mark);
         let takes_over = !was_active && router.election().role() == Role::Active;
         self.unsettled.extend(router.fate());
         let outcome = router.take_outcome();

@@ -104,7 +104,13 @@ pub(super) struct Witness {
 }
 
 impl Witness {
-    pub(super) fn new(config: &WitnessConfig, now: Moment) -> Self {
+    /// None when the file names none.
+    pub(super) fn of(config: &Config, now: Moment) -> Option<Self> {
+        let witness = config.witness.as_ref()?;
+        Some(Self::new(witness, now))
+    }
+
+    fn new(config: &WitnessConfig, now: Moment) -> Self {
         Self {
             config: config.clone(),
             reachable: None,

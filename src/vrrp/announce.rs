@@ -16,6 +16,7 @@ use std::net::IpAddr;
 
 use pnet::packet::ethernet::{EtherTypes, EthernetPacket};
 use pnet::util::MacAddr;
+use serde::{Deserialize, Serialize};
 
 use super::{Family, Vrid};
 
@@ -27,7 +28,8 @@ pub use neighbour::{
 pub use question::Question;
 
 /// A hardware address. A type of ours, so that pnet stays behind this module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct HardwareAddress(pub [u8; 6]);
 
 impl HardwareAddress {
