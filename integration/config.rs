@@ -98,6 +98,26 @@ fn the_group_of_the_example_is_one_when_its_routers_are_there() {
 }
 
 #[test]
+fn the_witness_of_the_example_is_one_with_the_defaults_that_it_shows() {
+    let witness = |keys: &[&str]| {
+        let mut text = EXAMPLE.replacen("\n#[witness]", "\n[witness]", 1);
+        for key in keys {
+            let shown = format!("\n#{key} = ");
+            assert!(text.contains(&shown), "{key}");
+            text = text.replacen(&shown, &format!("\n{key} = "), 1);
+        }
+        accepted(&text, "lb1").witness.unwrap()
+    };
+    let gateway = witness(&["gateway"]);
+    let all = ["gateway", "interval", "timeout", "fall", "rise"];
+    assert_eq!(witness(&all), gateway);
+    assert_eq!(gateway.target.to_string(), "192.0.2.254");
+    assert_eq!(witness(&["tcp"]).target.to_string(), "198.51.100.7:443");
+    let on_eth0 = witness(&["gateway", "interface"]);
+    assert_eq!(on_eth0.target.to_string(), "192.0.2.254%eth0");
+}
+
+#[test]
 fn the_authentication_of_the_example_is_one() {
     let text = EXAMPLE.replacen("\n#authentication", "\nauthentication", 1);
     let config = accepted(&text, "lb1");
@@ -115,6 +135,7 @@ fn the_example_has_every_key() {
         "[router.web]\nxyzzy = 1\n",
         "[group.site]\nxyzzy = 1\n",
         "[control]\nxyzzy = 1\n",
+        "[witness]\nxyzzy = 1\n",
     ] {
         let problems = parse(text, "lb1").unwrap_err();
         let help = problems

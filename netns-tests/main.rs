@@ -36,3 +36,4 @@ mod succession;
 mod together;
 mod transport;
 mod virtual_mac;
+mod witness;

@@ -7,6 +7,7 @@
 pub mod authentication;
 pub mod error;
 mod file;
+pub mod witness;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -19,6 +20,7 @@ use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Family, Priority, Versio
 pub use authentication::Authentication;
 use error::Warnings;
 pub use file::{load, minimal_example, parse};
+use witness::WitnessConfig;
 
 /// A usable file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub struct Config {
     pub control: ControlConfig,
     /// Whether the engine goes before ordinary programs.
     pub realtime: Realtime,
+    /// Who tells whether this host is cut off; nobody when left out.
+    pub witness: Option<WitnessConfig>,
 }
 
 /// `realtime`: whether the engine goes before ordinary programs of the machine.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::command::{Demoted, Plan, Restored, Selection};
 use crate::engine::lateness::LatenessStatus;
 use crate::engine::status::{DropStatus, RouterStatus};
+use crate::engine::witness::WitnessStatus;
 
 /// Version of the shapes below. Fields may be added under the same number.
 pub const SCHEMA: u32 = 1;
@@ -112,6 +113,9 @@ pub struct Status {
     pub configuration: ConfigurationStatus,
     /// In the order of the file.
     pub routers: Vec<RouterStatus>,
+    /// Who is asked whether this host is cut off; none without `[witness]`.
+    #[serde(default)]
+    pub witness: Option<WitnessStatus>,
     /// Frames that belong to no router, by reason.
     #[serde(default)]
     pub drops: Vec<DropStatus>,

@@ -43,6 +43,7 @@ use crate::os::snapshot::{SnapshotFile, Snapshots};
 use crate::os::state::{DemotionRecord, StateDirectory};
 use crate::os::sysctl::{Keeper, Settings};
 use crate::os::wishes::Wishes;
+use crate::os::witness::Prober;
 use crate::os::{OsError, capabilities, clock, keys, links};
 use crate::vrrp::times::Moment;
 
@@ -184,7 +185,6 @@ pub fn run(options: Options) -> Result<(), Error> {
     let mut life = Life {
         engine: Engine::new(&config, &keyring, &stored, clock::now()),
         adopted: Vec::new(),
-        realtime: config.realtime,
         keeper: Keeper::new(state.clone()),
         snapshots: SnapshotFile::at(&options.runtime_dir),
         state,
@@ -201,7 +201,7 @@ pub fn run(options: Options) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(|error| OsError::new("start the runtime", error))?
-        .block_on(serve(options, config.routers.len(), server, life))
+        .block_on(serve(options, &config, server, life))
 }
 
 /// Signals that may come before anybody listens for them.
@@ -214,7 +214,6 @@ struct Life {
     engine: Engine,
     /// What it goes on with.
     adopted: Vec<Adopted>,
-    realtime: config::Realtime,
     keeper: Keeper,
     snapshots: SnapshotFile,
     state: StateDirectory,
@@ -282,7 +281,7 @@ fn moment(unix_ms: u64) -> Moment {
     clock::now() + Duration::from_millis(ahead)
 }
 
-async fn serve(options: Options, routers: usize, server: Server, life: Life) -> Result<(), Error> {
+async fn serve(options: Options, config: &Config, server: Server, life: Life) -> Result<(), Error> {
     let watch = |kind| signal(kind).map_err(|error| OsError::new("watch for signals", error));
     let (mut terminate, mut interrupt) = (
         watch(SignalKind::terminate())?,
@@ -320,8 +319,9 @@ async fn serve(options: Options, routers: usize, server: Server, life: Life) -> 
     worker.adopt(&life.adopted);
     let writing = write_snapshots(left.clone(), snapshots.clone())?;
     let realtime = Realtime::default();
-    realtime.apply(life.realtime);
-    let ended = start_threads(thread, worker, wishes, &mailbox, &realtime)?;
+    realtime.apply(config.realtime);
+    let (prober, witness) = Prober::open(config.witness.clone())?;
+    let ended = start_threads(thread, worker, prober, wishes, &mailbox, &realtime)?;
     let logging = tokio::spawn(log::write(event_receiver));
 
     let control = Control::new(
@@ -331,13 +331,14 @@ async fn serve(options: Options, routers: usize, server: Server, life: Life) -> 
         life.demotions,
         lost,
         realtime,
+        witness,
     );
     let serving = server.serve(control.clone());
     tokio::pin!(serving, ended);
     info!(
         version = env!("CARGO_PKG_VERSION"),
         host = options.host,
-        routers,
+        routers = config.routers.len(),
         "started"
     );
     notify_systemd(&[sd_notify::NotifyState::Ready]);
@@ -413,10 +414,11 @@ impl Keeping {
     }
 }
 
-/// Starts the three threads. What comes back is the end of the engine's.
+/// Starts the four threads. What comes back is the end of the engine's.
 fn start_threads(
     engine: EngineThread,
     worker: Worker,
+    prober: Prober,
     wishes: Wishes,
     mailbox: &Mailbox,
     realtime: &Realtime,
@@ -440,6 +442,11 @@ fn start_threads(
     spawn(
         "links",
         Box::new(move || links::watch(|seen_| seen.send(Message::Seen(seen_)))),
+    )?;
+    let reports = mailbox.clone();
+    spawn(
+        "witness",
+        Box::new(move || prober.run(|report| reports.send(Message::Witness(report)))),
     )?;
     spawn(
         "engine",

@@ -16,6 +16,7 @@ pub mod lateness;
 pub mod lease;
 pub mod snapshot;
 pub mod status;
+pub mod witness;
 
 mod authentication;
 mod commands;
@@ -49,6 +50,7 @@ use event::Event;
 use fate::Fate;
 use interface::InterfaceState;
 use router::{Demotion, FateId, Router};
+use witness::Witness;
 
 pub use interface::{Detection, InterfaceAddress, LinkState};
 pub use outputs::{Announce, Hold, Outputs, RouterId, SendAdvert, VirtualMacDevice, Wish};
@@ -131,6 +133,8 @@ pub enum Input<'a> {
     },
     /// UTC was set, or is told for the first time. Only authentication asks for it.
     WallClock(WallClock),
+    /// A probe of the witness is over.
+    Witness(&'a witness::Report),
     /// Somebody asks for something.
     Command(Token, Command),
     /// The daemon is to end: hand everything over.
@@ -162,6 +166,7 @@ pub struct Engine {
     configured: Config,
     keyring: Keyring,
     wall: WallClock,
+    witness: Option<Witness>,
     fates: Vec<Fate>,
     /// Of which a member was touched since they were settled last.
     unsettled: Vec<FateId>,
@@ -195,6 +200,7 @@ impl Engine {
             configured: config.clone(),
             keyring: keyring.clone(),
             wall: WallClock::default(),
+            witness: Witness::of(config, now),
             fates: Vec::new(),
             unsettled: Vec::new(),
             by_vrid: HashMap::new(),
@@ -319,6 +325,7 @@ impl Engine {
                 });
             }
             Input::WallClock(wall) => self.set_wall_clock(wall),
+            Input::Witness(report) => self.witness(report, now, outputs),
             Input::Command(token, command) => self.command(token, command, now, outputs),
             Input::Stop => self.stop(now, outputs),
         }
@@ -421,6 +428,7 @@ impl Engine {
         self.by_vrid
             .insert((config.interface.clone(), config.vrid, family), id);
         let router = Router::new(id, config, family, demotion, now);
+        let router = router.begins_as(self.stand_of_newcomers());
         if let Some(deadline) = router.deadline() {
             self.deadlines.set(id, deadline);
         }

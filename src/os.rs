@@ -21,6 +21,7 @@ pub mod state;
 pub mod sysctl;
 pub mod vrrp_socket;
 pub mod wishes;
+pub mod witness;
 
 use std::fmt;
 use std::fs;

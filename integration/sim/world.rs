@@ -112,6 +112,7 @@ impl Node {
             groups: Vec::new(),
             control: ControlConfig::default(),
             realtime: buoyd::config::Realtime::default(),
+            witness: None,
         }
     }
 

@@ -173,6 +173,7 @@ mod tests {
             groups: Vec::new(),
             control: ControlConfig::default(),
             realtime: crate::config::Realtime::default(),
+            witness: None,
         };
         assert_eq!(
             verdict("buoy.toml", "lb1", &config),

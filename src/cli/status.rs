@@ -10,6 +10,7 @@ use crate::control::Status;
 use crate::engine::status::{
     ActiveStatus, AddressStatus, DemotionStatus, ElectionStatus, RouterStatus,
 };
+use crate::engine::witness::WitnessStatus;
 use crate::os::addresses;
 use crate::vrrp::Role;
 
@@ -166,6 +167,9 @@ fn head(status: &Status, colour: bool) -> String {
         text += &paint(&clean(&remark), Style::Warning, colour);
         text.push('\n');
     }
+    if let Some(witness) = &status.witness {
+        text += &witness_line(witness, colour);
+    }
     text + &failed_reload(status, colour)
 }
 
@@ -193,6 +197,27 @@ fn timeliness(status: &Status) -> Vec<String> {
             .map(|reason| format!("realtime is not used: {reason}")),
     };
     late.into_iter().chain(realtime).collect()
+}
+
+fn witness_line(witness: &WitnessStatus, colour: bool) -> String {
+    let (how, style) = match witness.reachable {
+        Some(true) => ("reachable", Style::Plain),
+        Some(false) => ("unreachable", Style::Bad),
+        None => ("not known yet", Style::Warning),
+    };
+    let why = witness
+        .last_error
+        .as_ref()
+        .filter(|_| witness.reachable != Some(true))
+        .map_or_else(String::new, |error| format!(": {}", clean(error)));
+    let line = format!(
+        "witness {}: {how} for {}{why}; {} of {} probes failed",
+        clean(&witness.target),
+        span(witness.since_ms),
+        witness.failures,
+        witness.probes
+    );
+    format!("{}\n", paint(&line, style, colour))
 }
 
 fn failed_reload(status: &Status, colour: bool) -> String {
@@ -290,6 +315,10 @@ fn remarks(router: &RouterStatus) -> Vec<Cell> {
         .handover
         .as_ref()
         .map(|open| Cell::new(format!("handover: {}", clean(open)), Style::Warning));
+    let held_back = router
+        .held_back
+        .as_ref()
+        .map(|reason| Cell::new(format!("held back: {}", clean(reason)), Style::Warning));
     let problems = router.addresses.iter().filter_map(|address| {
         let problem = address.problem.as_ref()?;
         Some(Cell::new(
@@ -310,6 +339,7 @@ fn remarks(router: &RouterStatus) -> Vec<Cell> {
         .chain(families)
         .chain(fault)
         .chain(handover)
+        .chain(held_back)
         .chain(problems)
         .collect()
 }
@@ -339,6 +369,9 @@ fn facts(router: &RouterStatus, status: &Status) -> Table {
     }
     if let Some(open) = &router.handover {
         fact("handover", Cell::new(clean(open), Style::Warning));
+    }
+    if let Some(reason) = &router.held_back {
+        fact("held back", Cell::new(clean(reason), Style::Warning));
     }
     fact("active", Cell::plain(active(router.active.as_ref())));
     if router.elections.len() > 1 {

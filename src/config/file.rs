@@ -15,6 +15,7 @@ mod reader;
 mod router;
 mod syntax;
 mod timing;
+mod witness;
 mod words;
 
 use std::borrow::Cow;
@@ -121,6 +122,9 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
         Some(false) => Realtime::Off,
         None => Realtime::WherePermitted,
     };
+    let witness = file
+        .take("witness")
+        .and_then(|value| witness::read(&value, &drafts, findings));
     file.refuse_unasked(top_level_hint, findings);
     clashes::refuse_shared_vrids(&drafts, findings);
     clashes::refuse_shared_addresses(&drafts, findings);
@@ -133,6 +137,7 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
         groups,
         control,
         realtime,
+        witness,
     })
 }
 
@@ -237,9 +242,9 @@ fn top_level_hint(name: &str, value: &DeValue<'_>) -> Option<String> {
     match (is_table, belongs_to_router) {
         (false, true) => Some("write `[router.web]` on a line above it".to_owned()),
         (true, _) => {
-            let near = words::nearest(name, ["router", "group", "control"]);
+            let near = words::nearest(name, ["router", "group", "control", "witness"]);
             Some(near.map_or_else(
-                || format!("the sections are `[router.NAME]`, `[group.NAME]` and `[control]`; for a router write `[router.{}]`", reader::quotable(name)),
+                || format!("the sections are `[router.NAME]`, `[group.NAME]`, `[control]` and `[witness]`; for a router write `[router.{}]`", reader::quotable(name)),
                 |near| format!("did you mean `{near}`?"),
             ))
         }

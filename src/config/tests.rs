@@ -4,6 +4,7 @@ mod families;
 mod groups;
 mod modes;
 mod unicast;
+mod witness;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -348,7 +349,6 @@ fn what_a_later_version_will_have_is_not_called_unknown() {
         ("metrics = 1", 1),
         ("[check.a]", 2),
         ("[hook.a]", 2),
-        ("[witness]", 2),
     ] {
         expect_after_head(
             line,

@@ -22,6 +22,7 @@ use crate::engine::status::RouterStatus;
 use crate::os::clock;
 use crate::os::realtime::Realtime;
 use crate::os::state::{DemotionRecord, StateDirectory};
+use crate::os::witness::Wanted;
 use crate::vrrp::times::Moment;
 
 /// The engine's thread answers in microseconds; if it does not for so long, something is wrong.
@@ -39,6 +40,7 @@ struct Inner {
     lost: Arc<AtomicU64>,
     realtime: Realtime,
     path: PathBuf,
+    witness: Wanted,
     /// One change at a time: reload, demote, restore.
     configuration: Mutex<Configuration>,
 }
@@ -57,6 +59,7 @@ impl Control {
         demotions: Vec<DemotionRecord>,
         lost: Arc<AtomicU64>,
         realtime: Realtime,
+        witness: Wanted,
     ) -> Self {
         let loaded_unix_ms = clock::unix_ms(clock::wall_now());
         Self(Arc::new(Inner {
@@ -67,6 +70,7 @@ impl Control {
             lost,
             realtime,
             path: options.config.clone(),
+            witness,
             configuration: Mutex::new(Configuration {
                 loaded_unix_ms,
                 error: None,
@@ -133,6 +137,7 @@ impl Inner {
                 error: configuration.error.clone(),
             },
             routers: snapshot.routers,
+            witness: snapshot.witness,
             drops: snapshot.drops,
             queue_drops: self.lost.load(Ordering::Relaxed),
             lateness: snapshot.lateness,
@@ -233,6 +238,7 @@ impl Inner {
             Err(undelivered) => return refuse(undelivered),
         };
         let realtime = config.realtime;
+        let witness = config.witness.clone();
         let command = Command::Reload {
             config,
             keyring,
@@ -242,6 +248,12 @@ impl Inner {
             Ok(Reply::Reloaded(plan)) => {
                 if !dry_run {
                     self.realtime.apply(realtime);
+                    // Only now: the engine passes over reports on a witness that it does not know.
+                    self.witness.send_if_modified(|wanted| {
+                        let is_new = *wanted != witness;
+                        *wanted = witness;
+                        is_new
+                    });
                     configuration.error = None;
                     configuration.loaded_unix_ms = clock::unix_ms(clock::wall_now());
                     self.follow_names(&mut configuration, &before).await;

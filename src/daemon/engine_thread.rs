@@ -354,6 +354,7 @@ impl EngineThread {
                 self.handle(Input::Released { router }, now);
                 self.released = true;
             }
+            Message::Witness(report) => self.handle(Input::Witness(&report), now),
             Message::Command(command, reply) => {
                 let token = Token(self.next_token);
                 self.next_token += 1;
@@ -364,6 +365,7 @@ impl EngineThread {
             Message::Status(reply) => {
                 let snapshot = Snapshot {
                     routers: self.engine.status(now),
+                    witness: self.engine.witness_status(now),
                     drops: self.engine.drops(now),
                     lateness: self
                         .lateness

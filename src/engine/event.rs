@@ -133,6 +133,20 @@ pub enum Event {
         /// Which router.
         router: RouterName,
     },
+    /// The witness counts as unreachable from now on.
+    WitnessLost {
+        /// Who is asked.
+        witness: String,
+        /// What went wrong last.
+        error: String,
+    },
+    /// The witness counts as reachable from now on.
+    WitnessFound {
+        /// Who is asked.
+        witness: String,
+        /// How long it was lost; none for the first answer.
+        after: Option<Duration>,
+    },
     /// A new configuration is in force.
     Reloaded(Plan),
     /// The daemon begins to stop.
@@ -165,10 +179,12 @@ impl Event {
             | Self::LeaseRanOut { .. }
             | Self::WokeLate { .. }
             | Self::StandsAlready { .. }
-            | Self::ClaimFailed { .. } => true,
+            | Self::ClaimFailed { .. }
+            | Self::WitnessLost { .. } => true,
             Self::Transition { .. }
             | Self::HandedOver { .. }
             | Self::DemotionEnded { .. }
+            | Self::WitnessFound { .. }
             | Self::Reloaded(_)
             | Self::Stopping => false,
         }
@@ -190,7 +206,11 @@ impl Event {
             | Self::StandsAlready { router, .. }
             | Self::ClaimFailed { router, .. }
             | Self::DemotionEnded { router } => Some(router),
-            Self::WokeLate { .. } | Self::Reloaded(_) | Self::Stopping => None,
+            Self::WitnessLost { .. }
+            | Self::WitnessFound { .. }
+            | Self::WokeLate { .. }
+            | Self::Reloaded(_)
+            | Self::Stopping => None,
         }
     }
 }
@@ -290,6 +310,18 @@ impl fmt::Display for Event {
                 write!(f, "the kernel refused {address}: {error}")
             }
             Self::DemotionEnded { .. } => write!(f, "the time of the demotion is up"),
+            Self::WitnessLost { witness, error } => write!(
+                f,
+                "witness {witness} unreachable: {error}; this host claims nothing, and yields what it holds if that lasts"
+            ),
+            Self::WitnessFound { witness, after } => match after {
+                Some(after) => write!(
+                    f,
+                    "witness {witness} reachable again after {}",
+                    Span(*after)
+                ),
+                None => write!(f, "witness {witness} reachable"),
+            },
             Self::Reloaded(plan) => write!(f, "configuration reloaded: {plan}"),
             Self::Stopping => write!(f, "stopping: handing everything over"),
         }

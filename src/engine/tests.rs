@@ -15,6 +15,7 @@ mod random;
 mod receive;
 mod reload;
 mod start;
+mod witness;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -96,6 +97,7 @@ fn config(routers: &[RouterConfig]) -> Config {
         groups: Vec::new(),
         control: ControlConfig::default(),
         realtime: crate::config::Realtime::default(),
+        witness: None,
     }
 }
 

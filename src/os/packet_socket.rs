@@ -192,6 +192,66 @@ impl AnnouncementSocket {
     }
 }
 
+/// Asks one host of a LAN whether it is there, past the kernel and its neighbour cache, and receives
+/// replies of that kind, and nothing else.
+pub struct QuestionSocket {
+    socket: Socket,
+    interface: u32,
+    protocol: u16,
+}
+
+impl QuestionSocket {
+    /// Opens, filters, and only then binds to the interface.
+    ///
+    /// # Errors
+    /// The step that the kernel refused.
+    pub fn open(interface: u32, family: Family) -> Result<Self, OsError> {
+        let step = |what: &'static str| move |error: io::Error| OsError::new(what, error);
+        let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking().cloexec(), None)
+            .map_err(step("open a packet socket"))?;
+        let (protocol, filtered) = match family {
+            Family::Ipv4 => (ARP, socket.attach_filter(&ARP_REPLIES)),
+            Family::Ipv6 => (IPV6, socket.attach_filter(&NEIGHBOUR_ADVERTISEMENTS)),
+        };
+        filtered.map_err(step("filter replies"))?;
+        socket
+            .bind(&socket_address(interface, protocol))
+            .map_err(step("listen for replies on the interface"))?;
+        Ok(Self {
+            socket,
+            interface,
+            protocol,
+        })
+    }
+
+    /// Sends one frame; never waits.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn ask(&self, frame: &[u8]) -> io::Result<()> {
+        let to = socket_address(self.interface, self.protocol);
+        self.socket.send_to(frame, &to).map(drop)
+    }
+
+    /// The next frame that has arrived, cut off after its first 256 bytes; `None` when there is none.
+    ///
+    /// # Errors
+    /// The kernel's, as when the interface went down.
+    pub fn receive<'a>(&self, buffer: &'a mut [u8; 256]) -> io::Result<Option<&'a [u8]>> {
+        match nix::unistd::read(&self.socket, buffer) {
+            Ok(length) => Ok(buffer.get(..length)),
+            Err(nix::errno::Errno::EAGAIN) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl AsFd for QuestionSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 impl AsFd for AnnouncementSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
@@ -234,4 +294,26 @@ const NEIGHBOUR_ANNOUNCEMENTS: [SockFilter; 15] = [
     SockFilter::new(JUMP_IF_EQUAL, 1, 0, 0),
     SockFilter::new(RETURN, 0, 0, 0),
     SockFilter::new(RETURN, 0, 0, u32::MAX),
+];
+
+const LOAD_HALF: u16 = 0x28;
+
+/// ARP, and in it a reply.
+const ARP_REPLIES: [SockFilter; 6] = [
+    SockFilter::new(LOAD_HALF, 0, 0, 12),
+    SockFilter::new(JUMP_IF_EQUAL, 0, 3, ARP as u32),
+    SockFilter::new(LOAD_HALF, 0, 0, 20),
+    SockFilter::new(JUMP_IF_EQUAL, 0, 1, 2),
+    SockFilter::new(RETURN, 0, 0, u32::MAX),
+    SockFilter::new(RETURN, 0, 0, 0),
+];
+
+/// `ICMPv6`, and in it an advertisement.
+const NEIGHBOUR_ADVERTISEMENTS: [SockFilter; 6] = [
+    SockFilter::new(LOAD_BYTE, 0, 0, 20),
+    SockFilter::new(JUMP_IF_EQUAL, 0, 3, 58),
+    SockFilter::new(LOAD_BYTE, 0, 0, 54),
+    SockFilter::new(JUMP_IF_EQUAL, 0, 1, 136),
+    SockFilter::new(RETURN, 0, 0, u32::MAX),
+    SockFilter::new(RETURN, 0, 0, 0),
 ];

@@ -236,6 +236,7 @@ mod tests {
             groups: Vec::new(),
             realtime: crate::config::Realtime::default(),
             control: ControlConfig::default(),
+            witness: None,
         };
         let engine = Engine::new(&config, &Keyring::default(), &[], Moment::ZERO);
         engine.snapshot(Moment::from_nanos(alive))

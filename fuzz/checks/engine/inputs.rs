@@ -97,6 +97,7 @@ pub(super) fn some_config(bytes: &mut Bytes<'_>) -> Config {
         groups,
         control: ControlConfig::default(),
         realtime: buoyd::config::Realtime::default(),
+        witness: None,
     }
 }
 

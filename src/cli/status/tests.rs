@@ -33,6 +33,7 @@ fn router(name: &str, role: Role) -> RouterStatus {
         addresses: vec![address("192.0.2.100/24", role == Role::Active)],
         demoted: None,
         handover: None,
+        held_back: None,
         interval_ms: 250,
         active_interval_ms: 250,
         preempt: true,
@@ -122,6 +123,7 @@ fn status(routers: Vec<RouterStatus>) -> Status {
             error: None,
         },
         routers,
+        witness: None,
         drops: Vec::new(),
         queue_drops: 0,
         lateness: LatenessStatus::default(),
@@ -308,6 +310,50 @@ fn what_others_sent_cannot_steer_the_terminal() {
     );
     assert!(
         text.contains("why: a\u{fffd}]0;b\u{fffd}\u{fffd}c\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_witness_is_told_of_with_its_part_in_what_a_router_does() {
+    let mut db = db();
+    db.held_back = Some("witness 192.0.2.254 unreachable: it claims nothing".to_owned());
+    let mut status = status(vec![db]);
+    let mut witness = WitnessStatus {
+        kind: "gateway".to_owned(),
+        target: "192.0.2.254".to_owned(),
+        reachable: Some(false),
+        since_ms: 61_000,
+        last_error: Some("no answer within 500 ms".to_owned()),
+        last_error_ms_ago: Some(300),
+        probes: 4000,
+        failures: 62,
+        failures_in_a_row: 62,
+    };
+    status.witness = Some(witness.clone());
+    let text = overview(&status, false);
+    assert!(
+        text.contains(
+            "\nwitness 192.0.2.254: unreachable for 1m 1s: no answer within 500 ms; 62 of 4000 probes failed\n"
+        ),
+        "{text}"
+    );
+    let held_back = "held back: witness 192.0.2.254 unreachable: it claims nothing";
+    assert!(text.contains(held_back), "{text}");
+    let text = details(&status, false);
+    assert!(text.contains("held back") && text.contains("it claims nothing"));
+    witness.reachable = Some(true);
+    status.witness = Some(witness.clone());
+    let text = overview(&status, false);
+    assert!(
+        text.contains("\nwitness 192.0.2.254: reachable for 1m 1s; 62 of 4000 probes failed\n"),
+        "an old error is of no interest: {text}"
+    );
+    witness.reachable = None;
+    status.witness = Some(witness);
+    let text = overview(&status, false);
+    assert!(
+        text.contains("not known yet for 1m 1s: no answer"),
         "{text}"
     );
 }

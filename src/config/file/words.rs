@@ -97,7 +97,6 @@ pub(super) fn of_later_versions(name: &str) -> Option<&'static str> {
             "leave it out; a check of your own can run `buoy demote ROUTER` and `buoy restore ROUTER`"
         }
         "hook" | "hooks" => "leave it out; follow `buoy status --watch` to act on changes",
-        "witness" => "leave it out; run a third server of lower priority to watch the other two",
         "metrics" => "leave it out; read `buoy status --json`",
         _ => return None,
     })
