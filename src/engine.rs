@@ -353,6 +353,7 @@ impl Engine {
             return;
         };
         let was_active = router.election().role() == Role::Active;
+        router.notice_sleep(now, outputs);
         run(router, outputs);
         let takes_over = !was_active && router.election().role() == Role::Active;
         self.unsettled.extend(router.fate());

@@ -10,7 +10,9 @@ mod messages;
 mod moves;
 mod place;
 mod reception;
+mod removals;
 mod share;
+mod sleep;
 mod status;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -292,11 +294,7 @@ impl Router {
             self.restore(now, outputs);
         }
         if due(self.outage_since.map(|since| since + self.patience())) {
-            self.fail(
-                format!("{}: {}", self.config.interface, self.outage_reason),
-                now,
-                outputs,
-            );
+            self.fail_for_outage(now, outputs);
         }
         if due(self.retry_at) {
             self.retry_at = None;

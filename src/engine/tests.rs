@@ -13,6 +13,7 @@ mod handover;
 mod random;
 mod receive;
 mod reload;
+mod sleep;
 mod start;
 
 use std::net::Ipv4Addr;
