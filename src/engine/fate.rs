@@ -150,7 +150,7 @@ impl Engine {
             Step::ListenFirst(slept) => {
                 for id in members {
                     self.with(id, now, outputs, |router, _| {
-                        router.listen_first(slept, now)
+                        router.listen_first(slept, now);
                     });
                 }
             }
