@@ -364,6 +364,7 @@ impl Engine {
         let takes_over = !was_active && router.election().role() == Role::Active;
         self.unsettled.extend(router.fate());
         let outcome = router.take_outcome();
+        let retreat = router.take_retreat();
         let is_over = router.is_over();
         if is_over {
             self.remove(id);
@@ -375,6 +376,7 @@ impl Engine {
                 self.next_beat = Some(now + lease::BEAT);
             }
         }
+        self.share_retreat(id, retreat, now, outputs);
         if takes_over {
             self.relieve_predecessors(id, now, outputs);
         }

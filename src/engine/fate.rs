@@ -15,7 +15,7 @@
 
 use std::time::Duration;
 
-use super::router::{FateId, Router};
+use super::router::{FateId, Retreat, Router};
 use super::{Engine, Outputs, RouterId};
 use crate::config::{RouterConfig, RouterName};
 use crate::vrrp::Role;
@@ -99,6 +99,26 @@ impl Engine {
                     router.bind(Some(fate), now, outputs);
                 });
             }
+        }
+    }
+
+    /// Others of its fate step back with a member that does.
+    pub(super) fn share_retreat(
+        &mut self,
+        id: RouterId,
+        retreat: Option<Retreat>,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        let fate = self.router(id).and_then(Router::fate);
+        let Some((retreat, fate)) = retreat.zip(fate.and_then(|fate| self.fates.get(fate.0)))
+        else {
+            return;
+        };
+        for other in fate.members.clone() {
+            self.with(other, now, outputs, |router, outputs| {
+                router.retreat_too(retreat.clone(), now, outputs);
+            });
         }
     }
 

@@ -14,6 +14,7 @@ mod handover;
 mod random;
 mod receive;
 mod reload;
+mod removals;
 mod sleep;
 mod start;
 

@@ -293,9 +293,16 @@ impl Router {
             None => now.since(self.last_advert),
         };
         let interval = self.config.interval;
-        if let Some(holding) = &mut self.holding
+        if let Some(holding) = &self.holding
             && lease::is_due(interval, since_advert, now.since(holding.renewed))
         {
+            self.renew(now, outputs);
+        }
+    }
+
+    /// The same claim again: what is missing of it is put back, and nothing is announced.
+    pub(super) fn renew(&mut self, now: Moment, outputs: &mut Outputs) {
+        if let Some(holding) = &mut self.holding {
             holding.renewed = now;
             let hold = holding.hold.clone();
             self.wish(Some(hold), outputs);
