@@ -8,7 +8,7 @@ mod tables;
 use crate::config::RouterName;
 use crate::control::Status;
 use crate::engine::status::{
-    ActiveStatus, AddressStatus, DemotionStatus, ElectionStatus, RouterStatus,
+    ActiveStatus, AddressStatus, ConflictStatus, DemotionStatus, ElectionStatus, RouterStatus,
 };
 use crate::os::addresses;
 use crate::vrrp::Role;
@@ -18,6 +18,8 @@ use super::text::{Cell, Style, Table, clean, clean_lines, interval, paint, span,
 
 /// Addresses that the overview names; the rest is counted.
 const ADDRESSES_SHOWN: usize = 3;
+/// A conflict that is over is shown for an hour; `--json` has the last one always.
+const CONFLICT_SHOWN_MS: u64 = 3_600_000;
 
 /// Only the router that was asked for, or the message that there is none.
 ///
@@ -262,6 +264,14 @@ fn remarks(router: &RouterStatus) -> Vec<Cell> {
         .handover
         .as_ref()
         .map(|open| Cell::new(format!("handover: {}", clean(open)), Style::Warning));
+    let two = (two_hosts(router).into_iter()).map(|(what, text)| {
+        let style = if what == "conflict" {
+            Style::Warning
+        } else {
+            Style::Bad
+        };
+        Cell::new(format!("{what}: {text}"), style)
+    });
     let problems = router.addresses.iter().filter_map(|address| {
         let problem = address.problem.as_ref()?;
         Some(Cell::new(
@@ -282,8 +292,45 @@ fn remarks(router: &RouterStatus) -> Vec<Cell> {
         .chain(families)
         .chain(fault)
         .chain(handover)
+        .chain(two)
         .chain(problems)
         .collect()
+}
+
+/// What is known of another host with the same addresses: which kind of trouble, and a sentence.
+fn two_hosts(router: &RouterStatus) -> Vec<(&'static str, String)> {
+    let conflict = router.conflict.as_ref().filter(|conflict| {
+        conflict
+            .ended_ms_ago
+            .is_none_or(|ago| ago <= CONFLICT_SHOWN_MS)
+    });
+    let one_way = router.one_way.as_deref().map(clean);
+    let clone = router.clone.as_ref().map(|clone| clean(&clone.sentence));
+    conflict
+        .map(|conflict| ("conflict", told(conflict)))
+        .into_iter()
+        .chain(one_way.map(|sentence| ("one way", sentence)))
+        .chain(clone.map(|sentence| ("clone", sentence)))
+        .collect()
+}
+
+fn told(conflict: &ConflictStatus) -> String {
+    let (with, lasted) = (conflict.with, span(conflict.lasted_ms));
+    match conflict.ended_ms_ago {
+        Some(ago) if conflict.lost => format!(
+            "{with} was Active too and comes first: gave way {} ago after {lasted} as Active",
+            span(ago)
+        ),
+        Some(ago) => format!(
+            "{with} was Active too for {lasted}, until {} ago",
+            span(ago)
+        ),
+        None => format!(
+            "{with} has been Active too for {}: {} adverts",
+            span(conflict.began_ms_ago),
+            conflict.adverts
+        ),
+    }
 }
 
 /// One family of a router that has both.
@@ -311,6 +358,9 @@ fn facts(router: &RouterStatus, status: &Status) -> Table {
     }
     if let Some(open) = &router.handover {
         fact("handover", Cell::new(clean(open), Style::Warning));
+    }
+    for (what, sentence) in two_hosts(router) {
+        fact(what, Cell::new(sentence, Style::Warning));
     }
     fact("active", Cell::plain(active(router.active.as_ref())));
     if router.elections.len() > 1 {

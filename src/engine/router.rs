@@ -6,9 +6,11 @@
 
 mod adoption;
 mod authentication;
+mod conflict;
 mod holding;
 mod messages;
 mod moves;
+mod one_way;
 mod place;
 mod reception;
 mod removals;
@@ -35,8 +37,10 @@ use crate::vrrp::times::Moment;
 use crate::vrrp::{Family, Level, Priority, Role};
 
 use authentication::Authentication;
+use conflict::Conflicts;
 use holding::{Device, Holding};
 use messages::{Messages, destinations};
+use one_way::OneWay;
 use place::{NO_CARRIER, Place};
 use removals::Removals;
 use retreat::Retreats;
@@ -62,6 +66,7 @@ struct Logged {
     announced_elsewhere: Seldom,
     mismatch: Seldom,
     put_back: Seldom,
+    clone: Seldom,
 }
 
 #[derive(Debug)]
@@ -113,6 +118,8 @@ pub(super) struct Router {
     demotion: Option<Demotion>,
     retreats: Retreats,
     removals: Removals,
+    conflicts: Conflicts,
+    one_way: OneWay,
     ending: bool,
     /// It was Active in an earlier life of the engine, and may go on.
     adoption: Option<Adoption>,
@@ -175,6 +182,8 @@ impl Router {
             demotion,
             retreats: Retreats::default(),
             removals: Removals::default(),
+            conflicts: Conflicts::default(),
+            one_way: OneWay::default(),
             ending: false,
             adoption: None,
             adopted_since: None,
@@ -231,6 +240,11 @@ impl Router {
 
     pub(super) fn has(&self, address: IpAddr) -> bool {
         self.config.addresses.iter().any(|own| own.ip() == address)
+    }
+
+    /// Whether this is its primary address.
+    pub(super) fn is_at(&self, address: IpAddr) -> bool {
+        self.place.is_some_and(|place| place.local == address)
     }
 
     /// True while the kernel should hold the addresses for us.
@@ -291,6 +305,8 @@ impl Router {
             self.announce_at(),
             self.put_back_at(),
             self.retreats.until(),
+            self.conflicts.ends_at(),
+            self.one_way.ask_at(),
             self.demotion.and_then(|demotion| demotion.until),
         ]
         .into_iter()
@@ -312,6 +328,8 @@ impl Router {
             self.restore(now, outputs);
         }
         self.end_retreat_if_due(now, outputs);
+        self.end_conflict_if_due(now, outputs);
+        self.ask_while_deaf(now, outputs);
         if due(self.outage_since.map(|since| since + self.patience())) {
             self.fail_for_outage(now, outputs);
         }
@@ -368,6 +386,7 @@ impl Router {
         let addresses_changed = config.addresses != self.config.addresses;
         self.is_half = config.families().count() > 1;
         self.config = config.half(self.family);
+        self.end_retreat_of_ignored(now, outputs);
         if let Some(state) = interface {
             // U1: what follows from the change is said to the new ones only.
             self.destinations = destinations(&self.config, self.family, |ip| state.has(ip));
@@ -413,6 +432,7 @@ impl Router {
         if self.retreats.is_on() {
             parameters.priority = Priority::Normal(Level::LOWEST);
         }
+        parameters.may_claim &= self.one_way.may_claim();
         let priority = parameters.priority;
         self.messages = Messages::build(&self.config, priority, local, &self.destinations);
         let actions = self.election.reconfigure(parameters, now);

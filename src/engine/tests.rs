@@ -8,6 +8,7 @@ mod adoption;
 mod authentication;
 mod claims;
 mod commands;
+mod conflicts;
 mod fates;
 mod faults;
 mod handover;

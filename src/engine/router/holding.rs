@@ -55,6 +55,7 @@ pub(in crate::engine) struct Holding {
     pub(super) put_back_at: Option<Moment>,
     /// When the kernel confirmed the claim; nothing is announced before (P79, RFC 9568 §8.1.2).
     pub(super) claimed: bool,
+    pub(super) claimed_at: Option<Moment>,
     /// Start of the present series of announcements, and how many repeats were sent.
     series: Moment,
     repeats: usize,
@@ -170,6 +171,7 @@ impl Router {
         if let Some(handover) = &mut self.handover {
             handover.announcement_heard(address, now);
         }
+        self.used_elsewhere(now);
         let Some(holding) = self
             .holding
             .as_mut()
@@ -178,6 +180,7 @@ impl Router {
             return;
         };
         self.counters.foreign_announcements += 1;
+        let contradicted = holding.contradicted;
         if holding
             .contradicted
             .is_none_or(|last| now.since(last) >= CONTRADICT_EVERY)
@@ -196,6 +199,7 @@ impl Router {
                 });
             }
         }
+        self.announced_beside_us((address, hardware), contradicted, now, outputs);
     }
 
     /// Somebody asks whose our addresses are: a former Active that gave way to us in silence, or a
@@ -223,6 +227,10 @@ impl Router {
             .handover
             .as_mut()
             .is_some_and(|handover| handover.asks(now));
+        if due {
+            // Who takes over just now announces at once; this one was Active beside us.
+            self.conflict_lost(now, outputs);
+        }
         if let Some(holding) = self.holding.as_ref().filter(|_| due) {
             outputs.announcements.push(Announce {
                 say: Said::WhoseIsIt,
@@ -255,6 +263,7 @@ impl Router {
             put_back: None,
             put_back_at: None,
             claimed: false,
+            claimed_at: None,
             series: now,
             repeats: 0,
             contradicted: None,
@@ -321,6 +330,7 @@ impl Router {
                 handover.announced_by_us(addresses.map(|address| address.ip()), now);
             }
             holding.claimed = true;
+            holding.claimed_at = Some(now);
             holding.problems.clear();
             holding.series = now;
             holding.repeats = 0;

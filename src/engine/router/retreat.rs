@@ -6,6 +6,7 @@
 //! so it steps in when nobody else is there, and follows whoever is. It ends by itself; each time it
 //! goes on it lasts twice as long. In a fate all members step back together.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Router;
@@ -27,6 +28,11 @@ const FRESH_AFTER_INTERVALS: u32 = 10;
 pub(in crate::engine) enum Reason {
     /// Somebody takes its addresses off.
     TakenOff,
+    /// A neighbour goes on as Active although this host answers.
+    Ignored {
+        /// Which.
+        by: IpAddr,
+    },
 }
 
 /// One time out of the way.
@@ -63,6 +69,16 @@ impl Retreats {
         let retreat = self.present.as_ref()?;
         match retreat.reason {
             Reason::TakenOff => Some(retreat.sentence.clone()),
+            Reason::Ignored { .. } => None,
+        }
+    }
+
+    /// What `status` says of a link that carries frames in one direction only.
+    pub(super) fn one_way(&self) -> Option<String> {
+        let retreat = self.present.as_ref()?;
+        match retreat.reason {
+            Reason::TakenOff => None,
+            Reason::Ignored { .. } => Some(retreat.sentence.clone()),
         }
     }
 
@@ -116,10 +132,18 @@ impl Router {
         let is_longer = self.retreats.is_on();
         let sentence = retreat.sentence.clone();
         if !is_longer {
-            outputs.events.push(Event::Fault {
-                router: self.config.name.clone(),
-                half: self.half(),
-                reason: sentence.clone(),
+            let (router, half) = (self.config.name.clone(), self.half());
+            outputs.events.push(match retreat.reason {
+                Reason::TakenOff => Event::Fault {
+                    router,
+                    half,
+                    reason: sentence.clone(),
+                },
+                Reason::Ignored { .. } => Event::OneWay {
+                    router,
+                    half,
+                    sentence: sentence.clone(),
+                },
             });
         }
         self.retreats.present = Some(retreat);
@@ -142,6 +166,7 @@ impl Router {
         };
         let goes_on = match retreat.reason {
             Reason::TakenOff => self.removals.goes_on(now),
+            Reason::Ignored { by } => self.conflicts.is_with(by),
         };
         if goes_on {
             let lasts = (2 * retreat.lasts).min(LONGEST);
@@ -155,6 +180,14 @@ impl Router {
             return;
         }
         self.ends_retreat(&retreat, now, outputs);
+    }
+
+    /// Whoever ignored us fell silent, or what it did not like about our adverts was changed.
+    pub(super) fn end_retreat_of_ignored(&mut self, now: Moment, outputs: &mut Outputs) {
+        let ignored = |one: &mut Retreat| matches!(one.reason, Reason::Ignored { .. });
+        if let Some(retreat) = self.retreats.present.take_if(ignored) {
+            self.ends_retreat(&retreat, now, outputs);
+        }
     }
 
     fn ends_retreat(&mut self, retreat: &Retreat, now: Moment, outputs: &mut Outputs) {
