@@ -12,9 +12,11 @@
 pub mod command;
 pub mod event;
 pub mod interface;
+pub mod lateness;
 pub mod lease;
 pub mod snapshot;
 pub mod status;
+pub mod witness;
 
 mod authentication;
 mod commands;
@@ -48,6 +50,7 @@ use event::Event;
 use fate::Fate;
 use interface::InterfaceState;
 use router::{Demotion, FateId, Router};
+use witness::Witness;
 
 pub use interface::{Detection, InterfaceAddress, LinkState};
 pub use outputs::{Announce, Hold, Outputs, RouterId, SendAdvert, VirtualMacDevice, Wish};
@@ -130,6 +133,8 @@ pub enum Input<'a> {
     },
     /// UTC was set, or is told for the first time. Only authentication asks for it.
     WallClock(WallClock),
+    /// A probe of the witness is over.
+    Witness(&'a witness::Report),
     /// Somebody asks for something.
     Command(Token, Command),
     /// The daemon is to end: hand everything over.
@@ -161,6 +166,7 @@ pub struct Engine {
     configured: Config,
     keyring: Keyring,
     wall: WallClock,
+    witness: Option<Witness>,
     fates: Vec<Fate>,
     /// Of which a member was touched since they were settled last.
     unsettled: Vec<FateId>,
@@ -194,6 +200,7 @@ impl Engine {
             configured: config.clone(),
             keyring: keyring.clone(),
             wall: WallClock::default(),
+            witness: Witness::of(config, now),
             fates: Vec::new(),
             unsettled: Vec::new(),
             by_vrid: HashMap::new(),
@@ -318,6 +325,7 @@ impl Engine {
                 });
             }
             Input::WallClock(wall) => self.set_wall_clock(wall),
+            Input::Witness(report) => self.witness(report, now, outputs),
             Input::Command(token, command) => self.command(token, command, now, outputs),
             Input::Stop => self.stop(now, outputs),
         }
@@ -358,11 +366,13 @@ impl Engine {
         };
         let was_active = router.election().role() == Role::Active;
         let mark = router.mark();
+        router.notice_sleep(now, outputs);
         run(router, outputs);
         self.mark += u64::from(router.mark() != mark);
         let takes_over = !was_active && router.election().role() == Role::Active;
         self.unsettled.extend(router.fate());
         let outcome = router.take_outcome();
+        let retreat = router.take_retreat();
         let is_over = router.is_over();
         if is_over {
             self.remove(id);
@@ -374,6 +384,7 @@ impl Engine {
                 self.next_beat = Some(now + lease::BEAT);
             }
         }
+        self.share_retreat(id, retreat, now, outputs);
         if takes_over {
             self.relieve_predecessors(id, now, outputs);
         }
@@ -420,6 +431,7 @@ impl Engine {
         self.by_vrid
             .insert((config.interface.clone(), config.vrid, family), id);
         let router = Router::new(id, config, family, demotion, now);
+        let router = router.begins_as(self.stand_of_newcomers());
         if let Some(deadline) = router.deadline() {
             self.deadlines.set(id, deadline);
         }

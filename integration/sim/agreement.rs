@@ -29,6 +29,9 @@ pub(super) struct Aftermath {
     pub(super) handing_over: bool,
     /// A kernel refused adverts or addresses.
     pub(super) refused: bool,
+    /// Somebody lets others come first for so long yet: it was not heard, or its addresses were taken
+    /// off. Or it was deaf, and asks a few times whose the addresses are.
+    pub(super) stepping_back: Duration,
     /// The longest interval that was in force; a Backup may have learned it from another Active.
     pub(super) longest: Duration,
 }
@@ -63,7 +66,7 @@ pub(super) fn patience(world: &World, after: Aftermath) -> Duration {
         } else {
             Duration::ZERO
         };
-        down + under_way.max(retry) + settled
+        down + under_way.max(retry).max(after.stepping_back) + settled
     };
     config.routers.iter().map(of).max().unwrap_or_default() + OVERLAP + SLACK + SLOWEST
 }
@@ -81,6 +84,22 @@ pub(super) fn longest_interval(world: &World) -> Duration {
 /// Its ARP table names a host that does not hold the address.
 pub(super) fn client_is_misled(world: &World) -> bool {
     (world.client.iter()).any(|(address, asked)| !world.nodes[*asked].holds(*address))
+}
+
+/// See [`Aftermath::stepping_back`].
+pub(super) fn stepping_back(world: &World) -> Duration {
+    let statuses = world.nodes.iter().flat_map(|node| {
+        let local = node.clock.local(world.now);
+        let status = node.engine.as_ref().map(|engine| engine.status(local));
+        status.unwrap_or_default()
+    });
+    let of = |router: RouterStatus| {
+        let back_off = router.back_off_ms.map(Duration::from_millis);
+        let asks = 4 * Duration::from_millis(router.interval_ms.max(1000));
+        let deaf = router.one_way.is_some() && back_off.is_none();
+        back_off.unwrap_or(if deaf { asks } else { Duration::ZERO })
+    };
+    statuses.map(of).max().unwrap_or_default()
 }
 
 pub(super) fn somebody_hands_over(world: &World) -> bool {
@@ -141,7 +160,7 @@ fn one_holds(world: &World, fate: &[RouterName]) -> Result<(), String> {
         }
         if seen.iter().any(|(host, status)| {
             status.role == Role::Initialize
-                || status.effective_priority != priority(world, *host, router)
+                || status.effective_priority != world.nodes[*host].priority(router)
         }) {
             return Err(format!("not everybody takes part as told; {}", told()));
         }
@@ -169,30 +188,24 @@ fn one_holds(world: &World, fate: &[RouterName]) -> Result<(), String> {
 }
 
 fn seen(world: &World, router: &RouterName) -> BTreeMap<usize, RouterStatus> {
+    // One that stops takes no part any more, whatever it still has to hand over.
+    let stays = |node: &&super::node::Node| !node.stopping;
     let status = |node: &super::node::Node| {
         let local = node.clock.local(world.now);
         let all = node.engine.as_ref()?.status(local);
         let of_this = all.into_iter().find(|one| one.name == *router)?;
         Some((node.number, of_this))
     };
-    world.nodes.iter().filter_map(status).collect()
-}
-
-fn priority(world: &World, host: usize, router: &RouterName) -> Priority {
-    let node = &world.nodes[host];
-    if node.demoted.contains_key(router) {
-        return Priority::from_octet(1);
-    }
-    let mut routers = node.config.routers.iter();
-    let router = routers.find(|config| config.name == *router);
-    router.map_or(Priority::Release, |router| router.priority)
+    (world.nodes.iter().filter(stays))
+        .filter_map(status)
+        .collect()
 }
 
 /// The hosts that may be Active: those that all elections of the fate put first; all that may claim
 /// where the elections differ, or where somebody does not preempt.
 fn right(world: &World, fate: &[RouterName]) -> Vec<usize> {
     let may_hold: Vec<usize> = (world.nodes.iter())
-        .filter(|node| node.is_alive())
+        .filter(|node| node.is_alive() && !node.stopping)
         .filter(|node| {
             let never = |router| node.demoted.get(router).is_some_and(|one| one.never);
             !fate.iter().any(never)
@@ -205,9 +218,11 @@ fn right(world: &World, fate: &[RouterName]) -> Vec<usize> {
         return may_hold;
     }
     let best_of = |router: &RouterName| {
-        let best = may_hold.iter().map(|host| priority(world, *host, router));
+        let best = may_hold
+            .iter()
+            .map(|host| world.nodes[*host].priority(router));
         let best = best.max();
-        let is_best = |host: &usize| Some(priority(world, *host, router)) == best;
+        let is_best = |host: &usize| Some(world.nodes[*host].priority(router)) == best;
         let hosts: Vec<usize> = may_hold.iter().copied().filter(is_best).collect();
         hosts
     };

@@ -116,6 +116,7 @@ impl Story {
             }
             self.settles(Mode::Calm)?;
         }
+        let before = self.interval();
         let world = &mut self.world;
         let edit = world.site.is_edited(true, &mut world.random);
         world.edits(edit);
@@ -126,7 +127,7 @@ impl Story {
             let span = self.world.random.between(Duration::ZERO, most);
             self.goes_on_for(span, Mode::Calm)?;
         }
-        self.settles(Mode::Calm)?;
+        self.settles_after(before, Mode::Calm)?;
         self.judge.begins(&self.world);
         Ok(())
     }

@@ -186,6 +186,11 @@ impl World {
             } else if node.config != self.site.configs[number] {
                 self.reload(number);
             }
+            let mut demoted = self.nodes[number].demoted.values();
+            if demoted.any(|demoted| demoted.until.is_some()) {
+                // Its end in the midst of the healing would be one more move.
+                self.restores(number);
+            }
         }
         // Who started has removed what an earlier life of it left behind.
         self.client_asks_anew();

@@ -27,13 +27,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use buoyd::config::RouterName;
+use buoyd::config::{RouterConfig, RouterName};
 use buoyd::engine::lease::valid_lifetime;
 use buoyd::vrrp::AdvertisementInterval;
 use buoyd::vrrp::times::Moment;
 
 use super::kernel::{ROUNDING, SLOWEST};
-use super::site::fates;
+use super::site::{fates, is_joint};
 use super::world::World;
 
 /// Two hosts may hold an address for so long in calm: 100 ms for an announcement that came before
@@ -43,6 +43,8 @@ pub(super) const OVERLAP: Duration = Duration::from_millis(110);
 pub(super) const SLACK: Duration = Duration::from_millis(30);
 /// The shortest lease with the kernel's rounding, and a renewal that was on its way.
 pub(super) const SHORTEST_LEASE: Duration = Duration::from_millis(1300);
+/// The winner of a tie announces again after 50 ms, or when it is asked.
+const AFTER_A_TIE: Duration = Duration::from_millis(200);
 /// Intervals from here on have leases that end before a neighbour's patience.
 const LEASE_FITS: Duration = Duration::from_millis(500);
 
@@ -190,7 +192,9 @@ impl Judge {
                     (None, Some(interval)) => Some(interval.duration() * 3 / 2 + OVERLAP),
                     (None, None) => Some(OVERLAP),
                 };
-                if most.is_none_or(|most| world.now.since(since) > most) {
+                let lasts = world.now.since(since);
+                let is_long = most.is_none_or(|most| lasts > most);
+                if is_long && (dead.is_some() || lasts >= while_undecided(world)) {
                     return Err(format!(
                         "hosts {one} and {other} both hold {address} for {:?}{}",
                         world.now.since(since),
@@ -214,7 +218,8 @@ impl Judge {
             return Ok(());
         };
         let since = *self.dark.entry(address).or_insert(world.now);
-        if most.is_zero() || world.now.since(since) > most {
+        let lasts = world.now.since(since);
+        if (most.is_zero() || lasts > most) && lasts >= while_undecided(world) {
             return Err(format!("{gap}, for {:?} by now", world.now.since(since)));
         }
         Ok(())
@@ -276,6 +281,25 @@ fn all_put_the_same_first(world: &World) -> bool {
         let first = orders.next();
         orders.all(|order| Some(order) == first)
     })
+}
+
+/// Where hosts have equal priorities, two that are demoted for example, which RFC 9568 §8.3.2 warns of, they take over at one instant, and
+/// the loser may have announced last. The two tie-breaks of a router of both families may disagree, as
+/// may the priorities of a group: then the members settle it, which takes some intervals (`engine::fate`).
+fn while_undecided(world: &World) -> Duration {
+    let config = &world.site.configs[0];
+    let agree = all_put_the_same_first(world);
+    let of = |router: &RouterConfig| {
+        let priorities = world.nodes.iter().map(|node| node.priority(&router.name));
+        let distinct: BTreeSet<_> = priorities.collect();
+        let is_tie = distinct.len() < world.nodes.len();
+        match is_joint(config, router) {
+            false if is_tie => AFTER_A_TIE,
+            true if is_tie || !agree => AFTER_A_TIE + router.interval.duration() * 10,
+            false | true => Duration::ZERO,
+        }
+    };
+    config.routers.iter().map(of).max().unwrap_or_default()
 }
 
 fn interval_of(world: &World, host: usize, address: IpAddr) -> Option<AdvertisementInterval> {

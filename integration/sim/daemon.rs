@@ -10,6 +10,7 @@ use buoyd::engine::{Announce, Engine, Hold, Input, Outputs, RouterId};
 use buoyd::vrrp::Family;
 use buoyd::vrrp::advert::Received;
 use buoyd::vrrp::announce::Said;
+use buoyd::vrrp::times::Moment;
 
 use super::kernel::Report;
 use super::node::interface;
@@ -58,6 +59,8 @@ impl World {
         let token = Token(self.tokens);
         self.nodes[number].unanswered.insert(token);
         self.told(number, Input::Command(token, command));
+        // A reload may have brought an interface that nobody needed before.
+        self.sees(number);
     }
 
     pub(super) fn stop(&mut self, number: usize) {
@@ -91,10 +94,10 @@ impl World {
         );
     }
 
-    pub(super) fn hears(&mut self, number: usize, packet: &[u8]) {
+    pub(super) fn hears(&mut self, number: usize, packet: &[u8], arrived: Moment) {
         let interface = &interface();
         if packet[0] >> 4 == 4 {
-            return self.told(number, Input::Packet { interface, packet });
+            return self.told_at(number, arrived, Input::Packet { interface, packet });
         }
         // What the kernel tells of an IPv6 header.
         let address = |from: usize| {
@@ -111,7 +114,7 @@ impl World {
             interface,
             received,
         };
-        self.told(number, input);
+        self.told_at(number, arrived, input);
     }
 
     pub(super) fn hears_announcement(&mut self, number: usize, announce: &Announce) {
@@ -166,8 +169,12 @@ impl World {
     }
 
     fn told(&mut self, number: usize, input: Input<'_>) {
+        self.told_at(number, self.now, input);
+    }
+
+    fn told_at(&mut self, number: usize, at: Moment, input: Input<'_>) {
         let node = &mut self.nodes[number];
-        let local = node.clock.local(self.now);
+        let local = node.clock.local(at);
         let Some(engine) = &mut node.engine else {
             return;
         };
@@ -178,6 +185,7 @@ impl World {
 
     pub(super) fn obey(&mut self, number: usize, outputs: Outputs) {
         let life = self.nodes[number].life;
+        let has_sent = !outputs.adverts.is_empty();
         for event in &outputs.events {
             let router = event.router().map_or("", |name| name.as_str());
             self.tell(&format!("host {number} {router}: {event}"));
@@ -199,7 +207,10 @@ impl World {
                 packet[2..4].copy_from_slice(&length);
             }
             let frame: Frame = packet.into();
-            self.broadcasts(number, family, || Happening::Frame(Arc::clone(&frame)));
+            self.broadcasts(number, family, |arrived| Happening::Frame {
+                packet: Arc::clone(&frame),
+                arrived,
+            });
         }
         if !outputs.wishes.is_empty() {
             for wish in outputs.wishes {
@@ -216,7 +227,7 @@ impl World {
                 self.wrong = Some(format!("host {number} answers {token:?} again: {reply:?}"));
             }
         }
-        self.nodes[number].keeps_a_snapshot(self.now);
+        self.nodes[number].keeps_a_snapshot(self.now, has_sent);
         self.buries(number);
     }
 
@@ -264,7 +275,7 @@ impl World {
         let Some(family) = announce.addresses.first().map(|address| address.family()) else {
             return;
         };
-        self.broadcasts(number, family, || Happening::Announced {
+        self.broadcasts(number, family, |_| Happening::Announced {
             node: number,
             announce: announce.clone(),
         });
@@ -279,14 +290,14 @@ impl World {
         }
     }
 
-    fn broadcasts(&mut self, from: usize, family: Family, frame: impl Fn() -> Happening) {
+    fn broadcasts(&mut self, from: usize, family: Family, frame: impl Fn(Moment) -> Happening) {
         if !self.nodes[from].link_is_up {
             return;
         }
         for to in 0..self.nodes.len() {
             let path = (from, to);
             for arrival in self.lan.carries(path, family, self.now, &mut self.random) {
-                self.later(arrival, to, frame());
+                self.later(arrival, to, frame(arrival));
             }
         }
     }

@@ -10,6 +10,7 @@ use buoyd::engine::command::Token;
 use buoyd::engine::interface::InterfaceState;
 use buoyd::engine::snapshot::{NotAdopted, Snapshot};
 use buoyd::engine::{Detection, Engine, InterfaceAddress, LinkState, StoredDemotion};
+use buoyd::vrrp::Priority;
 use buoyd::vrrp::announce::HardwareAddress;
 use buoyd::vrrp::times::Moment;
 
@@ -122,15 +123,19 @@ impl Node {
         (left, refused)
     }
 
-    /// The daemon keeps a snapshot where a crash does not reach it, and says in it that it lives.
-    pub(super) fn keeps_a_snapshot(&mut self, now: Moment) {
+    /// The daemon keeps a snapshot where a crash does not reach it, and in it when it sent last.
+    pub(super) fn keeps_a_snapshot(&mut self, now: Moment, has_sent: bool) {
         let local = self.clock.local(now);
         let Some(engine) = self.engine.as_ref().filter(|engine| !engine.is_finished()) else {
             self.snapshot = None;
             return;
         };
         match &mut self.snapshot {
-            Some((mark, kept)) if *mark == engine.mark() => kept.alive = local,
+            Some((mark, kept)) if *mark == engine.mark() => {
+                if has_sent {
+                    kept.alive = local;
+                }
+            }
             _ => self.snapshot = Some((engine.mark(), engine.snapshot(local))),
         }
     }
@@ -193,6 +198,16 @@ impl Node {
             self.clock.stood_still_for(span);
             self.kernel.stood_still_for(span);
         }
+    }
+
+    /// In force for this router; none where it is not configured.
+    pub(super) fn priority(&self, router: &RouterName) -> Priority {
+        if self.demoted.contains_key(router) {
+            return Priority::from_octet(1);
+        }
+        let mut routers = self.config.routers.iter();
+        let router = routers.find(|config| config.name == *router);
+        router.map_or(Priority::Release, |router| router.priority)
     }
 
     pub(super) fn hardware(&self) -> HardwareAddress {

@@ -6,7 +6,7 @@ use buoyd::vrrp::times::Moment;
 
 use super::agreement::{
     Aftermath, REFRESH, all_agree, client_is_misled, longest_interval, patience,
-    somebody_hands_over,
+    somebody_hands_over, stepping_back,
 };
 use super::checks::{Judge, Mode, SHORTEST_LEASE};
 use super::random::Random;
@@ -93,6 +93,7 @@ impl Story {
         self.after.longest = self.after.longest.max(self.interval());
         self.world.heals();
         self.after.handing_over = somebody_hands_over(&self.world);
+        self.after.stepping_back = stepping_back(&self.world);
         self.goes_on_for(patience(&self.world, self.after), Mode::Chaos)?;
         if client_is_misled(&self.world) {
             // Whoever gave way was the last to announce, and the winner, cut off, never heard of it.
@@ -124,10 +125,16 @@ impl Story {
     }
 
     pub(super) fn settles(&mut self, mode: Mode) -> Result<(), String> {
+        self.settles_after(self.interval(), mode)
+    }
+
+    /// When this interval was in force a moment ago.
+    pub(super) fn settles_after(&mut self, longest: Duration, mode: Mode) -> Result<(), String> {
         let after = Aftermath {
             handing_over: true,
             refused: false,
-            longest: self.interval(),
+            stepping_back: stepping_back(&self.world),
+            longest: longest.max(self.interval()),
         };
         self.goes_on_for(patience(&self.world, after), mode)?;
         all_agree(&self.world)
@@ -137,6 +144,7 @@ impl Story {
     pub(super) fn settles_without(&mut self, mode: Mode) -> Result<(), String> {
         let after = Aftermath {
             longest: self.interval(),
+            stepping_back: stepping_back(&self.world),
             ..Aftermath::default()
         };
         let span = patience(&self.world, after) + SHORTEST_LEASE;

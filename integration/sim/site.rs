@@ -8,7 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use buoyd::config::{
-    Config, ControlConfig, GroupConfig, RouterConfig, RouterName, Transport, VirtualAddress,
+    Config, ControlConfig, GroupConfig, Realtime, RouterConfig, RouterName, Transport,
+    VirtualAddress,
 };
 use buoyd::vrrp::{AdvertisementInterval, ChecksumStyle, Priority, Version, Vrid};
 
@@ -34,6 +35,8 @@ impl Site {
             routers: Vec::new(),
             groups: Vec::new(),
             control: ControlConfig::default(),
+            realtime: Realtime::default(),
+            witness: None,
         };
         let mut site = Self {
             configs: (0..hosts).map(|_| empty()).collect(),

@@ -21,17 +21,41 @@ use super::site::Site;
 
 /// Something that will happen.
 pub(super) enum Happening {
-    Frame(Frame),
-    Announced { node: usize, announce: Announce },
-    WorkerTakes { life: u64 },
-    KernelIsDone { life: u64 },
-    Reported { life: u64, report: Report },
-    InterfaceNews { life: u64 },
-    AddressGone { life: u64, address: IpAddr },
-    Refused { life: u64, router: RouterId },
+    Frame {
+        packet: Frame,
+        /// The kernel notes it, and the engine is told: it may take the frame in much later.
+        arrived: Moment,
+    },
+    Announced {
+        node: usize,
+        announce: Announce,
+    },
+    WorkerTakes {
+        life: u64,
+    },
+    KernelIsDone {
+        life: u64,
+    },
+    Reported {
+        life: u64,
+        report: Report,
+    },
+    InterfaceNews {
+        life: u64,
+    },
+    AddressGone {
+        life: u64,
+        address: IpAddr,
+    },
+    Refused {
+        life: u64,
+        router: RouterId,
+    },
     CarrierIsBack,
     Resumes,
-    IsRestarted { life: u64 },
+    IsRestarted {
+        life: u64,
+    },
 }
 
 /// On its way to a host: a whole IP packet.
@@ -112,6 +136,8 @@ impl World {
         if self.nodes[number].is_awake() {
             self.tell(&format!("host {number} is {how:?} for {span:?}"));
             let until = self.now + span;
+            // What the kernel has in hand it finishes: else it would do it when it wakes.
+            self.kernel_is_done(number);
             self.nodes[number].pause = Some((how, self.now, until));
             self.later(until, number, Happening::Resumes);
         }
@@ -236,8 +262,8 @@ impl World {
                 self.happens_now(number, happening);
             }
             Happening::KernelIsDone { .. } if is_stopped => self.happens_now(number, happening),
-            Happening::Frame(_) | Happening::Announced { .. } if !is_stopped => {}
-            Happening::Frame(_)
+            Happening::Frame { .. } | Happening::Announced { .. } if !is_stopped => {}
+            Happening::Frame { .. }
             | Happening::Announced { .. }
             | Happening::WorkerTakes { .. }
             | Happening::KernelIsDone { .. }
@@ -255,7 +281,9 @@ impl World {
         let node = &self.nodes[number];
         let (life, link_is_up) = (node.life, node.link_is_up);
         match happening {
-            Happening::Frame(packet) if link_is_up => self.hears(number, &packet),
+            Happening::Frame { packet, arrived } if link_is_up => {
+                self.hears(number, &packet, arrived);
+            }
             Happening::Announced { announce, .. } if link_is_up => {
                 self.hears_announcement(number, &announce);
             }
@@ -274,7 +302,7 @@ impl World {
             }
             Happening::CarrierIsBack => self.set_link(number, true),
             Happening::IsRestarted { life: then } if then == life => self.start(number),
-            Happening::Frame(_)
+            Happening::Frame { .. }
             | Happening::Announced { .. }
             | Happening::WorkerTakes { .. }
             | Happening::KernelIsDone { .. }

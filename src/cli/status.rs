@@ -8,8 +8,9 @@ mod tables;
 use crate::config::RouterName;
 use crate::control::Status;
 use crate::engine::status::{
-    ActiveStatus, AddressStatus, DemotionStatus, ElectionStatus, RouterStatus,
+    ActiveStatus, AddressStatus, ConflictStatus, DemotionStatus, ElectionStatus, RouterStatus,
 };
+use crate::engine::witness::WitnessStatus;
 use crate::os::addresses;
 use crate::vrrp::Role;
 
@@ -18,6 +19,8 @@ use super::text::{Cell, Style, Table, clean, clean_lines, interval, paint, span,
 
 /// Addresses that the overview names; the rest is counted.
 const ADDRESSES_SHOWN: usize = 3;
+/// A conflict that is over is shown for an hour; `--json` has the last one always.
+const CONFLICT_SHOWN_MS: u64 = 3_600_000;
 
 /// Only the router that was asked for, or the message that there is none.
 ///
@@ -162,7 +165,61 @@ fn head(status: &Status, colour: bool) -> String {
         text += &paint(&lost, Style::Warning, colour);
         text.push('\n');
     }
+    for remark in timeliness(status) {
+        text += &paint(&clean(&remark), Style::Warning, colour);
+        text.push('\n');
+    }
+    if let Some(witness) = &status.witness {
+        text += &witness_line(witness, colour);
+    }
     text + &failed_reload(status, colour)
+}
+
+/// What keeps the engine from being on time.
+fn timeliness(status: &Status) -> Vec<String> {
+    let lateness = &status.lateness;
+    let late = (lateness.too_late > 0).then(|| {
+        let times = match lateness.too_late {
+            1 => "once".to_owned(),
+            many => format!("{many} times"),
+        };
+        let by = span(lateness.max_us / 1000);
+        let ago = span(lateness.max_ms_ago.unwrap_or_default());
+        format!(
+            "the engine woke later than half of its neighbours' patience {times}, the latest by {by}, {ago} ago"
+        )
+    });
+    let state = status.realtime.state.as_str();
+    let realtime = match state {
+        "demoted" => Some(
+            "realtime was switched off: a thread ran without end; the log says when".to_owned(),
+        ),
+        _ => state
+            .strip_prefix("refused: ")
+            .map(|reason| format!("realtime is not used: {reason}")),
+    };
+    late.into_iter().chain(realtime).collect()
+}
+
+fn witness_line(witness: &WitnessStatus, colour: bool) -> String {
+    let (how, style) = match witness.reachable {
+        Some(true) => ("reachable", Style::Plain),
+        Some(false) => ("unreachable", Style::Bad),
+        None => ("not known yet", Style::Warning),
+    };
+    let why = witness
+        .last_error
+        .as_ref()
+        .filter(|_| witness.reachable != Some(true))
+        .map_or_else(String::new, |error| format!(": {}", clean(error)));
+    let line = format!(
+        "witness {}: {how} for {}{why}; {} of {} probes failed",
+        clean(&witness.target),
+        span(witness.since_ms),
+        witness.failures,
+        witness.probes
+    );
+    format!("{}\n", paint(&line, style, colour))
 }
 
 fn failed_reload(status: &Status, colour: bool) -> String {
@@ -212,6 +269,8 @@ fn priority(router: &RouterStatus) -> String {
         why.push(format!("of {}", router.priority));
     }
     why.extend(router.demoted.as_ref().map(demotion));
+    let left = router.back_off_ms.map(span);
+    why.extend(left.map(|left| format!("steps back, {left} left")));
     let effective = router.effective_priority;
     if why.is_empty() {
         effective.to_string()
@@ -260,6 +319,18 @@ fn remarks(router: &RouterStatus) -> Vec<Cell> {
         .handover
         .as_ref()
         .map(|open| Cell::new(format!("handover: {}", clean(open)), Style::Warning));
+    let held_back = router
+        .held_back
+        .as_ref()
+        .map(|reason| Cell::new(format!("held back: {}", clean(reason)), Style::Warning));
+    let two = (two_hosts(router).into_iter()).map(|(what, text)| {
+        let style = if what == "conflict" {
+            Style::Warning
+        } else {
+            Style::Bad
+        };
+        Cell::new(format!("{what}: {text}"), style)
+    });
     let problems = router.addresses.iter().filter_map(|address| {
         let problem = address.problem.as_ref()?;
         Some(Cell::new(
@@ -280,8 +351,46 @@ fn remarks(router: &RouterStatus) -> Vec<Cell> {
         .chain(families)
         .chain(fault)
         .chain(handover)
+        .chain(held_back)
+        .chain(two)
         .chain(problems)
         .collect()
+}
+
+/// What is known of another host with the same addresses: which kind of trouble, and a sentence.
+fn two_hosts(router: &RouterStatus) -> Vec<(&'static str, String)> {
+    let conflict = router.conflict.as_ref().filter(|conflict| {
+        conflict
+            .ended_ms_ago
+            .is_none_or(|ago| ago <= CONFLICT_SHOWN_MS)
+    });
+    let one_way = router.one_way.as_deref().map(clean);
+    let clone = router.clone.as_ref().map(|clone| clean(&clone.sentence));
+    conflict
+        .map(|conflict| ("conflict", told(conflict)))
+        .into_iter()
+        .chain(one_way.map(|sentence| ("one way", sentence)))
+        .chain(clone.map(|sentence| ("clone", sentence)))
+        .collect()
+}
+
+fn told(conflict: &ConflictStatus) -> String {
+    let (with, lasted) = (conflict.with, span(conflict.lasted_ms));
+    match conflict.ended_ms_ago {
+        Some(ago) if conflict.lost => format!(
+            "{with} was Active too and comes first: gave way {} ago after {lasted} as Active",
+            span(ago)
+        ),
+        Some(ago) => format!(
+            "{with} was Active too for {lasted}, until {} ago",
+            span(ago)
+        ),
+        None => format!(
+            "{with} has been Active too for {}: {} adverts",
+            span(conflict.began_ms_ago),
+            conflict.adverts
+        ),
+    }
 }
 
 /// One family of a router that has both.
@@ -309,6 +418,12 @@ fn facts(router: &RouterStatus, status: &Status) -> Table {
     }
     if let Some(open) = &router.handover {
         fact("handover", Cell::new(clean(open), Style::Warning));
+    }
+    if let Some(reason) = &router.held_back {
+        fact("held back", Cell::new(clean(reason), Style::Warning));
+    }
+    for (what, sentence) in two_hosts(router) {
+        fact(what, Cell::new(sentence, Style::Warning));
     }
     fact("active", Cell::plain(active(router.active.as_ref())));
     if router.elections.len() > 1 {

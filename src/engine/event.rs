@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::command::Plan;
 use crate::config::{RouterName, VirtualAddress};
 use crate::vrrp::advert::Rejected;
 use crate::vrrp::announce::HardwareAddress;
 use crate::vrrp::election::Cause;
+use crate::vrrp::times::Span;
 use crate::vrrp::{Family, Priority, Role};
 
 /// Something worth a line.
@@ -37,6 +39,13 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A router that stepped back takes part with its own priority again.
+    RetreatEnded {
+        /// Which.
+        router: RouterName,
+        /// Of which family, where the router has both.
+        half: Option<Family>,
+    },
     /// A handover is complete.
     HandedOver {
         /// Which router.
@@ -56,6 +65,44 @@ pub enum Event {
         with: IpAddr,
         /// With which priority.
         priority: Priority,
+    },
+    /// That is over.
+    ConflictOver {
+        /// Which router.
+        router: RouterName,
+        /// Who.
+        with: IpAddr,
+        /// From the first of its adverts to the last.
+        lasted: Duration,
+        /// How many.
+        adverts: u64,
+    },
+    /// We gave way to somebody better who was Active too.
+    ConflictLost {
+        /// Which router.
+        router: RouterName,
+        /// To whom.
+        with: IpAddr,
+        /// For how long we were Active.
+        lasted: Duration,
+    },
+    /// Frames seem to pass in one direction only.
+    OneWay {
+        /// Which router.
+        router: RouterName,
+        /// Of which family, where the router has both.
+        half: Option<Family>,
+        /// Why, and what came of it.
+        sentence: String,
+    },
+    /// Another host uses our own address. Logged at most once a minute.
+    Clone {
+        /// Which router.
+        router: RouterName,
+        /// Of which family, where the router has both.
+        half: Option<Family>,
+        /// Which host, and what to do.
+        sentence: String,
     },
     /// Somebody else announced an address that we hold.
     AnnouncedElsewhere {
@@ -93,6 +140,23 @@ pub enum Event {
         /// Which address.
         address: IpAddr,
     },
+    /// The kernel took an address off because the engine did not renew its lease, and we put it back.
+    LeaseRanOut {
+        /// Which router.
+        router: RouterName,
+        /// Which address.
+        address: IpAddr,
+        /// For how long it was not renewed.
+        unrenewed: Duration,
+    },
+    /// The engine acted on a deadline later than half of the neighbours' patience. Logged at most once
+    /// a minute; counted always.
+    WokeLate {
+        /// How late.
+        late: Duration,
+        /// The patience.
+        patience: Duration,
+    },
     /// Somebody else put an address of ours on the interface, for good.
     StandsAlready {
         /// Which router.
@@ -114,6 +178,20 @@ pub enum Event {
         /// Which router.
         router: RouterName,
     },
+    /// The witness counts as unreachable from now on.
+    WitnessLost {
+        /// Who is asked.
+        witness: String,
+        /// What went wrong last.
+        error: String,
+    },
+    /// The witness counts as reachable from now on.
+    WitnessFound {
+        /// Who is asked.
+        witness: String,
+        /// How long it was lost; none for the first answer.
+        after: Option<Duration>,
+    },
     /// A new configuration is in force.
     Reloaded(Plan),
     /// The daemon begins to stop.
@@ -121,21 +199,42 @@ pub enum Event {
 }
 
 impl Event {
+    /// An address went and is put back: after a lapse of its lease the kernel took it off.
+    pub(super) const fn gone(router: RouterName, address: IpAddr, lapse: Option<Duration>) -> Self {
+        match lapse {
+            Some(unrenewed) => Self::LeaseRanOut {
+                router,
+                address,
+                unrenewed,
+            },
+            None => Self::AddressPutBack { router, address },
+        }
+    }
+
     /// True for what an administrator should look at even when everything else is well.
     #[must_use]
     pub const fn is_warning(&self) -> bool {
         match self {
             Self::Fault { .. }
             | Self::Conflict { .. }
+            | Self::ConflictOver { .. }
+            | Self::ConflictLost { .. }
+            | Self::OneWay { .. }
+            | Self::Clone { .. }
             | Self::AnnouncedElsewhere { .. }
             | Self::Mismatch { .. }
             | Self::Rejected { .. }
             | Self::AddressPutBack { .. }
+            | Self::LeaseRanOut { .. }
+            | Self::WokeLate { .. }
             | Self::StandsAlready { .. }
-            | Self::ClaimFailed { .. } => true,
+            | Self::ClaimFailed { .. }
+            | Self::WitnessLost { .. } => true,
             Self::Transition { .. }
+            | Self::RetreatEnded { .. }
             | Self::HandedOver { .. }
             | Self::DemotionEnded { .. }
+            | Self::WitnessFound { .. }
             | Self::Reloaded(_)
             | Self::Stopping => false,
         }
@@ -147,22 +246,40 @@ impl Event {
         match self {
             Self::Transition { router, .. }
             | Self::Fault { router, .. }
+            | Self::RetreatEnded { router, .. }
             | Self::HandedOver { router, .. }
             | Self::Conflict { router, .. }
+            | Self::ConflictOver { router, .. }
+            | Self::ConflictLost { router, .. }
+            | Self::OneWay { router, .. }
+            | Self::Clone { router, .. }
             | Self::AnnouncedElsewhere { router, .. }
             | Self::Mismatch { router, .. }
             | Self::Rejected { router, .. }
             | Self::AddressPutBack { router, .. }
+            | Self::LeaseRanOut { router, .. }
             | Self::StandsAlready { router, .. }
             | Self::ClaimFailed { router, .. }
             | Self::DemotionEnded { router } => Some(router),
-            Self::Reloaded(_) | Self::Stopping => None,
+            Self::WitnessLost { .. }
+            | Self::WitnessFound { .. }
+            | Self::WokeLate { .. }
+            | Self::Reloaded(_)
+            | Self::Stopping => None,
         }
     }
 }
 
 fn write_half(f: &mut fmt::Formatter<'_>, half: Option<Family>) -> fmt::Result {
     half.map_or(Ok(()), |family| write!(f, "{family}: "))
+}
+
+const fn differing(interval: bool, list: bool) -> &'static str {
+    match (interval, list) {
+        (true, true) => "interval and address list",
+        (true, false) => "interval",
+        (false, _) => "address list",
+    }
 }
 
 impl fmt::Display for Event {
@@ -183,6 +300,10 @@ impl fmt::Display for Event {
                 write_half(f, *half)?;
                 write!(f, "fault: {reason}")
             }
+            Self::RetreatEnded { half, .. } => {
+                write_half(f, *half)?;
+                write!(f, "takes part with its own priority again")
+            }
             Self::HandedOver {
                 to,
                 after_ms,
@@ -200,6 +321,29 @@ impl fmt::Display for Event {
                     "conflict: {with} advertises with priority {priority} although this host is Active"
                 )
             }
+            Self::ConflictOver {
+                with,
+                lasted,
+                adverts,
+                ..
+            } => write!(
+                f,
+                "conflict with {with} is over: it lasted {} ({adverts} of its adverts)",
+                Span(*lasted)
+            ),
+            Self::ConflictLost { with, lasted, .. } => write!(
+                f,
+                "conflict: {with} was Active too and comes first; gave way after {} as Active",
+                Span(*lasted)
+            ),
+            Self::OneWay { half, sentence, .. } => {
+                write_half(f, *half)?;
+                write!(f, "one way only: {sentence}")
+            }
+            Self::Clone { half, sentence, .. } => {
+                write_half(f, *half)?;
+                write!(f, "{sentence}")
+            }
             Self::AnnouncedElsewhere {
                 address, hardware, ..
             } => {
@@ -214,11 +358,7 @@ impl fmt::Display for Event {
                 list_differs,
                 ..
             } => {
-                let what = match (interval_differs, list_differs) {
-                    (true, true) => "interval and address list",
-                    (true, false) => "interval",
-                    (false, _) => "address list",
-                };
+                let what = differing(*interval_differs, *list_differs);
                 write!(
                     f,
                     "the {what} of {neighbour} differs from this host's configuration"
@@ -230,6 +370,23 @@ impl fmt::Display for Event {
             Self::AddressPutBack { address, .. } => {
                 write!(f, "{address} was taken off by somebody else; put back")
             }
+            Self::LeaseRanOut {
+                address, unrenewed, ..
+            } => {
+                let unrenewed = Span(*unrenewed);
+                write!(
+                    f,
+                    "{address} was taken off by the kernel: this daemon did not renew its lease for {unrenewed}; put back"
+                )
+            }
+            Self::WokeLate { late, patience } => {
+                let (late, patience) = (Span(*late), Span(*patience));
+                write!(
+                    f,
+                    "the engine woke {late} late (patience of the neighbours: {patience}): the machine was busy, \
+                     the process stopped, or the VM paused"
+                )
+            }
             Self::StandsAlready { address, .. } => write!(
                 f,
                 "{address} was put on the interface by somebody else: this host answers for it as Backup too, and \
@@ -239,6 +396,18 @@ impl fmt::Display for Event {
                 write!(f, "the kernel refused {address}: {error}")
             }
             Self::DemotionEnded { .. } => write!(f, "the time of the demotion is up"),
+            Self::WitnessLost { witness, error } => write!(
+                f,
+                "witness {witness} unreachable: {error}; this host claims nothing, and yields what it holds if that lasts"
+            ),
+            Self::WitnessFound { witness, after } => match after {
+                Some(after) => write!(
+                    f,
+                    "witness {witness} reachable again after {}",
+                    Span(*after)
+                ),
+                None => write!(f, "witness {witness} reachable"),
+            },
             Self::Reloaded(plan) => write!(f, "configuration reloaded: {plan}"),
             Self::Stopping => write!(f, "stopping: handing everything over"),
         }

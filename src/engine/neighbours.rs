@@ -4,6 +4,7 @@
 //! longest, and costs no more memory.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -123,6 +124,19 @@ impl Neighbours {
         {
             known.version_2 = true;
         }
+    }
+
+    /// Whether any of them was heard lately.
+    pub(super) fn was_heard_within(&self, time: Duration, now: Moment) -> bool {
+        (self.list.iter()).any(|known| now.since(known.heard) < time)
+    }
+
+    /// The place in the election of the one that was heard last, and did not give up since.
+    pub(super) fn last_with_a_claim(&self) -> Option<(Priority, IpAddr)> {
+        let claims = |known: &&Neighbour| known.priority != Priority::Release;
+        let last = self.list.iter().filter(claims);
+        let last = last.max_by_key(|known| known.heard)?;
+        Some((last.priority, last.address))
     }
 
     /// How many are known.

@@ -149,10 +149,18 @@ impl Engine {
             return;
         }
         for id in self.on_interface(name) {
-            if self.router(id).is_some_and(|router| router.has(address)) {
+            let Some(router) = self.router(id) else {
+                continue;
+            };
+            if router.has(address) {
                 self.with(id, now, outputs, |router, outputs| match said {
                     Said::Here => router.announcement_heard(address, hardware, now, outputs),
                     Said::WhoseIsIt => router.asked_for(now, outputs),
+                    Said::Uses => router.used_elsewhere(now),
+                });
+            } else if router.is_at(address) && said != Said::WhoseIsIt && !hardware.is_virtual() {
+                self.with(id, now, outputs, |router, outputs| {
+                    router.clone_heard(hardware, now, outputs);
                 });
             }
         }

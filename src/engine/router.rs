@@ -6,13 +6,19 @@
 
 mod adoption;
 mod authentication;
+mod conflict;
 mod holding;
 mod messages;
 mod moves;
+mod one_way;
 mod place;
 mod reception;
+mod removals;
+mod retreat;
 mod share;
+mod sleep;
 mod status;
+mod witness;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -32,11 +38,17 @@ use crate::vrrp::times::Moment;
 use crate::vrrp::{AdvertisementInterval, Family, Level, Priority, Role};
 
 use authentication::Authentication;
+use conflict::Conflicts;
 use holding::{Device, Holding};
 use messages::{Messages, destinations};
+use one_way::OneWay;
 use place::{NO_CARRIER, Place};
+use removals::Removals;
+use retreat::Retreats;
 
+pub(super) use retreat::Retreat;
 pub(super) use share::FateId;
+pub(super) use witness::Stand;
 
 /// A handover that nobody answered ends so long after its limit, when the router would claim again
 /// but for its fate.
@@ -56,6 +68,7 @@ struct Logged {
     announced_elsewhere: Seldom,
     mismatch: Seldom,
     put_back: Seldom,
+    clone: Seldom,
 }
 
 #[derive(Debug)]
@@ -107,6 +120,12 @@ pub(super) struct Router {
     releasing: Option<HandoverOutcome>,
     outcome: Option<HandoverOutcome>,
     demotion: Option<Demotion>,
+    /// How far it may go for all that is known of the witness.
+    stand: Stand,
+    retreats: Retreats,
+    removals: Removals,
+    conflicts: Conflicts,
+    one_way: OneWay,
     ending: bool,
     /// It was Active in an earlier life of the engine, and may go on.
     adoption: Option<Adoption>,
@@ -134,7 +153,8 @@ impl Router {
             Family::Ipv6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
         let config = configured.half(family);
-        let election = Election::new(parameters(&config, demotion.as_ref(), unplaced, false));
+        let bounds = (demotion.as_ref(), Stand::default());
+        let election = Election::new(parameters(&config, bounds, unplaced, false));
         Self {
             id,
             messages: Messages::default(),
@@ -168,6 +188,11 @@ impl Router {
             releasing: None,
             outcome: None,
             demotion,
+            stand: Stand::default(),
+            retreats: Retreats::default(),
+            removals: Removals::default(),
+            conflicts: Conflicts::default(),
+            one_way: OneWay::default(),
             ending: false,
             adoption: None,
             adopted_since: None,
@@ -224,6 +249,11 @@ impl Router {
 
     pub(super) fn has(&self, address: IpAddr) -> bool {
         self.config.addresses.iter().any(|own| own.ip() == address)
+    }
+
+    /// Whether this is its primary address.
+    pub(super) fn is_at(&self, address: IpAddr) -> bool {
+        self.place.is_some_and(|place| place.local == address)
     }
 
     /// True while the kernel should hold the addresses for us.
@@ -283,6 +313,9 @@ impl Router {
             self.handover.as_ref().and_then(Handover::ask_at),
             self.announce_at(),
             self.put_back_at(),
+            self.retreats.until(),
+            self.conflicts.ends_at(),
+            self.one_way.ask_at(),
             self.demotion.and_then(|demotion| demotion.until),
         ]
         .into_iter()
@@ -303,12 +336,11 @@ impl Router {
             });
             self.restore(now, outputs);
         }
+        self.end_retreat_if_due(now, outputs);
+        self.end_conflict_if_due(now, outputs);
+        self.ask_while_deaf(now, outputs);
         if due(self.outage_since.map(|since| since + self.patience())) {
-            self.fail(
-                format!("{}: {}", self.config.interface, self.outage_reason),
-                now,
-                outputs,
-            );
+            self.fail_for_outage(now, outputs);
         }
         if due(self.adoption.as_ref().map(|adoption| adoption.until)) {
             self.disown(outputs);
@@ -363,6 +395,7 @@ impl Router {
         let addresses_changed = config.addresses != self.config.addresses;
         self.is_half = config.families().count() > 1;
         self.config = config.half(self.family);
+        self.end_retreat_of_ignored(now, outputs);
         if let Some(state) = interface {
             // U1: what follows from the change is said to the new ones only.
             self.destinations = destinations(&self.config, self.family, |ip| state.has(ip));
@@ -405,7 +438,12 @@ impl Router {
             .place
             .map_or(self.election.parameters().local, |place| place.local);
         let joint = self.fate.is_some();
-        let parameters = parameters(&self.config, self.demotion.as_ref(), local, joint);
+        let bounds = (self.demotion.as_ref(), self.stand);
+        let mut parameters = parameters(&self.config, bounds, local, joint);
+        if self.retreats.is_on() {
+            parameters.priority = Priority::Normal(Level::LOWEST);
+        }
+        parameters.may_claim &= self.one_way.may_claim();
         let priority = parameters.priority;
         self.messages = Messages::build(&self.config, priority, local, &self.destinations);
         let actions = self.election.reconfigure(parameters, now);
@@ -415,22 +453,23 @@ impl Router {
 
 fn parameters(
     config: &RouterConfig,
-    demotion: Option<&Demotion>,
+    (demotion, stand): (Option<&Demotion>, Stand),
     local: IpAddr,
     joint: bool,
 ) -> Parameters {
     Parameters {
-        // A demoted router keeps the lowest priority: everybody else comes first.
-        priority: if demotion.is_some() {
+        // A demoted router keeps the lowest priority, and one that is cut off: everybody else comes
+        // first.
+        priority: if demotion.is_some() || !stand.has_priority() {
             Priority::Normal(Level::LOWEST)
         } else {
             config.priority
         },
         interval: config.interval,
-        preempt: config.preempt,
+        preempt: config.preempt && stand.may_preempt(),
         preempt_delay: config.preempt_delay,
         local,
-        may_claim: !demotion.is_some_and(|demotion| demotion.never),
+        may_claim: stand.may_claim() && !demotion.is_some_and(|demotion| demotion.never),
         joint,
     }
 }

@@ -8,13 +8,17 @@ mod adoption;
 mod authentication;
 mod claims;
 mod commands;
+mod conflicts;
 mod fates;
 mod faults;
 mod handover;
 mod random;
 mod receive;
 mod reload;
+mod removals;
+mod sleep;
 mod start;
+mod witness;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -95,6 +99,8 @@ fn config(routers: &[RouterConfig]) -> Config {
         routers: routers.to_vec(),
         groups: Vec::new(),
         control: ControlConfig::default(),
+        realtime: crate::config::Realtime::default(),
+        witness: None,
     }
 }
 

@@ -4,11 +4,13 @@
 //! unsolicited neighbour advertisement (RFC 9568 §6.4.2). What asks whose an address is: the ARP
 //! probe (RFC 5227 §1.1) and the solicitation of duplicate address detection (RFC 4862 §5.4.2). Both
 //! are read as well: another host's announcement of our addresses ends a handover, and a question
-//! about them is answered with an announcement. Called by the address worker at a claim, by the
+//! about them is answered with an announcement. A third kind asks one host whether it is there
+//! ([`Question`]). Called by the address worker at a claim, by the
 //! daemon for repeats. Building cannot fail; what cannot be read is `None`.
 
 mod arp;
 mod neighbour;
+mod question;
 
 use std::net::IpAddr;
 
@@ -18,11 +20,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Family, Vrid};
 
-pub use arp::{ARP_FRAME, arp_probe, gratuitous_arp};
+pub use arp::{ARP_FRAME, arp_answer, arp_probe, gratuitous_arp};
 pub use neighbour::{
     ADVERTISEMENT_FRAME, SOLICITATION_FRAME, duplicate_solicitation, solicited_node_group,
     unsolicited_advertisement,
 };
+pub use question::Question;
 
 /// A hardware address. A type of ours, so that pnet stays behind this module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -39,6 +42,12 @@ impl HardwareAddress {
         };
         Self([0, 0, 0x5e, 0, block, vrid.get()])
     }
+
+    /// Whether it belongs to some virtual router: any host may speak from it.
+    #[must_use]
+    pub const fn is_virtual(self) -> bool {
+        matches!(self.0, [0, 0, 0x5e, 0, 1 | 2, _])
+    }
 }
 
 impl std::fmt::Display for HardwareAddress {
@@ -54,6 +63,9 @@ pub enum Said {
     Here,
     /// Whose is it?
     WhoseIsIt,
+    /// The sender has it: it asks for another address from there, or answers who asked whose it is. Told
+    /// to nobody else, so no cache of others changes.
+    Uses,
 }
 
 /// Something said of an address, in a frame of either family.
@@ -93,8 +105,10 @@ impl AsRef<[u8]> for Frame {
 pub fn frame(said: Said, address: IpAddr, hardware: HardwareAddress) -> Frame {
     match (said, address) {
         (Said::Here, IpAddr::V4(address)) => Frame::Arp(gratuitous_arp(address, hardware)),
+        (Said::Uses, IpAddr::V4(address)) => Frame::Arp(arp_answer(address, hardware)),
         (Said::WhoseIsIt, IpAddr::V4(address)) => Frame::Arp(arp_probe(address, hardware)),
-        (Said::Here, IpAddr::V6(address)) => {
+        // Who is asked by duplicate address detection answers to all (RFC 4861 §7.2.4).
+        (Said::Here | Said::Uses, IpAddr::V6(address)) => {
             Frame::Advertisement(unsolicited_advertisement(address, hardware))
         }
         (Said::WhoseIsIt, IpAddr::V6(address)) => {

@@ -1,8 +1,9 @@
 //! What people see, letter by letter.
 
 use super::*;
-use crate::control::{ConfigurationStatus, SCHEMA};
-use crate::engine::status::{Counters, DropStatus, NeighbourStatus};
+use crate::control::{ConfigurationStatus, RealtimeStatus, SCHEMA};
+use crate::engine::lateness::LatenessStatus;
+use crate::engine::status::{CloneStatus, Counters, DropStatus, NeighbourStatus};
 use crate::vrrp::{ChecksumStyle, Family, Priority};
 
 const NOON: u64 = 1_714_737_600_000; // 2024-05-03 12:00:00 UTC
@@ -31,7 +32,12 @@ fn router(name: &str, role: Role) -> RouterStatus {
         takeover_in_ms: None,
         addresses: vec![address("192.0.2.100/24", role == Role::Active)],
         demoted: None,
+        conflict: None,
+        one_way: None,
+        clone: None,
+        back_off_ms: None,
         handover: None,
+        held_back: None,
         interval_ms: 250,
         active_interval_ms: 250,
         preempt: true,
@@ -121,8 +127,11 @@ fn status(routers: Vec<RouterStatus>) -> Status {
             error: None,
         },
         routers,
+        witness: None,
         drops: Vec::new(),
         queue_drops: 0,
+        lateness: LatenessStatus::default(),
+        realtime: RealtimeStatus::default(),
     }
 }
 
@@ -208,6 +217,43 @@ fn a_handover_and_its_demotion_stand_under_the_router() {
 }
 
 #[test]
+fn another_host_with_the_same_addresses_is_named() {
+    let mut web = web();
+    web.back_off_ms = Some(9000);
+    web.conflict = Some(ConflictStatus {
+        with: "192.0.2.2".parse().unwrap(),
+        lost: false,
+        began_ms_ago: 12_000,
+        lasted_ms: 11_000,
+        adverts: 12,
+        ended_ms_ago: None,
+    });
+    web.one_way = Some("it does not hear this host".to_owned());
+    web.clone = Some(CloneStatus {
+        hardware: "02:00:00:00:00:02".to_owned(),
+        sentence: "give each host an address of its own".to_owned(),
+    });
+    let text = overview(&status(vec![web.clone()]), false);
+    for line in [
+        "200 (steps back, 9 s left)",
+        "    conflict: 192.0.2.2 has been Active too for 12 s: 12 adverts\n",
+        "    one way: it does not hear this host\n",
+        "    clone: give each host an address of its own\n",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let conflict = web.conflict.as_mut().unwrap();
+    conflict.ended_ms_ago = Some(60_000);
+    let over = details(&status(vec![web.clone()]), false);
+    assert!(
+        over.contains("conflict   192.0.2.2 was Active too for 11 s, until 1m ago"),
+        "{over}"
+    );
+    web.conflict.as_mut().unwrap().ended_ms_ago = Some(CONFLICT_SHOWN_MS + 1);
+    assert!(!overview(&status(vec![web]), false).contains("conflict"));
+}
+
+#[test]
 fn a_failed_reload_is_shown_with_its_problems() {
     let mut status = status(vec![]);
     status.configuration.error = Some("error: `vrid` is 0\n --> buoy.toml:2:8\n".to_owned());
@@ -219,6 +265,35 @@ fn a_failed_reload_is_shown_with_its_problems() {
          the last reload failed; the file of 09:56:00 UTC is in force:\n    \
          error: `vrid` is 0\n     --> buoy.toml:2:8\n\n\
          no routers for this host in the file\n"
+    );
+}
+
+#[test]
+fn what_keeps_the_engine_from_being_on_time_is_said_where_it_is_worth_it() {
+    let said = |too_late, state: &str| {
+        let mut status = status(vec![]);
+        status.lateness = LatenessStatus {
+            max_us: 5_000_400,
+            max_ms_ago: Some(180_000),
+            too_late,
+            ..LatenessStatus::default()
+        };
+        status.realtime.state = state.to_owned();
+        let text = overview(&status, false);
+        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines[1..lines.len() - 2].join("\n")
+    };
+    assert_eq!(said(0, "on"), "");
+    assert_eq!(said(0, "off"), "");
+    assert_eq!(said(0, ""), "");
+    assert_eq!(
+        said(2, "refused: missing capability CAP_SYS_NICE"),
+        "the engine woke later than half of its neighbours' patience 2 times, the latest by 5 s, 3m ago\n\
+         realtime is not used: missing capability CAP_SYS_NICE"
+    );
+    assert_eq!(
+        said(0, "demoted"),
+        "realtime was switched off: a thread ran without end; the log says when"
     );
 }
 
@@ -276,6 +351,50 @@ fn what_others_sent_cannot_steer_the_terminal() {
     );
     assert!(
         text.contains("why: a\u{fffd}]0;b\u{fffd}\u{fffd}c\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_witness_is_told_of_with_its_part_in_what_a_router_does() {
+    let mut db = db();
+    db.held_back = Some("witness 192.0.2.254 unreachable: it claims nothing".to_owned());
+    let mut status = status(vec![db]);
+    let mut witness = WitnessStatus {
+        kind: "gateway".to_owned(),
+        target: "192.0.2.254".to_owned(),
+        reachable: Some(false),
+        since_ms: 61_000,
+        last_error: Some("no answer within 500 ms".to_owned()),
+        last_error_ms_ago: Some(300),
+        probes: 4000,
+        failures: 62,
+        failures_in_a_row: 62,
+    };
+    status.witness = Some(witness.clone());
+    let text = overview(&status, false);
+    assert!(
+        text.contains(
+            "\nwitness 192.0.2.254: unreachable for 1m 1s: no answer within 500 ms; 62 of 4000 probes failed\n"
+        ),
+        "{text}"
+    );
+    let held_back = "held back: witness 192.0.2.254 unreachable: it claims nothing";
+    assert!(text.contains(held_back), "{text}");
+    let text = details(&status, false);
+    assert!(text.contains("held back") && text.contains("it claims nothing"));
+    witness.reachable = Some(true);
+    status.witness = Some(witness.clone());
+    let text = overview(&status, false);
+    assert!(
+        text.contains("\nwitness 192.0.2.254: reachable for 1m 1s; 62 of 4000 probes failed\n"),
+        "an old error is of no interest: {text}"
+    );
+    witness.reachable = None;
+    status.witness = Some(witness);
+    let text = overview(&status, false);
+    assert!(
+        text.contains("not known yet for 1m 1s: no answer"),
         "{text}"
     );
 }

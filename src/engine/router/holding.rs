@@ -10,7 +10,7 @@ use crate::config::VirtualAddress;
 use crate::engine::command::HandoverOutcome;
 use crate::engine::event::Event;
 use crate::engine::handover::Handover;
-use crate::engine::lease;
+use crate::engine::lease::{self, Renewals};
 use crate::engine::outputs::{Announce, Hold, Outputs, VirtualMacDevice, Wish};
 use crate::vrrp::Role;
 use crate::vrrp::announce::{HardwareAddress, Said};
@@ -35,9 +35,6 @@ const REFRESH: Duration = Duration::from_secs(10);
 /// answer each other without end.
 const CONTRADICT_EVERY: Duration = Duration::from_secs(1);
 
-/// An address that is taken away again and again is put back at most this often.
-const PUT_BACK_EVERY: Duration = Duration::from_millis(20);
-
 /// The device of a virtual MAC, as far as the worker was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Device {
@@ -51,12 +48,14 @@ pub(super) enum Device {
 #[derive(Debug)]
 pub(in crate::engine) struct Holding {
     hold: Hold,
-    renewed: Moment,
-    put_back: Option<Moment>,
+    renewals: Renewals,
+    /// When an address that was missing was last put back.
+    pub(super) put_back: Option<Moment>,
     /// When an address that is missing is put back.
-    put_back_at: Option<Moment>,
+    pub(super) put_back_at: Option<Moment>,
     /// When the kernel confirmed the claim; nothing is announced before (P79, RFC 9568 §8.1.2).
-    claimed: bool,
+    pub(super) claimed: bool,
+    pub(super) claimed_at: Option<Moment>,
     /// Start of the present series of announcements, and how many repeats were sent.
     series: Moment,
     repeats: usize,
@@ -73,6 +72,11 @@ impl Holding {
     /// What the kernel was told last.
     pub(super) const fn told(&self) -> &Hold {
         &self.hold
+    }
+
+    /// For how long the lease was not renewed, if the kernel has ended it for that.
+    pub(super) fn lapse(&self, now: Moment) -> Option<Duration> {
+        self.renewals.lapse(self.hold.lease, now)
     }
 
     fn announce_at(&self) -> Option<Moment> {
@@ -122,6 +126,11 @@ impl Holding {
         due
     }
 
+    /// Nobody renewed it in time.
+    pub(super) fn lease_is_over(&self, now: Moment) -> bool {
+        now.since(self.renewals.last()) >= Duration::from_secs(self.hold.lease.into())
+    }
+
     /// Whether the kernel holds this address, and what is wrong with it.
     pub(in crate::engine) fn state_of(&self, address: &VirtualAddress) -> (bool, Option<String>) {
         let problem = self.problems.get(address).cloned();
@@ -167,6 +176,7 @@ impl Router {
         if let Some(handover) = &mut self.handover {
             handover.announcement_heard(address, now);
         }
+        self.used_elsewhere(now);
         let Some(holding) = self
             .holding
             .as_mut()
@@ -175,6 +185,7 @@ impl Router {
             return;
         };
         self.counters.foreign_announcements += 1;
+        let contradicted = holding.contradicted;
         if holding
             .contradicted
             .is_none_or(|last| now.since(last) >= CONTRADICT_EVERY)
@@ -193,6 +204,7 @@ impl Router {
                 });
             }
         }
+        self.announced_beside_us((address, hardware), contradicted, now, outputs);
     }
 
     /// Somebody asks whose our addresses are: a former Active that gave way to us in silence, or a
@@ -220,6 +232,10 @@ impl Router {
             .handover
             .as_mut()
             .is_some_and(|handover| handover.asks(now));
+        if due {
+            // Who takes over just now announces at once; this one was Active beside us.
+            self.conflict_lost(now, outputs);
+        }
         if let Some(holding) = self.holding.as_ref().filter(|_| due) {
             outputs.announcements.push(Announce {
                 say: Said::WhoseIsIt,
@@ -246,12 +262,17 @@ impl Router {
             replace: !self.is_owner(),
         };
         self.wish(Some(hold.clone()), outputs);
+        let before = self.holding.as_ref();
+        let renewals = before.map_or(Renewals::first(now), |before| {
+            before.renewals.next(before.hold.lease, now)
+        });
         self.holding = Some(Holding {
             hold,
-            renewed: now,
+            renewals,
             put_back: None,
             put_back_at: None,
             claimed: false,
+            claimed_at: None,
             series: now,
             repeats: 0,
             contradicted: None,
@@ -276,8 +297,8 @@ impl Router {
             ..holding.hold.clone()
         };
         if holding.hold != hold {
+            holding.renewals = holding.renewals.next(holding.hold.lease, now);
             holding.hold = hold.clone();
-            holding.renewed = now;
             self.wish(Some(hold), outputs);
         }
     }
@@ -287,13 +308,22 @@ impl Router {
         let since_advert = match self.outage_since {
             // Nobody hears us anyway; until the outage is a fault, the addresses stay.
             Some(_) => Duration::ZERO,
+            // No advert will follow, and whoever waits for a successor has to answer until it comes.
+            None if self.handover.is_some() => Duration::ZERO,
             None => now.since(self.last_advert),
         };
         let interval = self.config.interval;
-        if let Some(holding) = &mut self.holding
-            && lease::is_due(interval, since_advert, now.since(holding.renewed))
+        if let Some(holding) = &self.holding
+            && lease::is_due(interval, since_advert, now.since(holding.renewals.last()))
         {
-            holding.renewed = now;
+            self.renew(now, outputs);
+        }
+    }
+
+    /// The same claim again: what is missing of it is put back, and nothing is announced.
+    pub(super) fn renew(&mut self, now: Moment, outputs: &mut Outputs) {
+        if let Some(holding) = &mut self.holding {
+            holding.renewals = holding.renewals.next(holding.hold.lease, now);
             let hold = holding.hold.clone();
             self.wish(Some(hold), outputs);
         }
@@ -311,6 +341,7 @@ impl Router {
                 handover.announced_by_us(addresses.map(|address| address.ip()), now);
             }
             holding.claimed = true;
+            holding.claimed_at = Some(now);
             holding.problems.clear();
             holding.series = now;
             holding.repeats = 0;
@@ -355,58 +386,6 @@ impl Router {
             let actions = self.election.shutdown(Cause::Fault(reason.clone()));
             self.apply(actions, now, outputs);
             self.fail_for_a_while(reason, now, outputs);
-        }
-    }
-
-    /// Somebody took one of our addresses off: it is put back and announced, at once unless that
-    /// happened a moment ago.
-    pub(in crate::engine) fn address_gone(
-        &mut self,
-        address: IpAddr,
-        now: Moment,
-        outputs: &mut Outputs,
-    ) {
-        // Handing over, the renewal puts it back: a claim would be announced, away from the successor.
-        if self.election().role() != Role::Active {
-            return;
-        }
-        let Some(holding) = &mut self.holding else {
-            return;
-        };
-        if self.logged.put_back.now(now) {
-            outputs.events.push(Event::AddressPutBack {
-                router: self.config.name.clone(),
-                address,
-            });
-        }
-        // Before the claim is confirmed it may be our own release of an earlier epoch.
-        let soonest = holding.put_back.map_or(now, |last| last + PUT_BACK_EVERY);
-        let soonest = if holding.claimed {
-            soonest
-        } else {
-            soonest.max(now + PUT_BACK_EVERY)
-        };
-        holding.put_back_at = Some(soonest.max(now));
-        self.put_back_if_due(now, outputs);
-    }
-
-    /// When [`Router::put_back_if_due`] has something to do.
-    pub(super) fn put_back_at(&self) -> Option<Moment> {
-        let holding = self.holding.as_ref();
-        holding.and_then(|holding| holding.put_back_at)
-    }
-
-    pub(super) fn put_back_if_due(&mut self, now: Moment, outputs: &mut Outputs) {
-        if self.put_back_at().is_none_or(|at| at > now) {
-            return;
-        }
-        if self.election().role() == Role::Active {
-            self.counters.addresses_put_back += 1;
-            self.claim(now, outputs);
-        }
-        if let Some(holding) = &mut self.holding {
-            holding.put_back_at = None;
-            holding.put_back = Some(now);
         }
     }
 

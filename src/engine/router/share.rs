@@ -120,6 +120,12 @@ impl Router {
         self.apply(actions, now, outputs);
     }
 
+    /// The engine slept past the time at which everybody was to claim.
+    pub(in crate::engine) fn listen_first(&mut self, slept: Duration, now: Moment) {
+        // All are Backup: nothing is to be said of it.
+        let _ = self.election.listen_first(slept, now);
+    }
+
     /// Another member gave way: this one hands over too.
     pub(in crate::engine) fn follow(&mut self, whom: String, now: Moment, outputs: &mut Outputs) {
         let actions = self.election.give_up(now, Cause::Follows(whom));
