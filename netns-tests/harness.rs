@@ -8,6 +8,7 @@
 mod daemon;
 mod file;
 mod frr;
+mod holders;
 mod keepalived;
 mod observer;
 mod traffic;
@@ -30,6 +31,7 @@ use crate::lab::is_in_use;
 pub(crate) use daemon::Server;
 pub(crate) use file::{Router, buoy};
 pub(crate) use frr::{Frr, FrrRouter};
+pub(crate) use holders::Holders;
 pub(crate) use keepalived::{Keepalived, Neighbour};
 pub(crate) use observer::Observer;
 pub(crate) use traffic::Client;
@@ -88,6 +90,11 @@ impl Lan {
     /// The usual one.
     pub(crate) fn two_servers() -> Self {
         Self::build(1, false)
+    }
+
+    /// With IPv6 as well: `2001:db8::N` and `fe80::N`; and half of the machine.
+    pub(crate) fn two_servers_with_ipv6_in_peace() -> Self {
+        Self::build(MOST_LANS / 2, true)
     }
 
     /// With IPv6 as well: `2001:db8::N` and `fe80::N`.

@@ -16,6 +16,7 @@ mod harness;
 mod accept;
 mod addresses;
 mod authentication;
+mod bad_days;
 mod bad_input;
 mod conformance;
 mod control;
