@@ -11,6 +11,7 @@ mod frr;
 mod holders;
 mod keepalived;
 mod observer;
+mod traces;
 mod traffic;
 pub(crate) mod wire;
 
@@ -34,6 +35,7 @@ pub(crate) use frr::{Frr, FrrRouter};
 pub(crate) use holders::Holders;
 pub(crate) use keepalived::{Keepalived, Neighbour};
 pub(crate) use observer::Observer;
+pub(crate) use traces::{Traces, Usage};
 pub(crate) use traffic::Client;
 
 /// The floating address of [`buoy`] routers that say nothing else.
@@ -254,7 +256,7 @@ pub(crate) fn stays(what: &str, time: Duration, mut is_so: impl FnMut() -> bool)
     clippy::disallowed_methods,
     reason = "between two looks at a kernel that tells nobody of its changes"
 )]
-fn pause(time: Duration) {
+pub(crate) fn pause(time: Duration) {
     thread::sleep(time);
 }
 

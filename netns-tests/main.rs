@@ -30,6 +30,7 @@ mod lab;
 mod neighbours;
 mod reload;
 mod settings;
+mod soak;
 mod sockets;
 mod together;
 mod transport;

@@ -11,6 +11,20 @@ use crate::harness::{Client, Lan, PATIENCE, SLACK, VIP, stays, until};
 /// On a busy machine; 20 ms are the aim.
 const AFTER_THE_BLIP: Duration = Duration::from_millis(150);
 
+/// Without a carrier the kernel forgets its neighbours. It asks for them again in the instant in which
+/// the link is up, a moment before the switch lets frames through, and then not for a second.
+fn knows_the_client(lan: &Lan) {
+    let mac = lan.client().mac();
+    for ip in [
+        IpAddr::from(lan.client().ipv4()),
+        lan.client().ipv6().into(),
+    ] {
+        lan.a.run(&format!(
+            "ip neighbour replace {ip} lladdr {mac} dev eth0 nud permanent"
+        ));
+    }
+}
+
 /// The carrier of the holder goes for so long, and nothing must happen but that.
 fn nothing_moves(milliseconds: u64) {
     let blip = Duration::from_millis(milliseconds);
@@ -21,6 +35,7 @@ fn nothing_moves(milliseconds: u64) {
         Lan::until_quiet_about(ip, &quiet);
     }
     let became_active = lan.a.web().counters.became_active;
+    knows_the_client(&lan);
     let (client, client6) = (Client::of(&lan), Client::asking(&lan, VIP6));
     let (capture, mac) = (lan.capture(), lan.a.host().mac());
     let gone = clock::now();

@@ -95,11 +95,6 @@ impl Timeline {
         self.total(|look| !look.a && !look.b)
     }
 
-    /// How long exactly one did, all in all.
-    pub(crate) fn one(&self) -> Duration {
-        self.total(|look| look.a != look.b)
-    }
-
     fn total(&self, is_so: impl Fn(&Look) -> bool) -> Duration {
         let pairs = self.0.windows(2);
         pairs
