@@ -32,6 +32,7 @@ mod reload;
 mod settings;
 mod soak;
 mod sockets;
+mod succession;
 mod together;
 mod transport;
 mod virtual_mac;
