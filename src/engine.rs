@@ -358,11 +358,13 @@ impl Engine {
         };
         let was_active = router.election().role() == Role::Active;
         let mark = router.mark();
+        router.notice_sleep(now, outputs);
         run(router, outputs);
         self.mark += u64::from(router.mark() != mark);
         let takes_over = !was_active && router.election().role() == Role::Active;
         self.unsettled.extend(router.fate());
         let outcome = router.take_outcome();
+        let retreat = router.take_retreat();
         let is_over = router.is_over();
         if is_over {
             self.remove(id);
@@ -374,6 +376,7 @@ impl Engine {
                 self.next_beat = Some(now + lease::BEAT);
             }
         }
+        self.share_retreat(id, retreat, now, outputs);
         if takes_over {
             self.relieve_predecessors(id, now, outputs);
         }

@@ -212,6 +212,8 @@ fn priority(router: &RouterStatus) -> String {
         why.push(format!("of {}", router.priority));
     }
     why.extend(router.demoted.as_ref().map(demotion));
+    let left = router.back_off_ms.map(span);
+    why.extend(left.map(|left| format!("steps back, {left} left")));
     let effective = router.effective_priority;
     if why.is_empty() {
         effective.to_string()

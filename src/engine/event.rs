@@ -37,6 +37,13 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A router that stepped back takes part with its own priority again.
+    RetreatEnded {
+        /// Which.
+        router: RouterName,
+        /// Of which family, where the router has both.
+        half: Option<Family>,
+    },
     /// A handover is complete.
     HandedOver {
         /// Which router.
@@ -134,6 +141,7 @@ impl Event {
             | Self::StandsAlready { .. }
             | Self::ClaimFailed { .. } => true,
             Self::Transition { .. }
+            | Self::RetreatEnded { .. }
             | Self::HandedOver { .. }
             | Self::DemotionEnded { .. }
             | Self::Reloaded(_)
@@ -147,6 +155,7 @@ impl Event {
         match self {
             Self::Transition { router, .. }
             | Self::Fault { router, .. }
+            | Self::RetreatEnded { router, .. }
             | Self::HandedOver { router, .. }
             | Self::Conflict { router, .. }
             | Self::AnnouncedElsewhere { router, .. }
@@ -182,6 +191,10 @@ impl fmt::Display for Event {
             Self::Fault { half, reason, .. } => {
                 write_half(f, *half)?;
                 write!(f, "fault: {reason}")
+            }
+            Self::RetreatEnded { half, .. } => {
+                write_half(f, *half)?;
+                write!(f, "takes part with its own priority again")
             }
             Self::HandedOver {
                 to,

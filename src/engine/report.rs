@@ -49,6 +49,7 @@ fn join(first: &mut RouterStatus, second: RouterStatus) {
     first.role_for_ms = first.role_for_ms.min(second.role_for_ms);
     first.active = first.active.take().or(second.active);
     first.takeover_in_ms = first.takeover_in_ms.max(second.takeover_in_ms);
+    first.back_off_ms = first.back_off_ms.max(second.back_off_ms);
     first.handover = first.handover.take().or(second.handover);
     first.active_interval_ms = first.active_interval_ms.max(second.active_interval_ms);
     first.addresses.extend(second.addresses);

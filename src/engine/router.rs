@@ -11,7 +11,10 @@ mod messages;
 mod moves;
 mod place;
 mod reception;
+mod removals;
+mod retreat;
 mod share;
+mod sleep;
 mod status;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -35,7 +38,10 @@ use authentication::Authentication;
 use holding::{Device, Holding};
 use messages::{Messages, destinations};
 use place::{NO_CARRIER, Place};
+use removals::Removals;
+use retreat::Retreats;
 
+pub(super) use retreat::Retreat;
 pub(super) use share::FateId;
 
 /// A handover that nobody answered ends so long after its limit, when the router would claim again
@@ -105,6 +111,8 @@ pub(super) struct Router {
     releasing: Option<HandoverOutcome>,
     outcome: Option<HandoverOutcome>,
     demotion: Option<Demotion>,
+    retreats: Retreats,
+    removals: Removals,
     ending: bool,
     /// It was Active in an earlier life of the engine, and may go on.
     adoption: Option<Adoption>,
@@ -165,6 +173,8 @@ impl Router {
             releasing: None,
             outcome: None,
             demotion,
+            retreats: Retreats::default(),
+            removals: Removals::default(),
             ending: false,
             adoption: None,
             adopted_since: None,
@@ -280,6 +290,7 @@ impl Router {
             self.handover.as_ref().and_then(Handover::ask_at),
             self.announce_at(),
             self.put_back_at(),
+            self.retreats.until(),
             self.demotion.and_then(|demotion| demotion.until),
         ]
         .into_iter()
@@ -300,12 +311,9 @@ impl Router {
             });
             self.restore(now, outputs);
         }
+        self.end_retreat_if_due(now, outputs);
         if due(self.outage_since.map(|since| since + self.patience())) {
-            self.fail(
-                format!("{}: {}", self.config.interface, self.outage_reason),
-                now,
-                outputs,
-            );
+            self.fail_for_outage(now, outputs);
         }
         if due(self.adoption.as_ref().map(|adoption| adoption.until)) {
             self.disown(outputs);
@@ -401,7 +409,10 @@ impl Router {
             .place
             .map_or(self.election.parameters().local, |place| place.local);
         let joint = self.fate.is_some();
-        let parameters = parameters(&self.config, self.demotion.as_ref(), local, joint);
+        let mut parameters = parameters(&self.config, self.demotion.as_ref(), local, joint);
+        if self.retreats.is_on() {
+            parameters.priority = Priority::Normal(Level::LOWEST);
+        }
         let priority = parameters.priority;
         self.messages = Messages::build(&self.config, priority, local, &self.destinations);
         let actions = self.election.reconfigure(parameters, now);

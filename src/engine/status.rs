@@ -31,7 +31,7 @@ pub struct RouterStatus {
     pub role_for_ms: u64,
     /// Why it became that, as a sentence.
     pub cause: String,
-    /// What keeps it in Initialize: `waiting for eth1`, `eth0: no carrier`.
+    /// What keeps it in Initialize: `waiting for eth1`, `eth0: no carrier`; or what makes it step back.
     pub fault: Option<String>,
     /// The configured priority.
     pub priority: Priority,
@@ -45,6 +45,9 @@ pub struct RouterStatus {
     pub addresses: Vec<AddressStatus>,
     /// Set while the router is demoted.
     pub demoted: Option<DemotionStatus>,
+    /// Milliseconds for which it still takes part with the lowest priority because of a fault.
+    #[serde(default)]
+    pub back_off_ms: Option<u64>,
     /// The old holder keeps answering until the new one has announced itself: which part is open.
     pub handover: Option<String>,
     /// Own `Advertisement_Interval`, milliseconds.

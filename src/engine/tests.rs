@@ -14,6 +14,8 @@ mod handover;
 mod random;
 mod receive;
 mod reload;
+mod removals;
+mod sleep;
 mod start;
 
 use std::net::Ipv4Addr;

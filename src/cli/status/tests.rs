@@ -31,6 +31,7 @@ fn router(name: &str, role: Role) -> RouterStatus {
         takeover_in_ms: None,
         addresses: vec![address("192.0.2.100/24", role == Role::Active)],
         demoted: None,
+        back_off_ms: None,
         handover: None,
         interval_ms: 250,
         active_interval_ms: 250,

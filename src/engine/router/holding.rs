@@ -35,9 +35,6 @@ const REFRESH: Duration = Duration::from_secs(10);
 /// answer each other without end.
 const CONTRADICT_EVERY: Duration = Duration::from_secs(1);
 
-/// An address that is taken away again and again is put back at most this often.
-const PUT_BACK_EVERY: Duration = Duration::from_millis(20);
-
 /// The device of a virtual MAC, as far as the worker was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Device {
@@ -52,11 +49,12 @@ pub(super) enum Device {
 pub(in crate::engine) struct Holding {
     hold: Hold,
     renewed: Moment,
-    put_back: Option<Moment>,
+    /// When an address that was missing was last put back.
+    pub(super) put_back: Option<Moment>,
     /// When an address that is missing is put back.
-    put_back_at: Option<Moment>,
+    pub(super) put_back_at: Option<Moment>,
     /// When the kernel confirmed the claim; nothing is announced before (P79, RFC 9568 §8.1.2).
-    claimed: bool,
+    pub(super) claimed: bool,
     /// Start of the present series of announcements, and how many repeats were sent.
     series: Moment,
     repeats: usize,
@@ -120,6 +118,11 @@ impl Holding {
             self.conflict_answered = Some(now);
         }
         due
+    }
+
+    /// Nobody renewed it in time.
+    pub(super) fn lease_is_over(&self, now: Moment) -> bool {
+        now.since(self.renewed) >= Duration::from_secs(self.hold.lease.into())
     }
 
     /// Whether the kernel holds this address, and what is wrong with it.
@@ -290,9 +293,16 @@ impl Router {
             None => now.since(self.last_advert),
         };
         let interval = self.config.interval;
-        if let Some(holding) = &mut self.holding
+        if let Some(holding) = &self.holding
             && lease::is_due(interval, since_advert, now.since(holding.renewed))
         {
+            self.renew(now, outputs);
+        }
+    }
+
+    /// The same claim again: what is missing of it is put back, and nothing is announced.
+    pub(super) fn renew(&mut self, now: Moment, outputs: &mut Outputs) {
+        if let Some(holding) = &mut self.holding {
             holding.renewed = now;
             let hold = holding.hold.clone();
             self.wish(Some(hold), outputs);
@@ -360,58 +370,6 @@ impl Router {
             let actions = self.election.shutdown(Cause::Fault(reason.clone()));
             self.apply(actions, now, outputs);
             self.fail_for_a_while(reason, now, outputs);
-        }
-    }
-
-    /// Somebody took one of our addresses off: it is put back and announced, at once unless that
-    /// happened a moment ago.
-    pub(in crate::engine) fn address_gone(
-        &mut self,
-        address: IpAddr,
-        now: Moment,
-        outputs: &mut Outputs,
-    ) {
-        // Handing over, the renewal puts it back: a claim would be announced, away from the successor.
-        if self.election().role() != Role::Active {
-            return;
-        }
-        let Some(holding) = &mut self.holding else {
-            return;
-        };
-        if self.logged.put_back.now(now) {
-            outputs.events.push(Event::AddressPutBack {
-                router: self.config.name.clone(),
-                address,
-            });
-        }
-        // Before the claim is confirmed it may be our own release of an earlier epoch.
-        let soonest = holding.put_back.map_or(now, |last| last + PUT_BACK_EVERY);
-        let soonest = if holding.claimed {
-            soonest
-        } else {
-            soonest.max(now + PUT_BACK_EVERY)
-        };
-        holding.put_back_at = Some(soonest.max(now));
-        self.put_back_if_due(now, outputs);
-    }
-
-    /// When [`Router::put_back_if_due`] has something to do.
-    pub(super) fn put_back_at(&self) -> Option<Moment> {
-        let holding = self.holding.as_ref();
-        holding.and_then(|holding| holding.put_back_at)
-    }
-
-    pub(super) fn put_back_if_due(&mut self, now: Moment, outputs: &mut Outputs) {
-        if self.put_back_at().is_none_or(|at| at > now) {
-            return;
-        }
-        if self.election().role() == Role::Active {
-            self.counters.addresses_put_back += 1;
-            self.claim(now, outputs);
-        }
-        if let Some(holding) = &mut self.holding {
-            holding.put_back_at = None;
-            holding.put_back = Some(now);
         }
     }
 

@@ -98,6 +98,7 @@ impl Router {
             }
             (Role::Active, Role::Backup | Role::Initialize) => match (cause, sent) {
                 (_, Some(Send::PriorityZero)) => self.hand_over_to_whoever_comes(now),
+                (Cause::Overslept { .. }, _) => self.answer_while_listening(now, outputs),
                 (Cause::HigherPriority { active, .. } | Cause::HigherAddress { active, .. }, _) => {
                     let handover = Handover::to_better(now, active, self.addresses());
                     self.hand_over(handover);

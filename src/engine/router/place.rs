@@ -131,6 +131,12 @@ impl Router {
         self.outage_since.get_or_insert(now);
     }
 
+    /// The neighbours' patience is over.
+    pub(super) fn fail_for_outage(&mut self, now: Moment, outputs: &mut Outputs) {
+        let reason = format!("{}: {}", self.config.interface, self.outage_reason);
+        self.fail(reason, now, outputs);
+    }
+
     fn path_is_up(&mut self, moved: bool, now: Moment, outputs: &mut Outputs) {
         let outage = self.outage_since.take();
         if self.election.role() == Role::Initialize {

@@ -37,6 +37,7 @@ impl Router {
                 remaining_ms: demotion.until.map(|until| millis(until.since(now))),
                 never: demotion.never,
             }),
+            back_off_ms: self.retreats.remaining_ms(now),
             handover: self.handover.as_ref().map(Handover::open),
             interval_ms: millis(self.config().interval.duration()),
             active_interval_ms: millis(election.active_interval().duration()),
@@ -71,7 +72,10 @@ impl Router {
             let (name, reason) = (&self.config().interface, self.outage_reason);
             Some(format!("{name}: {reason} since a moment ago"))
         };
-        self.fault.clone().or_else(outage)
+        self.fault
+            .clone()
+            .or_else(outage)
+            .or_else(|| self.retreats.fault())
     }
 
     fn active_status(&self) -> Option<ActiveStatus> {
