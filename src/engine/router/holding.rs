@@ -309,7 +309,7 @@ impl Router {
         }
     }
 
-    fn waits_for_a_successor(&self) -> bool {
+    pub(super) fn waits_for_a_successor(&self) -> bool {
         let waits = |handover: &Handover| handover.successor().is_none();
         self.handover.as_ref().is_some_and(waits)
     }
