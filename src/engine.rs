@@ -13,6 +13,7 @@ pub mod command;
 pub mod event;
 pub mod interface;
 pub mod lease;
+pub mod sleep;
 pub mod snapshot;
 pub mod status;
 

@@ -127,8 +127,8 @@ fn two_clones_with_the_same_address_and_priority_are_rate_limited_and_named() {
     let mut lan = Lan::two_servers_in_peace();
     lan.a.start(buoy());
     lan.a.until_holds(VIP);
-    lan.b.run("ip address add 192.0.2.1/24 dev eth0");
     lan.b.run("ip address del 192.0.2.2/24 dev eth0");
+    lan.b.run("ip address add 192.0.2.1/24 dev eth0");
     lan.b.start(buoy());
     let capture = lan.capture();
     stays("they disagree", SECOND, || true);

@@ -30,7 +30,7 @@ fn listens_when_it_wakes_up(mut lan: Lan, router: &Router, case: &str) {
     lan.a.signal(Signal::SIGCONT);
     stays("a wakes up", SECOND * 3 / 2, || true);
     let settled = clock::now();
-    // It preempts when the election says so: one Active_Down_Interval after it woke up.
+    // It listened, and preempts as any other that is better.
     until("the better one has it back", PATIENCE, || {
         lan.a.holds(VIP) && !lan.b.holds(VIP) && lan.a.web().role == Role::Active
     });
@@ -50,9 +50,10 @@ fn listens_when_it_wakes_up(mut lan: Lan, router: &Router, case: &str) {
             awake.both(),
         ),
     );
+    // Long enough to hear every advert of whoever took over.
     assert!(
-        listened + JITTER >= patience_of(200, SECOND),
-        "it spoke {listened:?} after it woke up, before the election said so"
+        listened + JITTER >= SECOND,
+        "it spoke {listened:?} after it woke up, before it had listened"
     );
     // From one and a half intervals after it woke up there is one holder; at the handover that the
     // election orders later, the old one answers until the new one has announced itself.

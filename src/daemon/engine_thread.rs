@@ -23,6 +23,7 @@ use super::ports::{Ports, STRANGERS_REST};
 use crate::config::InterfaceName;
 use crate::engine::command::{Reply, Token};
 use crate::engine::event::Event;
+use crate::engine::sleep::SHORTEST_SLEEP;
 use crate::engine::{Engine, Input, Outputs, RouterId};
 use crate::os::addresses::{self, Done};
 use crate::os::links::Seen;
@@ -183,6 +184,7 @@ impl EngineThread {
                 Err(error) => return Err(OsError::new("wait for sockets", error)),
             }
         };
+        self.notice_sleep();
         self.tell_wall_clock();
         let keys = || ready.iter().take(count).map(EpollEvent::data);
         for key in keys() {
@@ -197,6 +199,18 @@ impl EngineThread {
             self.strangers(key);
         }
         Ok(())
+    }
+
+    /// Before anything that waited is heard: it bears the time at which it came.
+    fn notice_sleep(&mut self) {
+        let now = clock::now();
+        if self
+            .armed
+            .is_some_and(|due| now.since(due) >= SHORTEST_SLEEP)
+        {
+            self.engine.awakes(now, &mut self.outputs);
+            self.dispatch(now);
+        }
     }
 
     /// Before anything is heard or sent: what UTC is, when it was set meanwhile.
