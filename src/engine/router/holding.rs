@@ -211,9 +211,7 @@ impl Router {
     /// host that means to use one (RFC 5227 §2.4). Both, and everybody else, are told.
     pub(in crate::engine) fn asked_for(&mut self, now: Moment, outputs: &mut Outputs) {
         // Who gave up and has no successor yet answers too: nobody else holds them.
-        let waits = |handover: &Handover| handover.successor().is_none();
-        let speaks =
-            self.election.role() == Role::Active || self.handover.as_ref().is_some_and(waits);
+        let speaks = self.election.role() == Role::Active || self.waits_for_a_successor();
         if let Some(holding) = self.holding.as_mut().filter(|_| speaks)
             && holding
                 .contradicted
@@ -308,6 +306,8 @@ impl Router {
         let since_advert = match self.outage_since {
             // Nobody hears us anyway; until the outage is a fault, the addresses stay.
             Some(_) => Duration::ZERO,
+            // It can say nothing any more, and answers until somebody else does.
+            None if self.waits_for_a_successor() => Duration::ZERO,
             None => now.since(self.last_advert),
         };
         let interval = self.config.interval;
@@ -325,6 +325,11 @@ impl Router {
             let hold = holding.hold.clone();
             self.wish(Some(hold), outputs);
         }
+    }
+
+    pub(super) fn waits_for_a_successor(&self) -> bool {
+        let waits = |handover: &Handover| handover.successor().is_none();
+        self.handover.as_ref().is_some_and(waits)
     }
 
     /// The worker confirmed the claim of this epoch, and announced it.
