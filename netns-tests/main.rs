@@ -31,6 +31,7 @@ mod realtime;
 mod reload;
 mod settings;
 mod sockets;
+mod succession;
 mod together;
 mod transport;
 mod virtual_mac;

@@ -141,6 +141,10 @@ impl StateDirectory {
                 }
             }
         }
+        // After a crash the list is the same, and a disk may be slow.
+        if self.addresses().is_ok_and(|written| written == list) {
+            return Ok(());
+        }
         self.write(ADDRESSES, &list)
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Router;
+use super::place::Device;
 use crate::config::VirtualAddress;
 use crate::engine::command::HandoverOutcome;
 use crate::engine::event::Event;
@@ -38,16 +39,6 @@ const CONTRADICT_EVERY: Duration = Duration::from_secs(1);
 /// An address that is taken away again and again is put back at most this often.
 const PUT_BACK_EVERY: Duration = Duration::from_millis(20);
 
-/// The device of a virtual MAC, as far as the worker was told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Device {
-    #[default]
-    None,
-    There,
-    /// Told to remove it.
-    Going,
-}
-
 #[derive(Debug)]
 pub(in crate::engine) struct Holding {
     hold: Hold,
@@ -70,6 +61,11 @@ pub(in crate::engine) struct Holding {
 }
 
 impl Holding {
+    /// What the kernel was told last.
+    pub(super) const fn told(&self) -> &Hold {
+        &self.hold
+    }
+
     fn announce_at(&self) -> Option<Moment> {
         let after = REPEATS.get(self.repeats).copied().unwrap_or_else(|| {
             let refreshes = self.repeats + 1 - REPEATS.len();
@@ -242,12 +238,10 @@ impl Router {
         };
         self.wish(Some(hold.clone()), outputs);
         let before = self.holding.as_ref();
-        let renewals = before.map_or(Renewals::first(now), |before| {
-            before.renewals.next(before.hold.lease, now)
-        });
+        let before = before.map(|before| (before.renewals, before.hold.lease));
         self.holding = Some(Holding {
             hold,
-            renewals,
+            renewals: Renewals::claim(before, now),
             put_back: None,
             put_back_at: None,
             claimed: false,
@@ -424,7 +418,7 @@ impl Router {
 
     /// Leaves a wish. The device of a virtual MAC is there as long as the router has a place; it goes
     /// with the last address of one that ends.
-    fn wish(&mut self, hold: Option<Hold>, outputs: &mut Outputs) {
+    pub(super) fn wish(&mut self, hold: Option<Hold>, outputs: &mut Outputs) {
         let keeps_device = hold.is_some() || !self.ending;
         let device = self.device().filter(|_| keeps_device);
         self.device = match (device, self.device) {
@@ -449,7 +443,7 @@ impl Router {
 
     /// The hardware address behind which the addresses are (P73, P74, RFC 9568 §7.3), with peers as
     /// without (U6).
-    fn announced_hardware(&self, own: HardwareAddress) -> HardwareAddress {
+    pub(super) fn announced_hardware(&self, own: HardwareAddress) -> HardwareAddress {
         self.device().map_or(own, VirtualMacDevice::hardware)
     }
 

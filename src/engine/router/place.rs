@@ -37,6 +37,16 @@ pub(super) struct Place {
     pub(super) local: IpAddr,
 }
 
+/// The device of a virtual MAC, as far as the worker was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Device {
+    #[default]
+    None,
+    There,
+    /// Told to remove it.
+    Going,
+}
+
 impl Router {
     /// The interface, or what of it this router needs, changed (P61).
     pub(in crate::engine) fn interface_changed(
@@ -161,7 +171,7 @@ impl Router {
     pub(in crate::engine) fn begin(&mut self, now: Moment, outputs: &mut Outputs) {
         self.held_back = None;
         self.reconfigure(now, outputs);
-        let actions = self.election.startup(now);
+        let actions = self.start_or_go_on(now, outputs);
         self.apply(actions, now, outputs);
     }
 
