@@ -21,3 +21,4 @@ mod rules;
 mod sim;
 mod station;
 mod tidy;
+mod unit;

@@ -99,7 +99,9 @@ impl Error {
         match self {
             Self::Unreadable(..)
             | Self::Configuration(_)
-            | Self::Control(ControlError::UnknownGroup { .. }) => Exit::Configuration,
+            | Self::Control(
+                ControlError::UnknownGroup { .. } | ControlError::ForeignGroup { .. },
+            ) => Exit::Configuration,
             Self::Capability(_) => Exit::MissingCapability,
             Self::Os(error) if error.reason().kind() == io::ErrorKind::PermissionDenied => {
                 Exit::MissingCapability
@@ -115,8 +117,13 @@ impl fmt::Display for Error {
         match self {
             Self::Unreadable(path, error) => write!(
                 f,
-                "cannot read {}: {error}; write it, or name another with --config (`buoy check` tells what is wrong with one)",
-                path.display()
+                "cannot read {}: {error}; {} (`buoy check` tells what is wrong with one)",
+                path.display(),
+                if error.kind() == io::ErrorKind::PermissionDenied {
+                    "the daemon's user, also root, needs its owner and mode to allow it: change them, or name another with --config"
+                } else {
+                    "write it, or name another with --config"
+                }
             ),
             Self::Configuration(problems) => f.write_str(problems.trim_end()),
             Self::Capability(missing) => missing.fmt(f),
@@ -149,11 +156,9 @@ impl From<ControlError> for Error {
 /// [`Error`]; nothing is left on an interface but leases that run out.
 pub fn run(options: Options) -> Result<(), Error> {
     // Until somebody listens for them: by default they end the process.
-    let early = SigSet::from_iter([Signal::SIGHUP, Signal::SIGUSR2]);
-    early
+    early()
         .thread_block()
         .map_err(|error| OsError::new("block signals", error))?;
-    realtime::hold_back_signal()?;
     if options.die_with_parent {
         let parent = parent_id();
         prctl::set_pdeathsig(Signal::SIGKILL)
@@ -162,23 +167,28 @@ pub fn run(options: Options) -> Result<(), Error> {
             return Ok(());
         }
     }
+    capabilities::give_up_overriding()?;
+    // Before there is any other thread.
+    realtime::hold_back_signal()?;
     let Loaded { config, warnings } = load(&options.config, &options.host)?;
     let keyring = load_keys(&config)?;
     capabilities::check().map_err(Error::Capability)?;
-    let _flushed_at_the_end = log::start(options.log, options.log_level);
-    log_warnings(&warnings, &options.config);
     let server = Server::bind(&options.runtime_dir, config.control.group.as_deref())?;
     let state = StateDirectory::open(&options.state_dir)?;
+    capabilities::drop_to(&[capabilities::NEEDED, capabilities::REALTIME].concat())?;
+    // From here on there may be threads: each has the capabilities of the one that starts it.
+    let _flushed_at_the_end = log::start(options.log, options.log_level);
+    log_warnings(&warnings, &options.config);
     let demotions = demotions(&state)?;
     let stored: Vec<_> = demotions.iter().map(stored).collect();
     let mut life = Life {
         engine: Engine::new(&config, &keyring, &stored, clock::now()),
         adopted: Vec::new(),
+        realtime: config.realtime,
         keeper: Keeper::new(state.clone()),
         snapshots: SnapshotFile::at(&options.runtime_dir),
         state,
         demotions,
-        realtime: config.realtime,
     };
     life.adopted = leftovers::adopt_or_remove(
         &mut life.engine,
@@ -194,16 +204,21 @@ pub fn run(options: Options) -> Result<(), Error> {
         .block_on(serve(options, config.routers.len(), server, life))
 }
 
+/// Signals that may come before anybody listens for them.
+fn early() -> SigSet {
+    SigSet::from_iter([Signal::SIGHUP, Signal::SIGUSR2])
+}
+
 /// What is ready before the threads are.
 struct Life {
     engine: Engine,
     /// What it goes on with.
     adopted: Vec<Adopted>,
+    realtime: config::Realtime,
     keeper: Keeper,
     snapshots: SnapshotFile,
     state: StateDirectory,
     demotions: Vec<DemotionRecord>,
-    realtime: config::Realtime,
 }
 
 /// Reads and judges the file; the one loader of start, reload and `buoy check`.
@@ -275,9 +290,7 @@ async fn serve(options: Options, routers: usize, server: Server, life: Life) -> 
     );
     let mut hangup = watch(SignalKind::hangup())?;
     let mut replace = watch(SignalKind::user_defined2())?;
-    let mut others = SigSet::all();
-    others.remove(Signal::SIGXCPU);
-    others
+    early()
         .thread_unblock()
         .map_err(|error| OsError::new("let signals in", error))?;
 
