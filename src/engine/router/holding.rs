@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Router;
+use super::place::Device;
 use crate::config::VirtualAddress;
 use crate::engine::command::HandoverOutcome;
 use crate::engine::event::Event;
@@ -34,16 +35,6 @@ const REFRESH: Duration = Duration::from_secs(10);
 /// An announcement by somebody else is answered at most this often: two clones of a host must not
 /// answer each other without end.
 const CONTRADICT_EVERY: Duration = Duration::from_secs(1);
-
-/// The device of a virtual MAC, as far as the worker was told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Device {
-    #[default]
-    None,
-    There,
-    /// Told to remove it.
-    Going,
-}
 
 #[derive(Debug)]
 pub(in crate::engine) struct Holding {
@@ -261,12 +252,10 @@ impl Router {
         };
         self.wish(Some(hold.clone()), outputs);
         let before = self.holding.as_ref();
-        let renewals = before.map_or(Renewals::first(now), |before| {
-            before.renewals.next(before.hold.lease, now)
-        });
+        let before = before.map(|before| (before.renewals, before.hold.lease));
         self.holding = Some(Holding {
             hold,
-            renewals,
+            renewals: Renewals::claim(before, now),
             put_back: None,
             put_back_at: None,
             claimed: false,
