@@ -14,6 +14,7 @@ pub mod event;
 pub mod interface;
 pub mod lateness;
 pub mod lease;
+pub mod sleep;
 pub mod snapshot;
 pub mod status;
 pub mod witness;

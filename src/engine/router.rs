@@ -39,10 +39,10 @@ use crate::vrrp::{AdvertisementInterval, Family, Level, Priority, Role};
 
 use authentication::Authentication;
 use conflict::Conflicts;
-use holding::{Device, Holding};
+use holding::Holding;
 use messages::{Messages, destinations};
 use one_way::OneWay;
-use place::{NO_CARRIER, Place};
+use place::{Device, NO_CARRIER, Place};
 use removals::Removals;
 use retreat::Retreats;
 

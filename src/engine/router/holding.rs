@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Router;
+use super::place::Device;
 use crate::config::VirtualAddress;
 use crate::engine::command::HandoverOutcome;
 use crate::engine::event::Event;
@@ -34,16 +35,6 @@ const REFRESH: Duration = Duration::from_secs(10);
 /// An announcement by somebody else is answered at most this often: two clones of a host must not
 /// answer each other without end.
 const CONTRADICT_EVERY: Duration = Duration::from_secs(1);
-
-/// The device of a virtual MAC, as far as the worker was told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Device {
-    #[default]
-    None,
-    There,
-    /// Told to remove it.
-    Going,
-}
 
 #[derive(Debug)]
 pub(in crate::engine) struct Holding {
@@ -211,9 +202,7 @@ impl Router {
     /// host that means to use one (RFC 5227 §2.4). Both, and everybody else, are told.
     pub(in crate::engine) fn asked_for(&mut self, now: Moment, outputs: &mut Outputs) {
         // Who gave up and has no successor yet answers too: nobody else holds them.
-        let waits = |handover: &Handover| handover.successor().is_none();
-        let speaks =
-            self.election.role() == Role::Active || self.handover.as_ref().is_some_and(waits);
+        let speaks = self.election.role() == Role::Active || self.waits_for_a_successor();
         if let Some(holding) = self.holding.as_mut().filter(|_| speaks)
             && holding
                 .contradicted
@@ -263,12 +252,10 @@ impl Router {
         };
         self.wish(Some(hold.clone()), outputs);
         let before = self.holding.as_ref();
-        let renewals = before.map_or(Renewals::first(now), |before| {
-            before.renewals.next(before.hold.lease, now)
-        });
+        let before = before.map(|before| (before.renewals, before.hold.lease));
         self.holding = Some(Holding {
             hold,
-            renewals,
+            renewals: Renewals::claim(before, now),
             put_back: None,
             put_back_at: None,
             claimed: false,
@@ -308,8 +295,8 @@ impl Router {
         let since_advert = match self.outage_since {
             // Nobody hears us anyway; until the outage is a fault, the addresses stay.
             Some(_) => Duration::ZERO,
-            // No advert will follow, and whoever waits for a successor has to answer until it comes.
-            None if self.handover.is_some() => Duration::ZERO,
+            // It can say nothing any more, and answers until somebody else does.
+            None if self.waits_for_a_successor() => Duration::ZERO,
             None => now.since(self.last_advert),
         };
         let interval = self.config.interval;
@@ -327,6 +314,11 @@ impl Router {
             let hold = holding.hold.clone();
             self.wish(Some(hold), outputs);
         }
+    }
+
+    pub(super) fn waits_for_a_successor(&self) -> bool {
+        let waits = |handover: &Handover| handover.successor().is_none();
+        self.handover.as_ref().is_some_and(waits)
     }
 
     /// The worker confirmed the claim of this epoch, and announced it.

@@ -37,6 +37,16 @@ pub(super) struct Place {
     pub(super) local: IpAddr,
 }
 
+/// The device of a virtual MAC, as far as the worker was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Device {
+    #[default]
+    None,
+    There,
+    /// Told to remove it.
+    Going,
+}
+
 impl Router {
     /// The interface, or what of it this router needs, changed (P61).
     pub(in crate::engine) fn interface_changed(

@@ -91,12 +91,7 @@ impl Router {
 
     /// An Active does, and who hands over as long as nobody was heard to take over.
     fn puts_back(&self) -> bool {
-        let waits = || {
-            self.handover
-                .as_ref()
-                .is_some_and(|handover| handover.successor().is_none())
-        };
-        self.election.role() == Role::Active || waits()
+        self.election.role() == Role::Active || self.waits_for_a_successor()
     }
 
     /// When [`Router::put_back_if_due`] has something to do.

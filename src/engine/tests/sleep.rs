@@ -40,6 +40,24 @@ fn an_active_that_overslept_listens_for_an_interval_and_a_quarter_and_then_claim
 }
 
 #[test]
+fn what_waited_while_it_slept_does_not_shorten_the_listening() {
+    let mut host = sleeps_until(15_100, &[web()]);
+    let mut outputs = Outputs::default();
+    host.engine.awakes(host.now, &mut outputs);
+    host.notes(outputs);
+    // Frames bear the time at which they came.
+    for came in [13_700, 14_700] {
+        host.is_stuck_until(came);
+        host.hears(&advert(100));
+    }
+    host.is_stuck_until(15_100);
+    host.at(16_349);
+    assert_eq!((host.sends(), host.role()), (vec![], Role::Backup));
+    host.at(16_350);
+    assert_eq!(host.sends(), [(16_350, 200)]);
+}
+
+#[test]
 fn less_than_the_neighbours_patience_is_made_up_for_at_once() {
     let mut host = sleeps_until(12_217, &[web()]);
     host.at(12_217);
