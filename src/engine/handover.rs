@@ -33,6 +33,8 @@ pub(super) struct Handover {
     asked: bool,
     /// After the last that was waited for.
     settle: Duration,
+    /// Its advert may be kept from us, by whatever keeps ours from others.
+    announcement_suffices: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +59,7 @@ impl Handover {
             listens_from: now,
             asked: false,
             settle: SETTLE,
+            announcement_suffices: false,
         }
     }
 
@@ -74,6 +77,7 @@ impl Handover {
             listens_from: now,
             asked: false,
             settle: SETTLE,
+            announcement_suffices: false,
         }
     }
 
@@ -85,6 +89,11 @@ impl Handover {
             settle: Duration::ZERO,
             ..self
         }
+    }
+
+    /// Whoever announces every address is the successor, heard or not.
+    pub(super) const fn believes_announcements(&mut self) {
+        self.announcement_suffices = true;
     }
 
     /// The successor cannot come before this: it waits for another election that says nothing more.
@@ -153,7 +162,12 @@ impl Handover {
     /// When to let go, as things stand.
     pub(super) fn release_at(&self) -> Moment {
         let Some(successor) = self.successor else {
-            return self.limit;
+            let is_announced = self.announcement_suffices && self.unannounced.is_empty();
+            return if is_announced {
+                self.last_announced + self.settle
+            } else {
+                self.limit
+            };
         };
         if self.unannounced.is_empty() {
             return self.last_announced.max(successor.heard) + self.settle;
@@ -213,6 +227,16 @@ mod tests {
         handover.announcement_heard(VIP, at(600));
         assert_eq!(handover.release_at(), at(1500));
         handover.advert_heard(PEER, at(601));
+        assert_eq!(handover.release_at(), at(604));
+    }
+
+    #[test]
+    fn who_hears_no_adverts_believes_announcements() {
+        let mut handover = Handover::after_giving_up(at(0), at(5000), vec![VIP, OTHER]);
+        handover.believes_announcements();
+        handover.announcement_heard(VIP, at(600));
+        assert_eq!(handover.release_at(), at(5000));
+        handover.announcement_heard(OTHER, at(601));
         assert_eq!(handover.release_at(), at(604));
     }
 

@@ -142,7 +142,15 @@ impl Router {
     }
 
     pub(super) fn hand_over_to_whoever_comes(&mut self, now: Moment) {
-        let limit = now + handover_limit(self.config.interval);
+        // Whoever ends does so a little earlier: to end takes its time too, and nobody's `Skew_Time` is
+        // longer than an interval.
+        let interval = self.config.interval;
+        let limit = now
+            + if self.ending {
+                interval.duration() * 7 / 5
+            } else {
+                handover_limit(interval)
+            };
         let handover = Handover::after_giving_up(now, limit, self.addresses());
         self.hand_over(handover);
     }

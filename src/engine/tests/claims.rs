@@ -55,7 +55,7 @@ fn nothing_is_announced_while_the_addresses_are_handed_over() {
     host.hears(&advert(50));
     host.log.clear();
     host.told(Input::Stop);
-    host.at(11_400);
+    host.at(11_399);
     assert!(host.announces().is_empty());
     assert!(host.releases().is_empty());
 }
