@@ -25,6 +25,10 @@ sim runs="1000":
 soak minutes="10":
     BUOY_SOAK_MINUTES={{minutes}} cargo test --release --test netns -- --exact soak::a_pair_under_random_faults_settles_each_time_and_leaks_nothing --nocapture
 
+# Proof that the simulator bites: lies about elections and leases, one at a time, and what sees them.
+mutants name="":
+    cargo test --test mutants -- {{name}}
+
 # Two servers and a client in namespaces.
 demo:
     cargo run --release -- demo

@@ -1,63 +1,88 @@
-//! What is promised, judged from outside: by what kernels hold and by whom a client would ask.
+//! What is promised at every instant, judged from outside: by what kernels hold and by whom a
+//! client would ask.
 //!
-//! At every instant, whatever the weather:
-//! - *No lease outlives its engine.* A host that crashed or is paused holds nothing after the
-//!   lease of its interval and the kernel's rounding (`engine::lease`): renewals come from the
-//!   engine's own beat only.
-//! - Every command gets one reply at most, and an engine that is finished has left nothing behind.
+//! Whatever the weather:
+//! - *No lease outlives its engine.* A host that crashed or stands still holds nothing after the
+//!   lease of its interval and the kernel's rounding (`engine::lease`), and what a slow kernel had in
+//!   hand: renewals come from the engine's own beat only.
+//! - Every command gets one reply at most, an engine that is finished has left nothing behind, and
+//!   none wants to be woken for ever.
 //!
 //! In calm, when no frame is lost and at most people act, in addition:
-//! - *No gap.* Somebody holds each address at every instant, and the host that the client's ARP
-//!   table names is one of them: the old holder answers until the new one has announced itself.
-//!   This departs from RFC 9568 §6.4.3 (Shutdown) only in when the address is dropped.
+//! - *No gap.* Each address is held at every instant, and the host that the client's ARP table names
+//!   is one of the holders: the old holder answers until the new one has announced itself. This
+//!   departs from RFC 9568 §6.4.3 (Shutdown) only in when the address is dropped. An engine that
+//!   crashes and is back in time changes nothing in that. [`Mode`] says for how long a fault of
+//!   the calm may leave an address dark.
 //! - *No two for longer than a handover.* The old holder hears the new one's advert, waits for its
 //!   announcement at most 100 ms, and its kernel needs a moment: [`OVERLAP`].
 //! - When a host dies, its address is gone before a neighbour takes it, for intervals from half a
-//!   second on. Below that the shortest lease, one second, outlives the neighbours' patience.
+//!   second on. Below that the shortest lease, one second, outlives the neighbours' patience. So does
+//!   the lease of a router in a group whose elections put the hosts in different orders: a member that
+//!   would have preempted long ago waits for the patience of the others only.
 //!
-//! Once healed, and again after all of the calm, there is one Active, the one with the highest
-//! priority in force where routers preempt (RFC 9568 §6.4.2, §6.4.3); all others are Backup and
-//! hold nothing. That takes one `Active_Down_Interval` (RFC 9568 §6.1) of the lowest priority, and
-//! what [`patience`] adds.
+//! What is promised for some time after all is healed stands in [`super::agreement`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use buoyd::config::{RouterConfig, RouterName};
 use buoyd::engine::lease::valid_lifetime;
-use buoyd::engine::status::RouterStatus;
-use buoyd::vrrp::times::{Moment, active_down_interval};
-use buoyd::vrrp::{AdvertisementInterval, Priority, Role};
+use buoyd::vrrp::AdvertisementInterval;
+use buoyd::vrrp::times::Moment;
 
-use super::world::{KERNEL_ROUNDING, World};
+use super::kernel::{ROUNDING, SLOWEST};
+use super::site::{fates, is_joint};
+use super::world::World;
 
 /// Two hosts may hold an address for so long in calm: 100 ms for an announcement that came before
 /// its advert and so was not waited for, 2 ms on the wire, 3 ms in the kernel, and some.
-const OVERLAP: Duration = Duration::from_millis(110);
-/// Work of kernels and news of interfaces, all together.
-const SLACK: Duration = Duration::from_millis(30);
-/// Whoever gave way without hearing an announcement asks whose the addresses are. Question and answer
-/// can be lost too, and then only this helps: an Active announces at least every ten seconds; with
-/// 100 ms for wire and wake.
-pub(super) const REFRESH: Duration = Duration::from_millis(10_100);
+pub(super) const OVERLAP: Duration = Duration::from_millis(110);
+/// Work of kernels and news of interfaces, all together; and what clocks go apart in seconds.
+pub(super) const SLACK: Duration = Duration::from_millis(30);
+/// The shortest lease with the kernel's rounding, and a renewal that was on its way.
+pub(super) const SHORTEST_LEASE: Duration = Duration::from_millis(1300);
+/// The winner of a tie announces again after 50 ms, or when it is asked.
+const AFTER_A_TIE: Duration = Duration::from_millis(200);
 /// Intervals from here on have leases that end before a neighbour's patience.
 const LEASE_FITS: Duration = Duration::from_millis(500);
 
 /// How strictly this instant is judged.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     Chaos,
-    /// One host just died, nothing else is wrong.
+    /// One host just died or sleeps, nothing else is wrong.
     OneDied(usize),
+    /// That host is awake again.
+    OneWoke(usize),
     Calm,
+    /// Something is wrong that a host puts right by itself, within this time.
+    Dark(Duration),
+}
+
+impl Mode {
+    const fn gap(self) -> Option<Duration> {
+        match self {
+            Self::Chaos | Self::OneDied(_) | Self::OneWoke(_) => None,
+            Self::Calm => Some(Duration::ZERO),
+            Self::Dark(most) => Some(most),
+        }
+    }
 }
 
 #[derive(Default)]
 pub(super) struct Judge {
     /// Since when both hold it.
     both: BTreeMap<(IpAddr, usize, usize), Moment>,
-    /// Since when a host has no engine that runs.
+    /// Since when a host has no engine that runs, and the longest lease it had then.
     without_engine: BTreeMap<usize, Moment>,
+    /// Since when nobody answers for it.
+    dark: BTreeMap<IpAddr, Moment>,
+    /// What every host has been told to float for long enough.
+    promised: BTreeSet<IpAddr>,
+    /// The longest lease that was asked for since all agreed last.
+    longest_lease: Duration,
 }
 
 impl Judge {
@@ -65,47 +90,65 @@ impl Judge {
         if let Some(wrong) = &world.wrong {
             return Err(wrong.clone());
         }
-        for node in &world.nodes {
-            if node.is_alive() && node.paused_until <= world.now {
-                self.without_engine.remove(&node.number);
-            } else {
-                self.without_engine.entry(node.number).or_insert(world.now);
+        self.notes_engines(world);
+        let held: BTreeSet<IpAddr> = (world.nodes.iter())
+            .flat_map(|node| node.kernel.addresses())
+            .collect();
+        for address in held.union(&self.promised).copied().collect::<Vec<_>>() {
+            let holders: Vec<usize> = (world.nodes.iter())
+                .filter(|node| node.holds(address) && !node.is_frozen())
+                .map(|node| node.number)
+                .collect();
+            self.no_lease_outlives_its_engine(world, address, &holders)?;
+            if mode != Mode::Chaos {
+                self.no_two_for_long(world, mode, address, &holders)?;
             }
-        }
-        // All hosts have the same routers.
-        for router in &world.nodes[0].routers {
-            for address in router.addresses.iter().map(|address| address.ip()) {
-                let holders: Vec<usize> = (world.nodes.iter())
-                    .filter(|node| node.holds(address))
-                    .map(|node| node.number)
-                    .collect();
-                self.no_lease_outlives_its_engine(world, router.interval, address, &holders)?;
-                if mode != Mode::Chaos {
-                    self.no_two_for_long(world, router.interval, mode, address, &holders)?;
-                }
-                if mode == Mode::Calm {
-                    no_gap(world, address, &holders)?;
-                }
+            if let Some(most) = mode.gap()
+                && self.promised.contains(&address)
+            {
+                self.no_gap(world, address, &holders, most)?;
             }
         }
         Ok(())
     }
 
+    fn notes_engines(&mut self, world: &World) {
+        for node in &world.nodes {
+            // The kernel of a frozen host stands still as well.
+            if node.is_awake() || node.is_frozen() {
+                self.without_engine.remove(&node.number);
+            } else {
+                self.without_engine.entry(node.number).or_insert(world.now);
+            }
+            for router in &node.config.routers {
+                let lease = Duration::from_secs(valid_lifetime(router.interval).into());
+                self.longest_lease = self.longest_lease.max(lease);
+            }
+        }
+    }
+
     fn no_lease_outlives_its_engine(
         &self,
         world: &World,
-        interval: AdvertisementInterval,
         address: IpAddr,
         holders: &[usize],
     ) -> Result<(), String> {
-        let longest =
-            Duration::from_secs(valid_lifetime(interval).into()) + KERNEL_ROUNDING + SLACK;
         for holder in holders {
+            let lease = interval_of(world, *holder, address)
+                .map_or(self.longest_lease, |interval| {
+                    Duration::from_secs(valid_lifetime(interval).into())
+                });
+            // A lease of before a reload may be the longer one.
+            let lease = match world.calm {
+                true => lease,
+                false => self.longest_lease,
+            };
+            let longest = lease + ROUNDING + SLACK + world.slowest_kernel();
             if let Some(since) = self.without_engine.get(holder)
                 && world.now.since(*since) > longest
             {
                 return Err(format!(
-                    "host {holder} holds {address} although its engine has been gone for {:?}",
+                    "host {holder} holds {address} although its engine has been gone for {:?}; its lease is {lease:?}",
                     world.now.since(*since)
                 ));
             }
@@ -116,7 +159,6 @@ impl Judge {
     fn no_two_for_long(
         &mut self,
         world: &World,
-        interval: AdvertisementInterval,
         mode: Mode,
         address: IpAddr,
         holders: &[usize],
@@ -131,17 +173,32 @@ impl Judge {
                     .entry((address, *one, *other))
                     .or_insert(world.now);
                 let dead = [*one, *other]
-                    .iter()
-                    .any(|host| mode == Mode::OneDied(*host));
-                let most = match dead {
-                    true if interval.duration() >= LEASE_FITS => Duration::ZERO,
-                    true => Duration::from_millis(1300),
-                    false => OVERLAP,
+                    .into_iter()
+                    .find(|host| mode == Mode::OneDied(*host));
+                let interval = dead.and_then(|host| interval_of(world, host, address));
+                let lease = interval.map_or(Duration::ZERO, |interval| {
+                    Duration::from_secs(valid_lifetime(interval).into())
+                });
+                let woke = [*one, *other]
+                    .into_iter()
+                    .find(|host| mode == Mode::OneWoke(*host))
+                    .and_then(|host| interval_of(world, host, address));
+                let most = match (interval, woke) {
+                    (Some(_), _) if !all_put_the_same_first(world) => {
+                        Some(lease + ROUNDING + SLACK)
+                    }
+                    (Some(interval), _) if interval.duration() >= LEASE_FITS => None,
+                    (Some(_), _) => Some(SHORTEST_LEASE),
+                    (None, Some(interval)) => Some(interval.duration() * 3 / 2 + OVERLAP),
+                    (None, None) => Some(OVERLAP),
                 };
-                if world.now.since(since) > most || (dead && most.is_zero()) {
+                let lasts = world.now.since(since);
+                let is_long = most.is_none_or(|most| lasts > most);
+                if is_long && (dead.is_some() || lasts >= while_undecided(world)) {
                     return Err(format!(
-                        "hosts {one} and {other} both hold {address} for {:?}",
-                        world.now.since(since)
+                        "hosts {one} and {other} both hold {address} for {:?}{}",
+                        world.now.since(since),
+                        dead.map_or_else(String::new, |dead| format!(", and {dead} is dead")),
                     ));
                 }
             }
@@ -149,143 +206,124 @@ impl Judge {
         Ok(())
     }
 
+    fn no_gap(
+        &mut self,
+        world: &World,
+        address: IpAddr,
+        holders: &[usize],
+        most: Duration,
+    ) -> Result<(), String> {
+        let Err(gap) = is_answered(world, address, holders) else {
+            self.dark.remove(&address);
+            return Ok(());
+        };
+        let since = *self.dark.entry(address).or_insert(world.now);
+        let lasts = world.now.since(since);
+        if (most.is_zero() || lasts > most) && lasts >= while_undecided(world) {
+            return Err(format!("{gap}, for {:?} by now", world.now.since(since)));
+        }
+        Ok(())
+    }
+
+    /// All agree: from here on is judged what all hosts are to float.
+    pub(super) fn begins(&mut self, world: &World) {
+        self.both.clear();
+        self.dark.clear();
+        self.longest_lease = Duration::ZERO;
+        self.promised = floating(world).into_iter().collect();
+    }
+
     pub(super) fn forgets(&mut self) {
         self.both.clear();
     }
+
+    /// What an edit of the file takes away is promised no longer.
+    pub(super) fn releases_edited(&mut self, world: &World) {
+        let floating = floating(world);
+        self.promised.retain(|address| floating.contains(address));
+    }
 }
 
-fn no_gap(world: &World, address: IpAddr, holders: &[usize]) -> Result<(), String> {
+/// The addresses that every host has, both in force and in its file.
+fn floating(world: &World) -> Vec<IpAddr> {
+    let configs = || {
+        let in_force = world.nodes.iter().map(|node| &node.config);
+        in_force.chain(&world.site.configs)
+    };
+    let addresses = |config: &buoyd::config::Config| -> Vec<IpAddr> {
+        let routers = config.routers.iter();
+        let addresses = routers.flat_map(|router| router.addresses.iter());
+        addresses.map(|address| address.ip()).collect()
+    };
+    let mut common = addresses(&world.site.configs[0]);
+    for config in configs() {
+        let of_this = addresses(config);
+        common.retain(|address| of_this.contains(address));
+    }
+    common
+}
+
+/// Every election with others in its fate orders the hosts as they do.
+fn all_put_the_same_first(world: &World) -> bool {
+    let config = &world.site.configs[0];
+    let priority = |host: usize, name: &RouterName| {
+        let mut routers = world.nodes[host].config.routers.iter();
+        let router = routers.find(|router| router.name == *name);
+        router.map(|router| router.priority)
+    };
+    let hosts = 0..world.nodes.len();
+    fates(config).iter().all(|fate| {
+        let mut orders = fate.iter().map(|name| {
+            let mut order: Vec<usize> = hosts.clone().collect();
+            order.sort_by_key(|host| priority(*host, name));
+            order
+        });
+        let first = orders.next();
+        orders.all(|order| Some(order) == first)
+    })
+}
+
+/// Where hosts have equal priorities, two that are demoted for example, which RFC 9568 §8.3.2 warns of, they take over at one instant, and
+/// the loser may have announced last. The two tie-breaks of a router of both families may disagree, as
+/// may the priorities of a group: then the members settle it, which takes some intervals (`engine::fate`).
+fn while_undecided(world: &World) -> Duration {
+    let config = &world.site.configs[0];
+    let agree = all_put_the_same_first(world);
+    let of = |router: &RouterConfig| {
+        let priorities = world.nodes.iter().map(|node| node.priority(&router.name));
+        let distinct: BTreeSet<_> = priorities.collect();
+        let is_tie = distinct.len() < world.nodes.len();
+        match is_joint(config, router) {
+            false if is_tie => AFTER_A_TIE,
+            true if is_tie || !agree => AFTER_A_TIE + router.interval.duration() * 10,
+            false | true => Duration::ZERO,
+        }
+    };
+    config.routers.iter().map(of).max().unwrap_or_default()
+}
+
+fn interval_of(world: &World, host: usize, address: IpAddr) -> Option<AdvertisementInterval> {
+    let mut routers = world.nodes[host].config.routers.iter();
+    let router = routers.find(|router| router.addresses.iter().any(|own| own.ip() == address))?;
+    Some(router.interval)
+}
+
+/// What a client of the LAN would see now.
+pub(super) fn is_answered(world: &World, address: IpAddr, holders: &[usize]) -> Result<(), String> {
     if holders.is_empty() {
         return Err(format!("nobody holds {address}"));
     }
     match world.client.get(&address) {
-        Some(asked) if holders.contains(asked) => Ok(()),
+        Some(asked) if world.nodes[*asked].answers(address) => Ok(()),
         asked => Err(format!(
             "the client asks {asked:?} for {address}, which {holders:?} hold"
         )),
     }
 }
 
-/// How long after healing until there must be agreement: the longest `Active_Down_Interval` there
-/// is; before that, what was under way when all was healed: a handover (one interval and a half),
-/// the next try of a router that could not send (its own patience, at least ten seconds after many
-/// tries in vain), the end of a retreat; after it,
-/// the handover to the winner.
-pub(super) fn patience(world: &World, handing_over: bool, refused: bool) -> Duration {
-    let of = |interval: AdvertisementInterval| {
-        let under_way = if handing_over {
-            interval.duration() * 3 / 2
-        } else {
-            Duration::ZERO
-        };
-        let retry = if refused {
-            (3 * interval.duration()).max(Duration::from_secs(10))
-        } else {
-            Duration::ZERO
-        };
-        active_down_interval(Priority::from_octet(1), interval) + under_way.max(retry)
-    };
-    let intervals = world.nodes[0].routers.iter().map(|router| router.interval);
-    intervals.map(of).max().unwrap_or_default() + stepping_back(world) + OVERLAP + SLACK
-}
-
-/// How long somebody still lets others come first: it was not heard, or its addresses were taken off.
-/// And who was deaf asks whose the addresses are, a few times.
-fn stepping_back(world: &World) -> Duration {
-    let statuses = (world.nodes.iter())
-        .filter_map(|node| node.engine.as_ref())
-        .flat_map(|engine| engine.status(world.now));
-    let of = |router: RouterStatus| {
-        let back_off = router.back_off_ms.map(Duration::from_millis);
-        let asks = 4 * Duration::from_millis(router.interval_ms.max(1000));
-        let deaf = router.one_way.is_some() && back_off.is_none();
-        back_off.unwrap_or(if deaf { asks } else { Duration::ZERO })
-    };
-    statuses.map(of).max().unwrap_or_default()
-}
-
-/// Its ARP table names a host that does not hold the address.
-pub(super) fn client_is_misled(world: &World) -> bool {
-    (world.client.iter()).any(|(address, asked)| !world.nodes[*asked].holds(*address))
-}
-
-pub(super) fn somebody_hands_over(world: &World) -> bool {
-    world.nodes.iter().any(|node| {
-        let status = node.engine.as_ref().map(|engine| engine.status(world.now));
-        (status.iter().flatten()).any(|router| router.handover.is_some())
-    })
-}
-
-/// One holder, the right one, and everybody agrees.
-pub(super) fn all_agree(world: &World) -> Result<(), String> {
-    for (place, router) in world.nodes[0].routers.iter().enumerate() {
-        let seen: BTreeMap<usize, RouterStatus> = (world.nodes.iter())
-            .filter_map(|node| {
-                let status = node.engine.as_ref()?.status(world.now);
-                let of_this = status.into_iter().find(|one| one.name == router.name)?;
-                Some((node.number, of_this))
-            })
-            .collect();
-        let priority = |host: usize| match world.nodes[host].demoted[place] {
-            Some(_) => Priority::from_octet(1),
-            None => world.nodes[host].routers[place].priority,
-        };
-        let may_hold: Vec<usize> = (seen.keys().copied())
-            .filter(|host| world.nodes[*host].demoted[place] != Some(true))
-            .collect();
-        let best = may_hold.iter().map(|host| priority(*host)).max();
-        let right: Vec<usize> = (may_hold.iter().copied())
-            .filter(|host| !router.preempt || Some(priority(*host)) == best)
-            .collect();
-        let active: Vec<usize> = (seen.iter())
-            .filter(|(_, status)| status.role == Role::Active)
-            .map(|(host, _)| *host)
-            .collect();
-        let told = || {
-            let lines = seen.iter().map(|(host, status)| {
-                let RouterStatus { role, cause, .. } = status;
-                let (priority, fault) = (status.effective_priority, &status.fault);
-                format!("\n  host {host}: {role}, priority {priority}, {cause}, fault {fault:?}")
-            });
-            format!("{}{}", router.name, lines.collect::<String>())
-        };
-        match active.as_slice() {
-            [] if right.is_empty() => {}
-            [one] if right.contains(one) => {}
-            _ => {
-                return Err(format!(
-                    "Active are {active:?}, one of {right:?} should be; {}",
-                    told()
-                ));
-            }
-        }
-        if seen.iter().any(|(host, status)| {
-            status.role == Role::Initialize || { status.effective_priority != priority(*host) }
-        }) {
-            return Err(format!("not everybody takes part as told; {}", told()));
-        }
-        for address in router.addresses.iter().map(|address| address.ip()) {
-            let holders: Vec<usize> = (world.nodes.iter())
-                .filter(|node| node.holds(address))
-                .map(|node| node.number)
-                .collect();
-            if holders != active {
-                return Err(format!(
-                    "{holders:?} hold {address}, Active are {active:?}; {}",
-                    told()
-                ));
-            }
-            if !active.is_empty() {
-                no_gap(world, address, &holders)?;
-            }
-        }
-    }
-    let owing = (world.nodes.iter()).find(|node| node.is_alive() && !node.unanswered.is_empty());
-    match owing {
-        Some(node) => Err(format!(
-            "host {} owes replies to {:?}",
-            node.number, node.unanswered
-        )),
-        None => Ok(()),
+impl World {
+    /// Of a batch that may be in the kernel's hands.
+    fn slowest_kernel(&self) -> Duration {
+        if self.calm { Duration::ZERO } else { SLOWEST }
     }
 }

@@ -29,6 +29,11 @@ impl Random {
         self.below(100) < chance
     }
 
+    /// Both ends included.
+    pub(super) fn span(&mut self, from: i64, to: i64) -> i64 {
+        from + i64::try_from((self.next() >> 20) % (to - from + 1).unsigned_abs()).expect("short")
+    }
+
     pub(super) fn of<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
     }

@@ -82,13 +82,16 @@ impl Engine {
                 .any(|members| members.len() > 1 && members.contains(&id));
             if !is_bound {
                 self.with(id, now, outputs, |router, outputs| {
-                    router.bind(None, now, outputs);
+                    router.bind(None, None, now, outputs);
                 });
             }
         }
         self.fates.clear();
         for members in fates.into_iter().filter(|members| members.len() > 1) {
             let fate = FateId(self.fates.len());
+            let intervals = members.iter().filter_map(|id| self.router(*id));
+            let intervals = intervals.map(|router| router.config().interval);
+            let longest = intervals.max_by_key(|interval| interval.duration());
             self.fates.push(Fate {
                 members: members.clone(),
                 split_since: None,
@@ -97,7 +100,7 @@ impl Engine {
             self.share_stand(&members, now, outputs);
             for id in members {
                 self.with(id, now, outputs, |router, outputs| {
-                    router.bind(Some(fate), now, outputs);
+                    router.bind(Some(fate), longest, now, outputs);
                 });
             }
         }

@@ -33,9 +33,9 @@ use super::outputs::{Outputs, RouterId, VirtualMacDevice};
 use super::snapshot::Adoption;
 use super::status::Counters;
 use crate::config::{RouterConfig, VirtualAddress};
-use crate::vrrp::election::{Cause, Election, Parameters, Send, handover_limit};
+use crate::vrrp::election::{Cause, Election, Parameters, Send};
 use crate::vrrp::times::Moment;
-use crate::vrrp::{Family, Level, Priority, Role};
+use crate::vrrp::{AdvertisementInterval, Family, Level, Priority, Role};
 
 use authentication::Authentication;
 use conflict::Conflicts;
@@ -90,6 +90,8 @@ pub(super) struct Router {
     able: bool,
     /// With whom it is Active together, or not at all.
     fate: Option<FateId>,
+    /// The longest interval among those.
+    fate_interval: Option<AdvertisementInterval>,
     /// Why its fate keeps it in Initialize, although it is able.
     held_back: Option<String>,
     /// When its fate wants to be settled again.
@@ -167,6 +169,7 @@ impl Router {
             place: None,
             able: false,
             fate: None,
+            fate_interval: None,
             held_back: None,
             fate_at: None,
             standing: Vec::new(),
@@ -408,6 +411,7 @@ impl Router {
 
     /// Hand over and end. [`Router::is_over`] tells when that is done.
     pub(super) fn end(&mut self, cause: Cause, now: Moment, outputs: &mut Outputs) {
+        let limit = self.successor_limit();
         let unanswered = self
             .handover
             .as_ref()
@@ -418,7 +422,7 @@ impl Router {
             self.hand_over_to_whoever_comes(now);
         } else if let Some(handover) = &mut self.handover {
             // Nor is a replacement waited for when the daemon stops.
-            handover.waits_no_longer_than(now + handover_limit(self.config.interval));
+            handover.waits_no_longer_than(now + limit);
         }
         self.ending = true;
         self.retry_at = None;

@@ -164,7 +164,7 @@ impl Engine {
         }
     }
 
-    /// Changes with every transition, claim and place of a router, and with a new neighbour: when a
+    /// Changes with every transition, claim, interval and place of a router, and with a new neighbour: when a
     /// kept snapshot is out of date. Adverts and counters do not change it.
     #[must_use]
     pub const fn mark(&self) -> u64 {

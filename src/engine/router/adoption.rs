@@ -39,13 +39,15 @@ impl Router {
     }
 
     /// What of it makes a kept snapshot out of date when it changes.
-    pub(in crate::engine) fn mark(&self) -> (Role, u64, Option<u32>, usize) {
+    pub(in crate::engine) fn mark(&self) -> impl PartialEq + use<> {
         let index = self.place.map(|place| place.index);
         (
             self.election.role(),
             self.epoch,
             index,
             self.neighbours.count(),
+            // The neighbours' patience is counted in it.
+            self.config.interval,
         )
     }
 

@@ -295,8 +295,8 @@ impl Router {
         let since_advert = match self.outage_since {
             // Nobody hears us anyway; until the outage is a fault, the addresses stay.
             Some(_) => Duration::ZERO,
-            // It can say nothing any more, and answers until somebody else does.
-            None if self.waits_for_a_successor() => Duration::ZERO,
+            // No advert will follow, and whoever waits for a successor has to answer until it comes.
+            None if self.handover.is_some() => Duration::ZERO,
             None => now.since(self.last_advert),
         };
         let interval = self.config.interval;

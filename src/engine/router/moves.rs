@@ -13,7 +13,7 @@ use crate::engine::command::HandoverOutcome;
 use crate::engine::event::Event;
 use crate::engine::handover::Handover;
 use crate::engine::outputs::{Outputs, SendAdvert, VirtualMacDevice};
-use crate::vrrp::election::{Actions, Cause, Send, Transition, handover_limit};
+use crate::vrrp::election::{Actions, Cause, Send, Transition};
 use crate::vrrp::times::Moment;
 use crate::vrrp::{Priority, Role};
 
@@ -142,15 +142,7 @@ impl Router {
     }
 
     pub(super) fn hand_over_to_whoever_comes(&mut self, now: Moment) {
-        // Whoever ends does so a little earlier: to end takes its time too, and nobody's `Skew_Time` is
-        // longer than an interval.
-        let interval = self.config.interval;
-        let limit = now
-            + if self.ending {
-                interval.duration() * 7 / 5
-            } else {
-                handover_limit(interval)
-            };
+        let limit = now + self.successor_limit();
         let handover = Handover::after_giving_up(now, limit, self.addresses());
         self.hand_over(handover);
     }

@@ -14,7 +14,7 @@ use crate::engine::event::Event;
 use crate::engine::outputs::{Announce, Outputs};
 use crate::engine::status::CloneStatus;
 use crate::vrrp::announce::{HardwareAddress, Said};
-use crate::vrrp::election::Cause;
+use crate::vrrp::election::{Cause, listening_time};
 use crate::vrrp::times::{Moment, active_down_interval};
 use crate::vrrp::{Priority, Role};
 
@@ -152,7 +152,9 @@ impl Router {
         };
         let parameters = self.election.parameters();
         if let Some(known) = self.neighbours.last_with_a_claim() {
-            return known > (parameters.priority, parameters.local);
+            // Its adverts may be seconds apart, and this host may have slept through the last.
+            return known > (parameters.priority, parameters.local)
+                && now.since(suspicion.first) >= listening_time(parameters.interval);
         }
         let is_lower = self.place.is_some_and(|place| place.hardware.0 < other.0);
         let (halves, least) = if is_lower { LOWER_WAITS } else { HIGHER_WAITS };

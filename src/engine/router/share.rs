@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::Router;
 use crate::engine::event::Event;
 use crate::engine::outputs::Outputs;
-use crate::vrrp::Role;
-use crate::vrrp::election::Cause;
+use crate::vrrp::election::{Cause, handover_limit};
 use crate::vrrp::times::Moment;
+use crate::vrrp::{AdvertisementInterval, Role};
 
 /// Which fate a router belongs to, until the next reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,21 +48,34 @@ impl Router {
         at.filter(|_| self.outage_since.is_none())
     }
 
+    /// How long a successor may take: those that share a fate all wait for the slowest of them.
+    pub(super) fn successor_limit(&self) -> Duration {
+        let interval = self.fate_interval.unwrap_or(self.config.interval);
+        if self.ending {
+            // To end takes its time too, and nobody's `Skew_Time` is longer than an interval.
+            interval.duration() * 7 / 5
+        } else {
+            handover_limit(interval)
+        }
+    }
+
     /// When all members of its fate may claim, if nothing more is heard.
     pub(in crate::engine) fn claims_with_others_at(&self) -> Option<Moment> {
         self.fate_at
             .filter(|_| self.election.role() == Role::Backup)
     }
 
-    /// Belongs to this fate from now on, or to none.
+    /// Belongs to this fate from now on, or to none. `longest` is the longest interval in it.
     pub(in crate::engine) fn bind(
         &mut self,
         fate: Option<FateId>,
+        longest: Option<AdvertisementInterval>,
         now: Moment,
         outputs: &mut Outputs,
     ) {
         let was_bound = self.fate.is_some();
         self.fate = fate;
+        self.fate_interval = longest;
         self.fate_at = None;
         if was_bound != fate.is_some() && !self.ending {
             self.reconfigure(now, outputs);

@@ -173,6 +173,17 @@ fn the_mark_moves_with_roles_and_claims_and_not_with_adverts() {
 }
 
 #[test]
+fn the_mark_moves_with_the_interval_by_which_a_next_life_counts_the_neighbours_patience() {
+    let mut host = Host::is_active(&[web()]);
+    let before = host.engine.mark();
+    let _ = host.reloads(&[RouterConfig {
+        interval: every(250),
+        ..web()
+    }]);
+    assert_ne!(host.engine.mark(), before);
+}
+
+#[test]
 fn a_snapshot_survives_its_way_through_a_file() {
     let snapshot = left_by(&[web(), mail()]);
     let text = serde_json::to_vec(&snapshot).unwrap();
