@@ -20,6 +20,8 @@ mod commands;
 mod deadlines;
 mod drops;
 mod fate;
+mod fingerprint;
+mod glance;
 mod handover;
 mod neighbours;
 mod outputs;
@@ -48,6 +50,7 @@ use fate::Fate;
 use interface::InterfaceState;
 use router::{Demotion, FateId, Router};
 
+pub use glance::Glance;
 pub use interface::{Detection, InterfaceAddress, LinkState};
 pub use outputs::{Announce, Hold, Outputs, RouterId, SendAdvert, VirtualMacDevice, Wish};
 
@@ -146,8 +149,9 @@ pub struct StoredDemotion {
     pub never: bool,
 }
 
-/// All routers of this host.
-#[derive(Debug)]
+/// All routers of this host. A clone is another future of the same host: whoever searches all of them
+/// makes many; the daemon makes none.
+#[derive(Debug, Clone)]
 pub struct Engine {
     /// Slots are never used twice, so that a late report finds nothing rather than a stranger.
     routers: Vec<Option<Router>>,

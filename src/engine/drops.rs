@@ -12,7 +12,7 @@ use crate::vrrp::times::Moment;
 const LOG_EVERY: Duration = Duration::from_mins(1);
 
 /// Something that is logged once in a while, however often it happens.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Seldom(Option<Moment>);
 
 impl Seldom {
@@ -26,13 +26,13 @@ impl Seldom {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Drops {
     /// At most one entry a kind.
     seen: Vec<Drop>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Drop {
     last: Rejected,
     count: u64,

@@ -14,7 +14,7 @@ use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Family, Priority, Versio
 
 const MOST: usize = 16;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Neighbours {
     list: Vec<Neighbour>,
 }
@@ -23,7 +23,7 @@ pub(super) struct Neighbours {
     clippy::struct_excessive_bools,
     reason = "each is a fact of its own about the adverts heard"
 )]
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Neighbour {
     address: IpAddr,
     family: Family,

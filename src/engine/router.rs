@@ -5,6 +5,7 @@
 //! the kernel should hold), [`Handover`] (letting go without loss), a fault (why it takes no part).
 
 mod authentication;
+mod fingerprint;
 mod holding;
 mod messages;
 mod moves;
@@ -48,7 +49,7 @@ pub(super) struct Demotion {
 }
 
 /// When the log last heard of what others can provoke again and again.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Logged {
     conflict: Seldom,
     announced_elsewhere: Seldom,
@@ -56,7 +57,7 @@ struct Logged {
     put_back: Seldom,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Router {
     id: RouterId,
     /// Of one family only.

@@ -7,6 +7,7 @@
 mod actions;
 mod backup;
 mod cause;
+mod fingerprint;
 mod windows;
 
 use std::net::IpAddr;
@@ -23,7 +24,7 @@ use windows::release_answer_window;
 pub use windows::{answer_window, handover_limit};
 
 /// What an election is played with. Changing them is [`Election::reconfigure`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Parameters {
     /// The priority in force: configured, or lower while demoted.
     pub priority: Priority,
@@ -52,7 +53,7 @@ impl Parameters {
 }
 
 /// What an accepted advert says to an election.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Heard {
     /// The sender's primary address.
     pub source: IpAddr,

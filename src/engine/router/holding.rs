@@ -1,5 +1,7 @@
 //! What the kernel holds for a router: claims, renewals, announcements, release.
 
+mod fingerprint;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -39,7 +41,7 @@ const CONTRADICT_EVERY: Duration = Duration::from_secs(1);
 const PUT_BACK_EVERY: Duration = Duration::from_millis(20);
 
 /// The device of a virtual MAC, as far as the worker was told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) enum Device {
     #[default]
     None,
@@ -48,7 +50,7 @@ pub(super) enum Device {
     Going,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::engine) struct Holding {
     hold: Hold,
     renewed: Moment,

@@ -27,10 +27,10 @@ const SWITCHED_OFF: &str = "switched off";
 const REFUSALS: u32 = 3;
 
 /// Between two trials of what failed again and again.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Where the router lives while its interface can be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Place {
     pub(super) index: u32,
     pub(super) hardware: HardwareAddress,
