@@ -49,7 +49,7 @@ fn probe() {
     let mut n = text.split(',').map(|x| x.parse::<u64>().unwrap());
     let late = std::env::var("LATE").map_or(255, |t| t.parse().unwrap());
     let (hosts, clock, acts, losses, set) = (n.next().unwrap(), n.next().unwrap(), n.next().unwrap(), n.next().unwrap(), n.next().unwrap());
-    let all = [Act::Demote, Act::Restore, Act::Stop, Act::Crash, Act::Pause(2), Act::Pause(5), Act::Cut(2), Act::Cut(5)];
+    let all = [Act::Demote, Act::Restore, Act::Stop, Act::Crash, Act::Pause(2), Act::Pause(5), Act::Cut(2), Act::Cut(5), Act::Restart(50), Act::Restart(900)];
     let scene = Scene {
         priorities: if hosts == 2 { vec![192, 128] } else { vec![192, 128, 64] },
         clock: Duration::from_millis(clock),

@@ -30,6 +30,7 @@ mod neighbours;
 mod reload;
 mod settings;
 mod sockets;
+mod succession;
 mod together;
 mod transport;
 mod virtual_mac;

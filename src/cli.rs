@@ -143,7 +143,12 @@ pub enum Command {
         dry_run: bool,
     },
     /// Remove every address that buoy left on this host; for the unit's `ExecStopPost=`.
-    Release,
+    Release {
+        /// Leave everything when `$SERVICE_RESULT` tells of a crash: the daemon that systemd starts next
+        /// goes on with it.
+        #[arg(long)]
+        after_stop: bool,
+    },
 }
 
 const HOST_HELP: &str = "The name of this server in the file [default: its host name]";

@@ -161,7 +161,8 @@ impl RouterConfig {
 }
 
 /// One address of a router with its prefix length, as it is put on the interface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct VirtualAddress {
     ip: IpAddr,
     prefix_length: u8,
@@ -217,6 +218,24 @@ impl VirtualAddress {
     }
 }
 
+impl TryFrom<String> for VirtualAddress {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let parts = text.split_once('/');
+        let parse = |(ip, length): (&str, &str)| Self::new(ip.parse().ok()?, length.parse().ok()?);
+        parts
+            .and_then(parse)
+            .ok_or_else(|| format!("`{}` is no address with a prefix", text.escape_debug()))
+    }
+}
+
+impl From<VirtualAddress> for String {
+    fn from(address: VirtualAddress) -> Self {
+        address.to_string()
+    }
+}
+
 impl fmt::Display for VirtualAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.ip, self.prefix_length)
@@ -265,7 +284,8 @@ impl fmt::Display for RouterName {
 }
 
 /// Name of a network interface: 1 to 15 bytes, no `/`, no white space, not `.` or `..`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct InterfaceName(String);
 
 impl InterfaceName {
@@ -281,6 +301,20 @@ impl InterfaceName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for InterfaceName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::new(&name).ok_or_else(|| format!("`{}` is no interface", name.escape_debug()))
+    }
+}
+
+impl From<InterfaceName> for String {
+    fn from(name: InterfaceName) -> Self {
+        name.0
     }
 }
 

@@ -7,9 +7,11 @@
 
 mod control;
 mod engine_thread;
+mod leftovers;
 mod log;
 mod mailbox;
 mod ports;
+mod upgrade;
 
 use std::fmt;
 use std::fs::File;
@@ -22,7 +24,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::prctl;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
@@ -32,18 +34,21 @@ use crate::config::authentication::Keyring;
 use crate::config::error::Warnings;
 use crate::config::{self, Config, Loaded};
 use crate::control::server::{ControlError, Server};
+use crate::engine::snapshot::Adopted;
 use crate::engine::{Engine, StoredDemotion};
 use crate::exit::Exit;
 use crate::os::addresses::Worker;
-use crate::os::state::{AddressRecord, DemotionRecord, StateDirectory};
-use crate::os::sysctl::{self, Keeper, Settings};
+use crate::os::snapshot::{SnapshotFile, Snapshots};
+use crate::os::state::{DemotionRecord, StateDirectory};
+use crate::os::sysctl::{Keeper, Settings};
 use crate::os::wishes::Wishes;
-use crate::os::{OsError, addresses, capabilities, clock, keys, links, macvlan};
+use crate::os::{OsError, capabilities, clock, keys, links};
 use crate::vrrp::times::Moment;
 
 use control::Control;
-use engine_thread::EngineThread;
+use engine_thread::{EngineThread, Succession};
 use mailbox::{Mailbox, Message, Undelivered};
+use upgrade::Upgrade;
 
 /// Lines that wait for the log at most; more are counted as lost.
 const EVENTS: usize = 1024;
@@ -142,6 +147,11 @@ impl From<ControlError> for Error {
 /// # Errors
 /// [`Error`]; nothing is left on an interface but leases that run out.
 pub fn run(options: Options) -> Result<(), Error> {
+    // Until somebody listens for them: by default they end the process.
+    let early = SigSet::from_iter([Signal::SIGHUP, Signal::SIGUSR2]);
+    early
+        .thread_block()
+        .map_err(|error| OsError::new("block signals", error))?;
     if options.die_with_parent {
         let parent = parent_id();
         prctl::set_pdeathsig(Signal::SIGKILL)
@@ -157,13 +167,39 @@ pub fn run(options: Options) -> Result<(), Error> {
     log_warnings(&warnings, &options.config);
     let server = Server::bind(&options.runtime_dir, config.control.group.as_deref())?;
     let state = StateDirectory::open(&options.state_dir)?;
-    remove_leftovers(&state, &config)?;
     let demotions = demotions(&state)?;
+    let stored: Vec<_> = demotions.iter().map(stored).collect();
+    let mut life = Life {
+        engine: Engine::new(&config, &keyring, &stored, clock::now()),
+        adopted: Vec::new(),
+        keeper: Keeper::new(state.clone()),
+        snapshots: SnapshotFile::at(&options.runtime_dir),
+        state,
+        demotions,
+    };
+    life.adopted = leftovers::adopt_or_remove(
+        &mut life.engine,
+        &life.snapshots,
+        &life.state,
+        &mut life.keeper,
+        &config,
+    )?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| OsError::new("start the runtime", error))?
-        .block_on(serve(options, (config, keyring), server, state, demotions))
+        .block_on(serve(options, config.routers.len(), server, life))
+}
+
+/// What is ready before the threads are.
+struct Life {
+    engine: Engine,
+    /// What it goes on with.
+    adopted: Vec<Adopted>,
+    keeper: Keeper,
+    snapshots: SnapshotFile,
+    state: StateDirectory,
+    demotions: Vec<DemotionRecord>,
 }
 
 /// Reads and judges the file; the one loader of start, reload and `buoy check`.
@@ -201,64 +237,6 @@ fn load_keys(config: &Config) -> Result<Keyring, Error> {
     keys::read(config).map_err(|problems| Error::Configuration(keys::render(&problems)))
 }
 
-/// Addresses of an earlier life are released before this one begins: nobody answers for them. What
-/// it changed in the kernel's settings is put back.
-fn remove_leftovers(state: &StateDirectory, config: &Config) -> Result<(), Error> {
-    for device in macvlan::remove_leftovers(&state.maker())? {
-        info!("{device} was left over from an earlier run: removed");
-    }
-    let known = state.addresses().unwrap_or_else(|error| {
-        warn!("{error}; addresses of an earlier run are told by the kernel's mark only");
-        Vec::new()
-    });
-    let listed = |address: &crate::os::netlink::Address| {
-        let found = address.address.map(|address| address.to_string());
-        known
-            .iter()
-            .any(|record| Some(&record.address) == found.as_ref())
-            || config.routers.iter().any(|router| {
-                router
-                    .addresses
-                    .iter()
-                    .any(|own| Some(*own) == address.address && address.marked)
-            })
-    };
-    for address in addresses::remove_leases(listed)? {
-        info!("{address} was left over from an earlier run: removed");
-    }
-    // From here on the list tells what this life may put on an interface.
-    state.save_addresses_of(config, &Vec::<AddressRecord>::new())?;
-    match sysctl::put_back_leftovers(state) {
-        Ok(settings) => {
-            for setting in settings {
-                info!("{setting} was put back: it was left over from an earlier run");
-            }
-        }
-        Err(error) => warn!("{error}"),
-    }
-    Ok(())
-}
-
-/// Everything was released; whatever the kernel held on to all the same goes now.
-fn sweep(state: &StateDirectory) -> Result<(), Error> {
-    let known = state.addresses()?;
-    let listed = |address: &crate::os::netlink::Address| {
-        let found = address.address.map(|address| address.to_string());
-        address.marked
-            && known
-                .iter()
-                .any(|record| Some(&record.address) == found.as_ref())
-    };
-    for device in macvlan::remove_leftovers(&state.maker())? {
-        warn!("{device} was still there at the end: removed");
-    }
-    for address in addresses::remove_leases(listed)? {
-        warn!("{address} was still there at the end: removed");
-    }
-    state.forget_addresses()?;
-    Ok(())
-}
-
 /// The demotions that are still in force.
 fn demotions(state: &StateDirectory) -> Result<Vec<DemotionRecord>, Error> {
     let records = match state.demotions() {
@@ -285,48 +263,59 @@ fn moment(unix_ms: u64) -> Moment {
     clock::now() + Duration::from_millis(ahead)
 }
 
-async fn serve(
-    options: Options,
-    (config, keyring): (Config, Keyring),
-    server: Server,
-    state: StateDirectory,
-    demotions: Vec<DemotionRecord>,
-) -> Result<(), Error> {
+async fn serve(options: Options, routers: usize, server: Server, life: Life) -> Result<(), Error> {
     let watch = |kind| signal(kind).map_err(|error| OsError::new("watch for signals", error));
     let (mut terminate, mut interrupt) = (
         watch(SignalKind::terminate())?,
         watch(SignalKind::interrupt())?,
     );
     let mut hangup = watch(SignalKind::hangup())?;
+    let mut replace = watch(SignalKind::user_defined2())?;
+    SigSet::all()
+        .thread_unblock()
+        .map_err(|error| OsError::new("let signals in", error))?;
 
     let lost = Arc::new(AtomicU64::new(0));
     let (events, event_receiver) = mpsc::channel(EVENTS);
-    let (mailbox, receiver, wake) = Mailbox::open()?;
-    let stored: Vec<_> = demotions.iter().map(stored).collect();
-    let engine = Engine::new(&config, &keyring, &stored, clock::now());
+    let (mailbox, inbox) = Mailbox::open()?;
+    let Life {
+        state, snapshots, ..
+    } = &life;
+    let (state, snapshots) = (state.clone(), snapshots.clone());
+    let upgrade = Upgrade::new(&options, snapshots.clone())
+        .map_err(|error| OsError::new("find this program", error))?;
+    let left = Snapshots::default();
     let wishes = Wishes::default();
     let settings = Settings::default();
     let thread = EngineThread::open(
-        engine,
-        receiver,
-        wake,
+        life.engine,
+        inbox,
         wishes.clone(),
         settings.clone(),
+        Succession::new(left.clone(), snapshots.heartbeat()?),
         events,
         Arc::clone(&lost),
     )?;
-    let keeper = Keeping::start(Keeper::new(state.clone()), settings.clone())?;
-    let worker = Worker::open(state.maker(), settings.clone())?;
+    let keeper = Keeping::start(life.keeper, settings.clone())?;
+    let mut worker = Worker::open(state.maker(), settings.clone())?;
+    worker.adopt(&life.adopted);
+    let writing = write_snapshots(left.clone(), snapshots.clone())?;
     let ended = start_threads(thread, worker, wishes, &mailbox)?;
     let logging = tokio::spawn(log::write(event_receiver));
 
-    let control = Control::new(&options, mailbox.clone(), state.clone(), demotions, lost);
+    let control = Control::new(
+        &options,
+        mailbox.clone(),
+        state.clone(),
+        life.demotions,
+        lost,
+    );
     let serving = server.serve(control.clone());
     tokio::pin!(serving, ended);
     info!(
         version = env!("CARGO_PKG_VERSION"),
         host = options.host,
-        routers = config.routers.len(),
+        routers,
         "started"
     );
     notify_systemd(&[sd_notify::NotifyState::Ready]);
@@ -337,11 +326,15 @@ async fn serve(
                 // What the engine said last is written before the process ends.
                 let _ = tokio::time::timeout(Duration::from_secs(1), logging).await;
                 keeper.end();
+                left.end();
+                // A panic of that thread has been printed.
+                let _ = writing.join();
                 result.unwrap_or(Err(Error::Bug))?;
-                sweep(&state)?;
+                leftovers::sweep(&state, &snapshots)?;
                 info!("stopped");
                 return Ok(());
             }
+            _ = replace.recv() => drop(tokio::spawn(upgrade.clone().run(mailbox.clone()))),
             _ = hangup.recv() => drop(tokio::spawn(control.clone().reload_by_signal())),
             _ = terminate.recv() => stop(&mailbox),
             _ = interrupt.recv() => stop(&mailbox),
@@ -364,6 +357,14 @@ fn stored(record: &DemotionRecord) -> StoredDemotion {
         until: record.until_unix_ms.map(moment),
         never: record.never,
     }
+}
+
+/// The thread that writes snapshots.
+fn write_snapshots(left: Snapshots, file: SnapshotFile) -> Result<thread::JoinHandle<()>, OsError> {
+    thread::Builder::new()
+        .name("snapshots".to_owned())
+        .spawn(move || left.write_to(&file))
+        .map_err(|error| OsError::new("start the thread snapshots", error))
 }
 
 /// The thread that keeps the kernel's settings.

@@ -13,6 +13,7 @@ pub mod command;
 pub mod event;
 pub mod interface;
 pub mod lease;
+pub mod snapshot;
 pub mod status;
 
 mod authentication;
@@ -175,6 +176,8 @@ pub struct Engine {
     pending: Vec<Pending>,
     /// Frames that belong to no router.
     drops: Drops,
+    /// See [`Engine::mark`].
+    mark: u64,
     stopping: bool,
 }
 
@@ -203,6 +206,7 @@ impl Engine {
             next_beat: None,
             pending: Vec::new(),
             drops: Drops::default(),
+            mark: 0,
             stopping: false,
         };
         for router in &config.routers {
@@ -357,7 +361,9 @@ impl Engine {
             return;
         };
         let was_active = router.election().role() == Role::Active;
+        let mark = router.mark();
         run(router, outputs);
+        self.mark += u64::from(router.mark() != mark);
         let takes_over = !was_active && router.election().role() == Role::Active;
         self.unsettled.extend(router.fate());
         let outcome = router.take_outcome();

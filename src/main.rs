@@ -1,7 +1,7 @@
 //! Arguments to command; prints the one error; exit codes.
 
 use std::process::{self, ExitCode};
-use std::{io, panic};
+use std::{env, io, panic};
 
 use buoyd::cli::terminal::{self, Reader};
 use buoyd::cli::{Arguments, Command, Paths, RunArguments, ask, check};
@@ -97,7 +97,12 @@ fn run(Arguments { paths, command }: Arguments) -> Result<(), Failure> {
         }
         Command::Restore { which } => print(&ask::restore(&paths.runtime_dir, which.selection())?),
         Command::Reload { dry_run } => print(&ask::reload(&paths.runtime_dir, dry_run)?),
-        Command::Release => {
+        Command::Release { after_stop } => {
+            let told = |name| env::var(name).ok();
+            let (result, status) = (told("SERVICE_RESULT"), told("EXIT_STATUS"));
+            if after_stop && release::is_restarted(result.as_deref(), status.as_deref()) {
+                return print("left for the restarted daemon, which goes on with it\n");
+            }
             let released = release::run(&paths.runtime_dir, &paths.state_dir)
                 .map_err(|error| Failure::ended(error.exit_code(), error))?;
             released

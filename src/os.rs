@@ -13,12 +13,14 @@ pub mod links;
 pub mod macvlan;
 pub mod netlink;
 pub mod packet_socket;
+pub mod snapshot;
 pub mod state;
 pub mod sysctl;
 pub mod vrrp_socket;
 pub mod wishes;
 
 use std::fmt;
+use std::fs;
 use std::io;
 
 /// The name of an interface; `None` when there is none of this index.
@@ -26,6 +28,14 @@ pub(crate) fn interface_name(index: u32) -> Option<String> {
     let name = nix::net::if_::if_indextoname(index).ok()?;
     // What is gone has an empty name for nix 0.31, which looks for another sign of failure.
     name.into_string().ok().filter(|name| !name.is_empty())
+}
+
+/// Which boot and which network namespace this is: indexes of interfaces and times of the monotonic
+/// clock mean nothing in another.
+pub(crate) fn place() -> String {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let namespace = fs::read_link("/proc/thread-self/ns/net").unwrap_or_default();
+    format!("{} {}", boot.trim(), namespace.display())
 }
 
 /// Something the kernel refused.

@@ -46,6 +46,21 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// How systemd says a service ended, in `$SERVICE_RESULT` and `$EXIT_STATUS`: true when the daemon
+/// crashed, will be started again and goes on with what it held (design §7). If it is not, the
+/// kernel's leases take the addresses away.
+#[must_use]
+pub fn is_restarted(service_result: Option<&str>, exit_status: Option<&str>) -> bool {
+    let crashes = [Exit::Bug, Exit::Unreachable].map(|exit| exit.code().to_string());
+    match service_result {
+        Some("signal" | "core-dump" | "watchdog" | "oom-kill") => true,
+        Some("exit-code") => crashes
+            .iter()
+            .any(|code| Some(code.as_str()) == exit_status),
+        Some(_) | None => false,
+    }
+}
+
 /// Removes them; a line for each.
 ///
 /// # Errors
@@ -66,7 +81,7 @@ pub fn run(runtime_dir: &Path, state_dir: &Path) -> Result<Vec<String>, Error> {
                 .any(|record| Some(&record.address) == text.as_ref())
     };
     // P72: before their addresses, of which they would take leave.
-    let devices = macvlan::remove_leftovers(&state.maker()).map_err(Error::Os)?;
+    let devices = macvlan::remove_leftovers(&state.maker(), &[]).map_err(Error::Os)?;
     let removed = addresses::remove_leases(ours).map_err(Error::Os)?;
     let settings = sysctl::put_back_leftovers(&state).map_err(Error::Os);
     if let Some(error) = complaint {
@@ -83,4 +98,31 @@ pub fn run(runtime_dir: &Path, state_dir: &Path) -> Result<Vec<String>, Error> {
         .into_iter()
         .map(|setting| format!("{setting}: put back"));
     Ok(devices.chain(removed).chain(settings).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_crashed_is_left_for_its_next_life() {
+        for (result, status, restarted) in [
+            (None, None, false),
+            (Some("success"), Some("0"), false),
+            (Some("signal"), Some("KILL"), true),
+            (Some("core-dump"), Some("SEGV"), true),
+            (Some("watchdog"), Some("ABRT"), true),
+            (Some("oom-kill"), Some("KILL"), true),
+            (Some("exit-code"), Some("70"), true),
+            (Some("exit-code"), Some("78"), false),
+            (Some("exit-code"), Some("64"), false),
+            (Some("timeout"), Some("KILL"), false),
+        ] {
+            assert_eq!(
+                is_restarted(result, status),
+                restarted,
+                "{result:?} {status:?}"
+            );
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! What is promised, judged from outside at every state.
 //!
+//! Failed is what nobody planned; a restart of the daemon, in order, is not among it.
+//!
 //! 1. *Never double*: while nothing failed, two hosts hold the address for no longer than a
 //!    handover.
 //! 2. *Never dark*: once somebody held it, and while nothing failed, somebody holds it, whatever
@@ -39,7 +41,11 @@ pub(super) struct Memory {
 impl Memory {
     pub(super) fn notes_act(&mut self, act: Act, steady: bool) {
         self.crashed = act == Act::Crash && steady && !self.failed;
-        self.failed |= act.is_fault();
+                self.failed |= match act {
+            // Who is restarted in order goes on; what it was about to do it forgets.
+            Act::Restart(_) => !steady,
+            other => other.is_fault(),
+        };
     }
 
     pub(super) const fn notes_loss(&mut self) {
@@ -80,7 +86,7 @@ pub(super) fn looks(world: &mut World) -> Result<(), String> {
             ));
         }
     }
-    let anybody = (world.hosts.iter()).any(|host| host.engine.is_some() && !host.stopping);
+    let anybody = (world.hosts.iter()).any(|host| !host.stopping && (host.engine.is_some() || host.restarts.is_some()));
     if holders.is_empty() && memory.was_held && !memory.failed && anybody {
         return Err(format!("2: nothing failed, and nobody holds {ADDRESS}"));
     }
@@ -91,6 +97,9 @@ pub(super) fn looks(world: &mut World) -> Result<(), String> {
 pub(super) fn is_settled(world: &World) -> bool {
     let (mut active, mut running) = (None, false);
     for (number, host) in world.hosts.iter().enumerate() {
+        if host.restarts.is_some() {
+            return false;
+        }
         let Some(engine) = &host.engine else { continue };
         running = true;
         for glance in engine.glances() {

@@ -15,8 +15,10 @@ use buoyd::config::authentication::Keyring;
 use buoyd::config::{Config, InterfaceName, parse};
 use buoyd::engine::command::{Command, Selection, Token};
 use buoyd::engine::interface::InterfaceState;
+use buoyd::engine::snapshot::Snapshot;
 use buoyd::engine::{
     Announce, Detection, Engine, Hold, Input, InterfaceAddress, LinkState, Outputs, RouterId,
+    StoredDemotion,
 };
 use buoyd::vrrp::announce::{HardwareAddress, Said};
 use buoyd::vrrp::fingerprint::Fingerprint;
@@ -78,6 +80,8 @@ pub(super) enum Act {
     Restore,
     Stop,
     Crash,
+    /// A crash, and so many milliseconds later the next life, which goes on where this one stopped.
+    Restart(u32),
     /// For so many intervals.
     Pause(u32),
     /// No frame passes between any two, for so many intervals.
@@ -88,7 +92,7 @@ impl Act {
     /// True for what nobody plans.
     pub(super) const fn is_fault(self) -> bool {
         match self {
-            Self::Demote | Self::Restore | Self::Stop => false,
+            Self::Demote | Self::Restore | Self::Stop | Self::Restart(_) => false,
             Self::Crash | Self::Pause(_) | Self::Cut(_) => true,
         }
     }
@@ -110,6 +114,8 @@ pub(super) struct Host {
     epoch: u64,
     pub(super) demoted: bool,
     pub(super) stopping: bool,
+    /// When its next life begins, and with what.
+    pub(super) restarts: Option<(Moment, Snapshot)>,
 }
 
 /// On its way to a host.
@@ -226,6 +232,7 @@ impl World {
             epoch: 0,
             demoted: false,
             stopping: false,
+            restarts: None,
         };
         let count = scene.priorities.len();
         let mut world = Self {
@@ -263,6 +270,12 @@ impl World {
             if let Some((at, _, hold)) = &host.work {
                 taken.moment(*at);
                 taken.fact(hold.as_ref().map(|hold| (hold.epoch == host.epoch, hold.lease)));
+            }
+            taken.fact(host.restarts.is_some());
+            if let Some((at, snapshot)) = &host.restarts {
+                taken.moment(*at);
+                taken.moment(snapshot.alive);
+                taken.fact(snapshot.routers.first().map(|router| router.role));
             }
             taken.fact(host.engine.is_some());
             if let Some(engine) = &host.engine {
@@ -354,7 +367,7 @@ impl World {
                     Act::Demote => runs && !host.demoted && !host.stopping,
                     Act::Restore => runs && host.demoted && !host.stopping,
                     Act::Stop => runs && !host.stopping,
-                    Act::Crash | Act::Pause(_) => runs,
+                    Act::Crash | Act::Restart(_) | Act::Pause(_) => runs && !host.stopping,
                     Act::Cut(_) => number == 0 && self.cut_until.is_none(),
                 };
                 if makes_sense {
@@ -376,7 +389,7 @@ impl World {
             Act::Cut(for_so_long) => {
                 format!("*** nothing passes between the hosts for {for_so_long} intervals")
             }
-            Act::Demote | Act::Restore | Act::Stop | Act::Crash | Act::Pause(_) => {
+            Act::Demote | Act::Restore | Act::Stop | Act::Crash | Act::Restart(_) | Act::Pause(_) => {
                 format!("*** host {number}: {act:?}")
             }
         });
@@ -403,9 +416,13 @@ impl World {
                 self.told(number, Input::Stop, choices);
             }
             Act::Crash => {
-                host.engine = None;
-                host.work = None;
-                self.wire.retain(|flight| flight.to != number);
+                self.ends(number);
+            }
+            Act::Restart(ms) => {
+                let snapshot = host.engine.as_ref().map(|engine| engine.snapshot(self.now));
+                let at = self.now + Duration::from_millis(ms.into());
+                host.restarts = snapshot.map(|snapshot| (at, snapshot));
+                self.ends(number);
             }
             Act::Pause(intervals) => {
                 host.paused_until = Some(self.now + intervals * self.scene.interval);
@@ -417,13 +434,52 @@ impl World {
         }
     }
 
+    /// The process is gone; what it sent is not.
+    fn ends(&mut self, number: usize) {
+        let host = &mut self.hosts[number];
+        host.engine = None;
+        host.work = None;
+        self.wire.retain(|flight| flight.to != number);
+    }
+
+    /// What the last life held is adopted, or removed.
+    fn begins_again(&mut self, number: usize, snapshot: &Snapshot, choices: &mut Choices) {
+        let (now, config) = (self.now, self.scene.config(number));
+        let host = &mut self.hosts[number];
+        let stored = host.demoted.then(|| StoredDemotion {
+            router: config.routers[0].name.clone(),
+            until: None,
+            never: false,
+        });
+        let stored: Vec<_> = stored.into_iter().collect();
+        let mut engine = Engine::new(&config, &Keyring::default(), &stored, now);
+        let holds = host.lease.is_some();
+        let (adopted, _) = engine.adopt(snapshot, |_, _, _| holds, now);
+        host.engine = Some(Arc::new(engine));
+        match adopted.as_slice() {
+            [] => {
+                host.epoch = 0;
+                self.kernel_drops(number);
+            }
+            [adopted, ..] => host.epoch = adopted.hold.epoch,
+        }
+        let goes_on = !adopted.is_empty();
+        self.tell(|| format!("host {number} begins again, adopts what it held: {goes_on}"));
+        let input = Input::Interface {
+            name: &interface(),
+            state: Some(state(number)),
+        };
+        self.told(number, input, choices);
+    }
+
     /// When something happens next.
     fn next(&self) -> Option<Moment> {
         let of_hosts = self.hosts.iter().flat_map(|host| {
             let wakes = host.engine.as_ref().and_then(|engine| engine.next_deadline());
             let wakes = wakes.filter(|_| host.paused_until.is_none());
             let work = host.work.as_ref().map(|work| work.0);
-            [wakes, work, host.lease, host.paused_until]
+            let restarts = host.restarts.as_ref().map(|restart| restart.0);
+            [wakes, work, host.lease, host.paused_until, restarts]
         });
         let arrivals = self.wire.iter().map(|flight| {
             let paused = self.hosts[flight.to].paused_until;
@@ -448,6 +504,9 @@ impl World {
                 host.paused_until = None;
                 self.tell(|| format!("host {number} runs again"));
                 return;
+            }
+            if let Some((_, snapshot)) = host.restarts.take_if(|restart| restart.0 <= now) {
+                return self.begins_again(number, &snapshot, choices);
             }
             if due(host.lease) {
                 let free = now.since(BEGINNING) <= self.scene.clock;
@@ -569,8 +628,7 @@ impl World {
         }
         let host = &mut self.hosts[number];
         if host.engine.as_ref().is_some_and(|engine| engine.is_finished()) {
-            host.engine = None;
-            self.wire.retain(|flight| flight.to != number);
+            self.ends(number);
             self.tell(|| format!("host {number} is finished"));
         }
         if self.scene.laws.gives_up_at_once && self.has_given_up(number) {

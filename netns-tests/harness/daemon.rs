@@ -173,7 +173,7 @@ impl Server {
         fs::read_to_string(self.directory.join("log")).unwrap_or_default()
     }
 
-    fn buoy(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn buoy(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(BINARY);
         command
             .args(arguments)

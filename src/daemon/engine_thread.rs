@@ -4,22 +4,21 @@
 //! replies are left where others fetch them, and what does not fit is counted. It ends when the
 //! engine has handed everything over, or when epoll itself fails.
 
+mod succession;
 mod traffic;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::eventfd::EventFd;
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use tokio::sync::{mpsc, oneshot};
 
-use super::mailbox::{Message, Snapshot};
+use super::mailbox::{Inbox, Message, Snapshot};
 use super::ports::{Ports, STRANGERS_REST};
 use crate::config::InterfaceName;
 use crate::engine::command::{Reply, Token};
@@ -34,6 +33,8 @@ use crate::os::wishes::Wishes;
 use crate::os::{OsError, clock};
 use crate::vrrp::times::{Moment, WallClock};
 use crate::vrrp::{Family, Vrid};
+
+pub(super) use succession::Succession;
 
 const MAIL: u64 = 0;
 const TIMER: u64 = 1;
@@ -59,8 +60,7 @@ type Topology = BTreeMap<InterfaceName, [Vec<Vrid>; 2]>;
 /// Everything the thread is given.
 pub(super) struct EngineThread {
     engine: Engine,
-    receiver: Receiver<Message>,
-    wake: Arc<EventFd>,
+    inbox: Inbox,
     epoll: Epoll,
     timer: TimerFd,
     armed: Option<Moment>,
@@ -75,6 +75,7 @@ pub(super) struct EngineThread {
     wishes: Wishes,
     /// By router: the epoch of the claim that the worker was told last.
     claims: HashMap<RouterId, u64>,
+    succession: Succession,
     replies: HashMap<Token, oneshot::Sender<Reply>>,
     next_token: u64,
     events: mpsc::Sender<Event>,
@@ -87,10 +88,10 @@ impl EngineThread {
     /// Opens what does not depend on an interface.
     pub(super) fn open(
         engine: Engine,
-        receiver: Receiver<Message>,
-        wake: Arc<EventFd>,
+        inbox: Inbox,
         wishes: Wishes,
         settings: Settings,
+        succession: Succession,
         events: mpsc::Sender<Event>,
         lost: Arc<AtomicU64>,
     ) -> Result<Self, OsError> {
@@ -99,15 +100,14 @@ impl EngineThread {
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags).map_err(failed)?;
         epoll
-            .add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, MAIL))
+            .add(&*inbox.wake, EpollEvent::new(EpollFlags::EPOLLIN, MAIL))
             .map_err(failed)?;
         epoll
             .add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER))
             .map_err(failed)?;
         Ok(Self {
             engine,
-            receiver,
-            wake,
+            inbox,
             epoll,
             timer,
             armed: None,
@@ -119,6 +119,7 @@ impl EngineThread {
             batch: Batch::default(),
             wishes,
             claims: HashMap::new(),
+            succession,
             replies: HashMap::new(),
             next_token: 0,
             events,
@@ -145,6 +146,7 @@ impl EngineThread {
             let now = clock::now();
             self.engine.wake(now, &mut self.outputs);
             self.dispatch(now);
+            self.keep_or_pause(now);
             if let Some(failure) = self.failure.take() {
                 return Err(failure);
             }
@@ -154,7 +156,9 @@ impl EngineThread {
 
     /// How long to wait when nothing comes and nothing is due.
     fn patience(&self) -> EpollTimeout {
-        if self.ports.rests() {
+        if self.succession.is_pending(&self.engine) {
+            EpollTimeout::from(succession::PENDING_MS)
+        } else if self.ports.rests() {
             // A little more, so that the rest is over then.
             let rest = u16::try_from(STRANGERS_REST.as_millis()).unwrap_or(u16::MAX);
             EpollTimeout::from(rest + 1)
@@ -261,10 +265,10 @@ impl EngineThread {
     }
 
     fn mail(&mut self) {
-        let _ = self.wake.read();
+        let _ = self.inbox.wake.read();
         let mut is_empty = false;
         for _ in 0..MESSAGES_A_ROUND {
-            let Ok(message) = self.receiver.try_recv() else {
+            let Ok(message) = self.inbox.receiver.try_recv() else {
                 is_empty = true;
                 break;
             };
@@ -278,7 +282,7 @@ impl EngineThread {
         }
         if !is_empty {
             // There may be more: come again.
-            let _ = self.wake.write(1);
+            let _ = self.inbox.wake.write(1);
         }
     }
 
@@ -343,6 +347,7 @@ impl EngineThread {
                 // A client that is gone needs no answer.
                 let _ = reply.send(snapshot);
             }
+            Message::Pause(reply, goes_on) => self.succession.pause(reply, goes_on, now),
             Message::Stop => self.handle(Input::Stop, now),
         }
         self.dispatch(now);
@@ -391,6 +396,7 @@ impl EngineThread {
             let [adverts, later] = self.with_claims(adverts);
             with_claims.extend(later);
             self.send(&adverts, now);
+            self.succession.beat(now);
         }
         if !self.outputs.wishes.is_empty() {
             self.note_claims();

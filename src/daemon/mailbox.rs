@@ -7,6 +7,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::oneshot;
 
 use crate::engine::command::{Command, Reply};
+use crate::engine::snapshot::Snapshot as Standing;
 use crate::engine::status::{DropStatus, RouterStatus};
 use crate::os::{OsError, addresses, links};
 
@@ -23,6 +24,9 @@ pub(super) enum Message {
     Command(Command, oneshot::Sender<Reply>),
     /// From a control client.
     Status(oneshot::Sender<Snapshot>),
+    /// Say where everything stands and do nothing more, until the other end is dropped: another
+    /// program takes over in between.
+    Pause(oneshot::Sender<Standing>, Receiver<()>),
     /// Hand over and end.
     Stop,
 }
@@ -41,6 +45,13 @@ pub(super) struct Mailbox {
     wake: Arc<EventFd>,
 }
 
+/// The engine's thread's end of it.
+pub(super) struct Inbox {
+    pub(super) receiver: Receiver<Message>,
+    /// Readable when there are messages.
+    pub(super) wake: Arc<EventFd>,
+}
+
 /// The engine's thread does not take messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Undelivered {
@@ -51,7 +62,7 @@ pub(super) enum Undelivered {
 }
 
 impl Mailbox {
-    pub(super) fn open() -> Result<(Self, Receiver<Message>, Arc<EventFd>), OsError> {
+    pub(super) fn open() -> Result<(Self, Inbox), OsError> {
         let (sender, receiver) = sync_channel(CAPACITY);
         let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
             .map_err(|error| OsError::new("make an eventfd", error))?;
@@ -61,8 +72,7 @@ impl Mailbox {
                 sender,
                 wake: Arc::clone(&wake),
             },
-            receiver,
-            wake,
+            Inbox { receiver, wake },
         ))
     }
 

@@ -4,6 +4,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::status::DropStatus;
 use crate::vrrp::advert::{Rejected, RejectedKind};
 use crate::vrrp::times::Moment;
@@ -26,13 +28,15 @@ impl Seldom {
     }
 }
 
-#[derive(Debug, Default, Clone)]
-pub(super) struct Drops {
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Drops {
     /// At most one entry a kind.
     seen: Vec<Drop>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Drop {
     last: Rejected,
     count: u64,

@@ -32,6 +32,7 @@ impl Engine {
             pending: _,
             drops: _,
             stopping,
+            mark: _,
         } = self;
         fingerprint.fact((order, stopping));
         fingerprint.any_moment(*next_beat);

@@ -5,6 +5,8 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::status::NeighbourStatus;
 use super::status::millis;
 use crate::config::RouterConfig;
@@ -14,8 +16,10 @@ use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Family, Priority, Versio
 
 const MOST: usize = 16;
 
-#[derive(Debug, Default, Clone)]
-pub(super) struct Neighbours {
+/// Those of one router.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Neighbours {
     list: Vec<Neighbour>,
 }
 
@@ -23,7 +27,8 @@ pub(super) struct Neighbours {
     clippy::struct_excessive_bools,
     reason = "each is a fact of its own about the adverts heard"
 )]
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Neighbour {
     address: IpAddr,
     family: Family,
@@ -118,6 +123,11 @@ impl Neighbours {
         {
             known.version_2 = true;
         }
+    }
+
+    /// How many are known.
+    pub(super) const fn count(&self) -> usize {
+        self.list.len()
     }
 
     pub(super) fn status(&self, config: &RouterConfig, now: Moment) -> Vec<NeighbourStatus> {

@@ -4,6 +4,7 @@
 //! appends what is to be done to [`Outputs`]. Its parts: the election (ring 1), [`Holding`] (what
 //! the kernel should hold), [`Handover`] (letting go without loss), a fault (why it takes no part).
 
+mod adoption;
 mod authentication;
 mod fingerprint;
 mod holding;
@@ -24,6 +25,7 @@ use super::handover::Handover;
 use super::interface::InterfaceState;
 use super::neighbours::Neighbours;
 use super::outputs::{Outputs, RouterId, VirtualMacDevice};
+use super::snapshot::Adoption;
 use super::status::Counters;
 use crate::config::{RouterConfig, VirtualAddress};
 use crate::vrrp::election::{Cause, Election, Parameters, Send, handover_limit};
@@ -105,6 +107,10 @@ pub(super) struct Router {
     outcome: Option<HandoverOutcome>,
     demotion: Option<Demotion>,
     ending: bool,
+    /// It was Active in an earlier life of the engine, and may go on.
+    adoption: Option<Adoption>,
+    /// While it goes on: since when it was Active.
+    adopted_since: Option<Moment>,
     since: Moment,
     cause: Cause,
     neighbours: Neighbours,
@@ -161,6 +167,8 @@ impl Router {
             outcome: None,
             demotion,
             ending: false,
+            adoption: None,
+            adopted_since: None,
             since: now,
             neighbours: Neighbours::default(),
             drops: Drops::default(),
@@ -265,6 +273,7 @@ impl Router {
                 .filter(|_| self.outage_since.is_none()),
             self.outage_since.map(|since| since + self.patience()),
             self.retry_at,
+            self.adoption.as_ref().map(|adoption| adoption.until),
             self.handover
                 .as_ref()
                 .and_then(|handover| self.let_go_at(handover)),
@@ -298,6 +307,9 @@ impl Router {
                 now,
                 outputs,
             );
+        }
+        if due(self.adoption.as_ref().map(|adoption| adoption.until)) {
+            self.disown(outputs);
         }
         if due(self.retry_at) {
             self.retry_at = None;
@@ -378,6 +390,7 @@ impl Router {
         }
         self.ending = true;
         self.retry_at = None;
+        self.disown(outputs);
         let actions = self.election.shutdown(cause);
         self.apply(actions, now, outputs);
         self.see_to_device(outputs);

@@ -4,6 +4,7 @@
 //! the kernel that holds addresses, and notes every effect with its time. The tests are in files
 //! by subject; times in them are milliseconds since the start.
 
+mod adoption;
 mod authentication;
 mod claims;
 mod commands;

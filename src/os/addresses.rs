@@ -28,6 +28,7 @@ use super::packet_socket::AnnounceSocket;
 use super::sysctl::Settings;
 use super::wishes::{Left, Wishes};
 use crate::config::VirtualAddress;
+use crate::engine::snapshot::Adopted;
 use crate::engine::{Announce, Hold, RouterId, SendAdvert, Wish};
 use crate::vrrp::announce::{Said, frame};
 
@@ -91,6 +92,27 @@ impl Worker {
             groups: Groups::default(),
             installed: BTreeMap::new(),
         })
+    }
+
+    /// Looks after what an earlier life of the daemon left and this one goes on with: as if it had put
+    /// it there itself.
+    pub fn adopt(&mut self, adopted: &[Adopted]) {
+        for one in adopted {
+            let mut hold = one.hold.clone();
+            if let Some(device) = one.device {
+                match self.devices.adopt(one.router, device) {
+                    Some(index) => hold.interface = index,
+                    // It went meanwhile, and its addresses with it.
+                    None => continue,
+                }
+            }
+            let installed = Installed {
+                hold,
+                foreign: BTreeSet::new(),
+                failing: false,
+            };
+            self.installed.insert(one.router, installed);
+        }
     }
 
     /// Works until the process ends.

@@ -291,14 +291,24 @@ fn found(netlink: &mut Netlink) -> Result<Vec<Found>, OsError> {
     Ok(read.collect())
 }
 
-/// Removes every device that this maker left. Their names.
+/// The devices that this maker left.
+///
+/// # Errors
+/// The kernel does not answer.
+pub fn leftovers(maker: &Maker) -> Result<Vec<Found>, OsError> {
+    let mut found = found(&mut Netlink::open()?)?;
+    found.retain(|found| found.alias == maker.0);
+    Ok(found)
+}
+
+/// Removes every device that this maker left, but those of `kept`. Their names.
 ///
 /// # Errors
 /// The kernel's, for the first that stayed.
-pub fn remove_leftovers(maker: &Maker) -> Result<Vec<String>, OsError> {
+pub fn remove_leftovers(maker: &Maker, kept: &[VirtualMacDevice]) -> Result<Vec<String>, OsError> {
     let mut netlink = Netlink::open()?;
-    let mut found = found(&mut netlink)?;
-    found.retain(|found| found.alias == maker.0);
+    let mut found = leftovers(maker)?;
+    found.retain(|found| !kept.contains(&found.device));
     let requests = found.iter().map(|found| (delete(found.index), 0));
     let refused = netlink.batch(requests.collect())?;
     let stayed = refused

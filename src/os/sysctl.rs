@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::interface_name;
+use super::{interface_name, place};
 
 pub use keeper::{Asker, Keeper, Needs, Settings, put_back_leftovers};
 
@@ -173,13 +173,6 @@ impl SettingRecord {
 /// whoever removes it, and then there is nothing to write to.
 fn unless_gone(interface: u32, written: io::Result<()>) -> Option<io::Result<()>> {
     (written.is_ok() || interface_name(interface).is_some()).then_some(written)
-}
-
-/// The boot and the network namespace.
-fn place() -> String {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let namespace = fs::read_link("/proc/thread-self/ns/net").unwrap_or_default();
-    format!("{} {}", boot.trim(), namespace.display())
 }
 
 /// Every interface but the loopback.

@@ -14,6 +14,7 @@ use std::net::IpAddr;
 
 use pnet::packet::ethernet::{EtherTypes, EthernetPacket};
 use pnet::util::MacAddr;
+use serde::{Deserialize, Serialize};
 
 use super::{Family, Vrid};
 
@@ -24,7 +25,8 @@ pub use neighbour::{
 };
 
 /// A hardware address. A type of ours, so that pnet stays behind this module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct HardwareAddress(pub [u8; 6]);
 
 impl HardwareAddress {

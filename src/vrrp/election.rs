@@ -180,6 +180,16 @@ impl Election {
         }
     }
 
+    /// Goes on as Active after so short a gap that no Backup can have noticed (design §7): advert and
+    /// announcement at once. On the wire nothing happened. Only in Initialize.
+    pub fn resume(&mut self, now: Moment, cause: Cause) -> Actions {
+        match self.state {
+            State::Backup(_) | State::Active { .. } => Actions::default(),
+            State::Initialize if !self.parameters.may_claim => self.startup(now),
+            State::Initialize => self.become_active(now, cause),
+        }
+    }
+
     /// The Shutdown event (RFC 9568 §6.4.2, §6.4.3): P42, P50. An Active sends priority 0.
     pub fn shutdown(&mut self, cause: Cause) -> Actions {
         let send = match self.state {

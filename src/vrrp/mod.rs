@@ -124,7 +124,10 @@ impl<'de> Deserialize<'de> for Priority {
 }
 
 /// Protocol version of one virtual router.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
 pub enum Version {
     /// RFC 3768.
     V2,
@@ -197,8 +200,23 @@ impl fmt::Display for Role {
 }
 
 /// Hundredths of a second, 1 to 4095: the unit of version 3 frames (RFC 9568 §5.2.7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
 pub struct Centis(NonZeroU16);
+
+impl TryFrom<u16> for Centis {
+    type Error = String;
+
+    fn try_from(value: u16) -> Result<Self, Self::Error> {
+        Self::new(value).ok_or_else(|| format!("{value} hundredths of a second are no interval"))
+    }
+}
+
+impl From<Centis> for u16 {
+    fn from(centis: Centis) -> Self {
+        centis.get()
+    }
+}
 
 impl Centis {
     /// 40.95 s, all twelve bits.
@@ -224,7 +242,8 @@ impl Centis {
 }
 
 /// Whole seconds, 1 to 255: the unit of version 2 frames (RFC 3768 §5.3.7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Seconds(NonZeroU8);
 
 impl Seconds {
@@ -249,7 +268,8 @@ impl Seconds {
 
 /// An `Advertisement_Interval` in the unit of its version; the version comes with it, so that a
 /// version 2 router cannot have 250 ms. [`times`] turns it into a duration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AdvertisementInterval {
     /// Version 2.
     Seconds(Seconds),

@@ -49,12 +49,16 @@ impl Router {
             drops: _,
             logged: _,
             counters: _,
+            adoption,
+            adopted_since,
         } = self;
         election.fingerprint(fingerprint, now);
         fingerprint.fact((place, able, fate, device, ending));
         fingerprint.fact((held_back.is_some(), fault.is_some()));
         fingerprint.fact((failures, refusals, refused_copies));
         fingerprint.fact((releasing.is_some(), outcome.is_some()));
+        fingerprint.fact(adopted_since.is_some());
+        fingerprint.any_moment(adoption.as_ref().map(|adoption| adoption.until));
         fingerprint.any_moment(*fate_at);
         fingerprint.any_moment(*outage_since);
         fingerprint.any_moment(*retry_at);

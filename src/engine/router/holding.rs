@@ -72,6 +72,11 @@ pub(in crate::engine) struct Holding {
 }
 
 impl Holding {
+    /// What the kernel was told last.
+    pub(super) const fn told(&self) -> &Hold {
+        &self.hold
+    }
+
     fn announce_at(&self) -> Option<Moment> {
         let after = REPEATS.get(self.repeats).copied().unwrap_or_else(|| {
             let refreshes = self.repeats + 1 - REPEATS.len();
@@ -423,7 +428,7 @@ impl Router {
 
     /// Leaves a wish. The device of a virtual MAC is there as long as the router has a place; it goes
     /// with the last address of one that ends.
-    fn wish(&mut self, hold: Option<Hold>, outputs: &mut Outputs) {
+    pub(super) fn wish(&mut self, hold: Option<Hold>, outputs: &mut Outputs) {
         let keeps_device = hold.is_some() || !self.ending;
         let device = self.device().filter(|_| keeps_device);
         self.device = match (device, self.device) {
@@ -448,7 +453,7 @@ impl Router {
 
     /// The hardware address behind which the addresses are (P73, P74, RFC 9568 §7.3), with peers as
     /// without (U6).
-    fn announced_hardware(&self, own: HardwareAddress) -> HardwareAddress {
+    pub(super) fn announced_hardware(&self, own: HardwareAddress) -> HardwareAddress {
         self.device().map_or(own, VirtualMacDevice::hardware)
     }
 

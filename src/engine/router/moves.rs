@@ -76,7 +76,8 @@ impl Router {
         outputs: &mut Outputs,
     ) {
         let Transition { from, to, cause } = transition;
-        self.since = now;
+        let goes_on = self.adopted_since.take();
+        self.since = goes_on.unwrap_or(now);
         self.cause = cause.clone();
         outputs.events.push(Event::Transition {
             router: self.config.name.clone(),
@@ -88,7 +89,7 @@ impl Router {
         });
         match (from, to) {
             (_, Role::Active) => {
-                self.counters.became_active += 1;
+                self.counters.became_active += u64::from(goes_on.is_none());
                 if let Some(handover) = self.handover.take() {
                     let waited_ms = millis(now.since(handover.started()));
                     self.outcome = Some(HandoverOutcome::NobodyTookOver { waited_ms });

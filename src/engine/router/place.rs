@@ -161,7 +161,7 @@ impl Router {
     pub(in crate::engine) fn begin(&mut self, now: Moment, outputs: &mut Outputs) {
         self.held_back = None;
         self.reconfigure(now, outputs);
-        let actions = self.election.startup(now);
+        let actions = self.start_or_go_on(now, outputs);
         self.apply(actions, now, outputs);
     }
 

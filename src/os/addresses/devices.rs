@@ -84,6 +84,15 @@ impl Devices {
         }
     }
 
+    /// A device that an earlier life left, up and with addresses. Its index; `None` when it is gone.
+    pub(super) fn adopt(&mut self, router: RouterId, device: VirtualMacDevice) -> Option<u32> {
+        let index = nix::net::if_::if_nametoindex(macvlan::name(device).as_str()).ok()?;
+        self.users.insert(router, device);
+        self.made.insert(device, Made { index, up: true });
+        self.leave_needs();
+        Some(index)
+    }
+
     /// Whether this router has a device.
     pub(super) fn is_user(&self, router: RouterId) -> bool {
         self.users.contains_key(&router)

@@ -8,8 +8,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{Need, Setting, SettingRecord, interfaces};
-use crate::os::OsError;
 use crate::os::state::StateDirectory;
+use crate::os::{OsError, clock};
+use crate::vrrp::times::Moment;
+
+/// After a start everybody has said what is needed by then.
+const UNTIL_ALL_ASKED: Duration = Duration::from_secs(3);
 
 /// By index of the interface.
 pub type Needs = BTreeMap<u32, BTreeSet<Need>>;
@@ -97,6 +101,8 @@ pub struct Keeper {
     met: Needs,
     /// In the order in which they were made.
     changes: Vec<SettingRecord>,
+    /// Until then nothing is put back: what an earlier life set may be asked for again.
+    goes_on_until: Moment,
 }
 
 impl Keeper {
@@ -107,7 +113,19 @@ impl Keeper {
             state,
             met: Needs::new(),
             changes: Vec::new(),
+            goes_on_until: Moment::ZERO,
         }
+    }
+
+    /// Goes on with what an earlier life set and did not put back: switched off and on again, routes
+    /// of the host would go and come. What is not asked for again is put back later.
+    ///
+    /// # Errors
+    /// The list cannot be read; then nothing is known of it.
+    pub fn go_on(&mut self, now: Moment) -> Result<(), OsError> {
+        self.changes = self.state.settings()?;
+        self.goes_on_until = now + UNTIL_ALL_ASKED;
+        Ok(())
     }
 
     /// Works until the end is asked for, and puts everything back then.
@@ -115,14 +133,16 @@ impl Keeper {
         while let Some(needs) = settings.take() {
             self.meet(needs);
         }
+        self.goes_on_until = Moment::ZERO;
         self.meet(Needs::new());
     }
 
     /// Brings the settings in line with the needs.
     pub fn meet(&mut self, needs: Needs) {
+        let goes_on = clock::now() < self.goes_on_until;
         let is_needed = |change: &SettingRecord| {
             let of_interface = needs.get(&change.interface);
-            of_interface.is_some_and(|needs| needs.contains(&change.setting.need()))
+            goes_on || of_interface.is_some_and(|needs| needs.contains(&change.setting.need()))
         };
         let (kept, over): (Vec<_>, Vec<_>) = self.changes.drain(..).partition(is_needed);
         self.changes = kept;

@@ -7,6 +7,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::vrrp::times::Span;
 use crate::vrrp::{AdvertisementInterval, Version};
 
@@ -81,7 +83,8 @@ kinds! {
 }
 
 /// A frame that was not processed, and why. Nothing else changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Rejected {
     /// P35: the source is an address of this host on that interface.
     OwnFrame,

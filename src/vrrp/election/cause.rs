@@ -60,6 +60,11 @@ pub enum Cause {
     Reloaded,
     /// It moves with others that share its fate, and one of them gave way.
     Follows(String),
+    /// The engine was gone for less than its neighbours' patience.
+    Adopted {
+        /// For how long.
+        away: Duration,
+    },
     /// Something keeps it from taking part.
     Fault(String),
 }
@@ -99,6 +104,11 @@ impl fmt::Display for Cause {
             Self::Stopped => write!(f, "the daemon stops"),
             Self::Reloaded => write!(f, "the configuration was reloaded"),
             Self::Follows(whom) => write!(f, "moves with {whom}"),
+            Self::Adopted { away } => write!(
+                f,
+                "goes on as Active: the daemon was away for {} only",
+                Span(*away)
+            ),
             Self::Fault(reason) => write!(f, "{reason}"),
         }
     }

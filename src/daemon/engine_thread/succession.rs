@@ -1,0 +1,98 @@
+//! What the engine's thread does for its next life: it leaves snapshots, writes the time of its last
+//! adverts, and pauses while another program takes its place (design §7).
+
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::EngineThread;
+use crate::engine::Engine;
+use crate::engine::snapshot::Snapshot;
+use crate::os::snapshot::{Heartbeat, Snapshots};
+use crate::vrrp::times::Moment;
+
+/// When many routers change their roles one by one, so much time lies between two snapshots.
+const KEEP_EVERY: Duration = Duration::from_millis(20);
+
+/// How soon to look again at what could not be done at once.
+pub(super) const PENDING_MS: u16 = 20;
+
+/// A handover that takes longer is interrupted by an upgrade.
+const AT_REST_LIMIT: Duration = Duration::from_secs(3);
+
+/// The thread's part in it.
+pub(crate) struct Succession {
+    snapshots: Snapshots,
+    heartbeat: Heartbeat,
+    /// Of the engine when it was kept last; none before the first time.
+    kept: Option<(u64, Moment)>,
+    pause: Option<Pause>,
+}
+
+struct Pause {
+    reply: oneshot::Sender<Snapshot>,
+    goes_on: Receiver<()>,
+    asked: Moment,
+}
+
+impl Succession {
+    pub(crate) const fn new(snapshots: Snapshots, heartbeat: Heartbeat) -> Self {
+        Self {
+            snapshots,
+            heartbeat,
+            kept: None,
+            pause: None,
+        }
+    }
+
+    /// Adverts were sent.
+    pub(super) fn beat(&mut self, now: Moment) {
+        self.heartbeat.beat(now);
+    }
+
+    pub(super) fn pause(
+        &mut self,
+        reply: oneshot::Sender<Snapshot>,
+        goes_on: Receiver<()>,
+        now: Moment,
+    ) {
+        self.pause = Some(Pause {
+            reply,
+            goes_on,
+            asked: now,
+        });
+    }
+
+    /// Whether something waits for its time.
+    pub(super) fn is_pending(&self, engine: &Engine) -> bool {
+        self.pause.is_some() || self.is_outdated(engine)
+    }
+
+    fn is_outdated(&self, engine: &Engine) -> bool {
+        self.kept.is_none_or(|(mark, _)| mark != engine.mark())
+    }
+}
+
+impl EngineThread {
+    /// After everything else was done: nobody waits for this.
+    pub(super) fn keep_or_pause(&mut self, now: Moment) {
+        let succession = &mut self.succession;
+        let is_time = succession
+            .kept
+            .is_none_or(|(_, at)| now.since(at) >= KEEP_EVERY);
+        if is_time && succession.is_outdated(&self.engine) {
+            succession.snapshots.leave(self.engine.snapshot(now));
+            succession.kept = Some((self.engine.mark(), now));
+        }
+        let may_pause =
+            |pause: &mut Pause| self.engine.is_at_rest() || now.since(pause.asked) >= AT_REST_LIMIT;
+        if let Some(pause) = succession.pause.take_if(may_pause)
+            && pause.reply.send(self.engine.snapshot(now)).is_ok()
+        {
+            // Ends with this process, or when the other end is dropped. What came meanwhile is heard
+            // before anything is said.
+            let _ = pause.goes_on.recv();
+        }
+    }
+}

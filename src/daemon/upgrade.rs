@@ -1,0 +1,144 @@
+//! SIGUSR2: another program takes the place of this one, in the same process, and nothing moves.
+//!
+//! Owns the order: the new program judges the configuration, the engine stops at a moment at which no
+//! handover is under way and says where it stands, that is written down, and the process executes the
+//! new program, which goes on as after a crash (`leftovers`). Sockets are opened anew: for the few
+//! milliseconds nothing is heard, which no timer of the RFC notices. Called by the daemon's loop.
+//! Whatever fails before the new program runs is logged, and this one goes on.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+use std::{env, fmt};
+
+use tokio::sync::oneshot;
+use tracing::{error, info};
+
+use super::mailbox::{Mailbox, Message};
+use super::{Options, notify_systemd};
+use crate::os::OsError;
+use crate::os::snapshot::SnapshotFile;
+
+/// The new program has so long to judge the configuration.
+const JUDGEMENT: Duration = Duration::from_secs(10);
+/// The engine answers when no handover is under way, or after three seconds in any case.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Why this program goes on.
+#[derive(Debug)]
+enum Refused {
+    /// The new program does not run, or not to its end.
+    Program(PathBuf, io::Error),
+    /// It does not take the configuration.
+    Configuration(PathBuf, String),
+    /// The engine does not answer.
+    Engine,
+    /// The snapshot cannot be written.
+    Snapshot(OsError),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("upgrade: nothing was changed: ")?;
+        match self {
+            Self::Program(program, error) => write!(
+                f,
+                "cannot run {}: {error}; put the new program there first",
+                program.display()
+            ),
+            Self::Configuration(program, problems) => write!(
+                f,
+                "{} does not take the configuration\n{}",
+                program.display(),
+                problems.trim_end()
+            ),
+            Self::Engine => f.write_str("the engine does not answer"),
+            Self::Snapshot(error) => error.fmt(f),
+        }
+    }
+}
+
+/// As it was called, so that a link may point elsewhere meanwhile.
+fn program() -> io::Result<PathBuf> {
+    let called = env::args_os().next().map(PathBuf::from);
+    match called.filter(|called| called.components().count() > 1) {
+        Some(path) => std::path::absolute(path),
+        None => env::current_exe(),
+    }
+}
+
+/// What is executed, remembered from the start: the file may be replaced meanwhile.
+#[derive(Debug, Clone)]
+pub(super) struct Upgrade {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    check: Vec<OsString>,
+    snapshots: SnapshotFile,
+}
+
+impl Upgrade {
+    pub(super) fn new(options: &Options, snapshots: SnapshotFile) -> io::Result<Self> {
+        Ok(Self {
+            program: program()?,
+            arguments: env::args_os().skip(1).collect(),
+            check: vec![
+                "check".into(),
+                "--host".into(),
+                options.host.clone().into(),
+                options.config.clone().into(),
+            ],
+            snapshots,
+        })
+    }
+
+    /// Returns only when this program goes on.
+    pub(super) async fn run(self, mailbox: Mailbox) {
+        let refused = match self.try_run(&mailbox).await {
+            Err(refused) => refused,
+            Ok(never) => match never {},
+        };
+        error!("{refused}");
+    }
+
+    async fn try_run(&self, mailbox: &Mailbox) -> Result<std::convert::Infallible, Refused> {
+        // What is said later may not be written before this program ends.
+        info!("upgrade: {} takes over if it can", self.program.display());
+        self.judge().await?;
+        let (reply, answer) = oneshot::channel();
+        // Dropped at every return: then the engine goes on.
+        let (_goes_on, waits) = mpsc::channel();
+        mailbox
+            .try_send(Message::Pause(reply, waits))
+            .map_err(|_| Refused::Engine)?;
+        let snapshot = tokio::time::timeout(PAUSE, answer).await;
+        let snapshot = snapshot.ok().and_then(Result::ok).ok_or(Refused::Engine)?;
+        self.snapshots.write(snapshot).map_err(Refused::Snapshot)?;
+        notify_systemd(&[sd_notify::NotifyState::Reloading]);
+        let error = Command::new(&self.program).args(&self.arguments).exec();
+        notify_systemd(&[sd_notify::NotifyState::Ready]);
+        Err(Refused::Program(self.program.clone(), error))
+    }
+
+    /// A program that cannot even start, or dislikes the file, would end with the addresses.
+    async fn judge(&self) -> Result<(), Refused> {
+        let refused = |error| Refused::Program(self.program.clone(), error);
+        let mut command = tokio::process::Command::new(&self.program);
+        command
+            .args(&self.check)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let output = tokio::time::timeout(JUDGEMENT, command.output())
+            .await
+            .map_err(|_| refused(io::Error::other("`check` does not come to an end")))?
+            .map_err(refused)?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        Err(Refused::Configuration(self.program.clone(), said))
+    }
+}

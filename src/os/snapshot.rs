@@ -1,0 +1,340 @@
+//! The engine's snapshot in the runtime directory, where a crash does not reach it (design §7).
+//!
+//! Owns two files: `snapshot.json`, the routers as they were at the last transition, replaced in one
+//! step, and `alive`, eight bytes, the time of the last adverts. Called by the daemon at its start
+//! and end, by the engine's thread (which only leaves snapshots, and writes the eight bytes), and by a
+//! thread that writes what was left. The runtime directory is meant to be in memory: nothing here is
+//! synced to a disk. A file that cannot be read or does not fit is an [`OsError`]; the daemon then
+//! starts as if there were none. One of another boot or network namespace says nothing.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nix::libc::O_NOFOLLOW;
+use nix::sys::uio::pwrite;
+use nix::unistd::Uid;
+use serde::{Deserialize, Serialize};
+
+use super::{OsError, place};
+use crate::engine::snapshot::Snapshot;
+use crate::vrrp::times::Moment;
+
+const SNAPSHOT: &str = "snapshot.json";
+const ALIVE: &str = "alive";
+
+/// A larger file is none of ours: ten thousand routers take less.
+const LONGEST: u64 = 16 << 20;
+
+/// The time of life is written at most this often.
+const HEARTBEAT: Duration = Duration::from_millis(2);
+
+/// As it stands in the file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Record {
+    /// Which boot and network namespace its times and indexes are of.
+    place: String,
+    snapshot: Snapshot,
+}
+
+/// What is in a file of `bytes`; `None` when it was written in another place, or before a boot.
+///
+/// # Errors
+/// It is no snapshot.
+pub fn decode(bytes: &[u8], place: &str) -> Result<Option<Snapshot>, io::Error> {
+    let record: Record = serde_json::from_slice(bytes)?;
+    Ok((record.place == place).then_some(record.snapshot))
+}
+
+/// The files of one runtime directory.
+#[derive(Debug, Clone)]
+pub struct SnapshotFile {
+    directory: PathBuf,
+}
+
+impl SnapshotFile {
+    /// Nothing is made or read yet.
+    #[must_use]
+    pub fn at(runtime_directory: &Path) -> Self {
+        Self {
+            directory: runtime_directory.to_owned(),
+        }
+    }
+
+    /// What the last daemon of this directory left, if it was here and since the boot.
+    ///
+    /// # Errors
+    /// The file is there and cannot be used.
+    pub fn read(&self) -> Result<Option<Snapshot>, OsError> {
+        let path = self.directory.join(SNAPSHOT);
+        let failed = |error: io::Error| OsError::new(format!("read {}", path.display()), error);
+        let Some(bytes) = read(&path).map_err(failed)? else {
+            return Ok(None);
+        };
+        let snapshot = decode(&bytes, &place()).map_err(failed)?;
+        let alive = self.alive();
+        Ok(snapshot.map(|snapshot| Snapshot {
+            alive: snapshot.alive.max(alive),
+            ..snapshot
+        }))
+    }
+
+    /// A file that is missing or short says nothing.
+    fn alive(&self) -> Moment {
+        let bytes = read(&self.directory.join(ALIVE)).ok().flatten();
+        let nanos = bytes.and_then(|bytes| bytes.try_into().ok());
+        nanos.map_or(Moment::ZERO, |nanos| {
+            Moment::from_nanos(u64::from_le_bytes(nanos))
+        })
+    }
+
+    /// Replaces it.
+    ///
+    /// # Errors
+    /// The kernel's; then the older one is still there.
+    pub fn write(&self, snapshot: Snapshot) -> Result<(), OsError> {
+        let path = self.directory.join(SNAPSHOT);
+        let record = Record {
+            place: place(),
+            snapshot,
+        };
+        let write = || -> io::Result<()> {
+            let beside = self.directory.join("snapshot.json.new");
+            let mut file = create(&beside)?;
+            file.write_all(&serde_json::to_vec(&record)?)?;
+            fs::rename(&beside, &path)
+        };
+        write().map_err(|error| OsError::new(format!("write {}", path.display()), error))
+    }
+
+    /// Everything was handed over: nothing is left to go on with.
+    pub fn remove(&self) {
+        for name in [SNAPSHOT, ALIVE] {
+            // One that stays is soon too old to matter.
+            let _ = fs::remove_file(self.directory.join(name));
+        }
+    }
+
+    /// Opens the file of the time of life.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn heartbeat(&self) -> Result<Heartbeat, OsError> {
+        let path = self.directory.join(ALIVE);
+        let file = create(&path)
+            .map_err(|error| OsError::new(format!("write {}", path.display()), error))?;
+        Ok(Heartbeat {
+            file,
+            written: Moment::ZERO,
+        })
+    }
+}
+
+/// `None` when it is not there. Links are not followed, and what another user made is not believed.
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(O_NOFOLLOW)
+        .open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.uid() != Uid::effective().as_raw() {
+        return Err(io::Error::other(
+            "it is not a regular file of this daemon's user; remove it",
+        ));
+    }
+    let mut bytes = Vec::new();
+    file.take(LONGEST).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+/// A new file in place of whatever has the name; a link is not followed.
+fn create(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
+/// The time of the last adverts, where the next life finds it.
+#[derive(Debug)]
+pub struct Heartbeat {
+    file: File,
+    written: Moment,
+}
+
+impl Heartbeat {
+    /// Adverts were sent at `now`.
+    pub fn beat(&mut self, now: Moment) {
+        if now.since(self.written) >= HEARTBEAT {
+            self.written = now;
+            // An older time only makes the next life more careful.
+            let _ = pwrite(&self.file, &now.as_nanos().to_le_bytes(), 0);
+        }
+    }
+}
+
+/// Where the engine's thread leaves snapshots: the latest one is written.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshots(Arc<(Mutex<Left>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Left {
+    snapshot: Option<Snapshot>,
+    over: bool,
+}
+
+impl Snapshots {
+    /// An older one that was not written yet is forgotten.
+    pub fn leave(&self, snapshot: Snapshot) {
+        self.lock().snapshot = Some(snapshot);
+        self.0.1.notify_all();
+    }
+
+    /// Nothing will be left any more.
+    pub fn end(&self) {
+        self.lock().over = true;
+        self.0.1.notify_all();
+    }
+
+    /// Writes what is left, until the end. A failure is told once in a row.
+    pub fn write_to(&self, file: &SnapshotFile) {
+        let mut failing = false;
+        while let Some(snapshot) = self.take() {
+            let written = file.write(snapshot);
+            if let Err(error) = &written
+                && !failing
+            {
+                tracing::warn!("{error}; after a crash this daemon starts as Backup");
+            }
+            failing = written.is_err();
+        }
+    }
+
+    fn take(&self) -> Option<Snapshot> {
+        let mut left = self.lock();
+        loop {
+            if left.over {
+                return None;
+            }
+            if let Some(snapshot) = left.snapshot.take() {
+                return Some(snapshot);
+            }
+            left = self.0.1.wait(left).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Left> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::authentication::Keyring;
+    use crate::config::{Config, ControlConfig};
+    use crate::engine::Engine;
+
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("buoy-{name}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&path);
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn snapshot(alive: u64) -> Snapshot {
+        let config = Config {
+            routers: Vec::new(),
+            groups: Vec::new(),
+            control: ControlConfig::default(),
+        };
+        let engine = Engine::new(&config, &Keyring::default(), &[], Moment::ZERO);
+        engine.snapshot(Moment::from_nanos(alive))
+    }
+
+    #[test]
+    fn the_time_of_life_is_the_later_of_snapshot_and_heartbeat() {
+        let directory = Directory::new("snapshot-alive");
+        let file = SnapshotFile::at(&directory.0);
+        assert_eq!(file.read().unwrap(), None);
+        file.write(snapshot(5)).unwrap();
+        assert_eq!(file.read().unwrap(), Some(snapshot(5)));
+        file.heartbeat()
+            .unwrap()
+            .beat(Moment::from_nanos(9_000_000));
+        assert_eq!(file.read().unwrap(), Some(snapshot(9_000_000)));
+        file.remove();
+        assert_eq!(file.read().unwrap(), None);
+    }
+
+    #[test]
+    fn a_snapshot_of_another_boot_or_namespace_says_nothing() {
+        let record = Record {
+            place: "elsewhere".to_owned(),
+            snapshot: snapshot(5),
+        };
+        let bytes = serde_json::to_vec(&record).unwrap();
+        assert_eq!(decode(&bytes, "here").unwrap(), None);
+        assert_eq!(decode(&bytes, "elsewhere").unwrap(), Some(snapshot(5)));
+        assert!(decode(b"{}", "here").is_err());
+    }
+
+    #[test]
+    fn a_link_in_its_place_is_neither_read_nor_written_through() {
+        let directory = Directory::new("snapshot-link");
+        let target = directory.0.join("precious");
+        fs::write(&target, "precious").unwrap();
+        for name in [SNAPSHOT, ALIVE, "snapshot.json.new"] {
+            std::os::unix::fs::symlink(&target, directory.0.join(name)).unwrap();
+        }
+        let file = SnapshotFile::at(&directory.0);
+        assert!(file.read().is_err());
+        file.write(snapshot(5)).unwrap();
+        file.heartbeat()
+            .unwrap()
+            .beat(Moment::from_nanos(9_000_000));
+        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+        assert_eq!(file.read().unwrap(), Some(snapshot(9_000_000)));
+    }
+
+    #[test]
+    fn the_thread_writes_the_latest_and_ends_when_told() {
+        let directory = Directory::new("snapshot-thread");
+        let file = SnapshotFile::at(&directory.0);
+        let snapshots = Snapshots::default();
+        snapshots.leave(snapshot(1));
+        snapshots.leave(snapshot(2));
+        let (left, path) = (snapshots.clone(), file.clone());
+        let thread = std::thread::spawn(move || left.write_to(&path));
+        while file.read().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        snapshots.end();
+        thread.join().unwrap();
+        assert_eq!(file.read().unwrap(), Some(snapshot(2)));
+    }
+}
