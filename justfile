@@ -21,6 +21,10 @@ rules:
 sim runs="1000":
     BUOY_SIM_RUNS={{runs}} cargo test --release --test integration sim -- --nocapture
 
+# The small model, larger: more acts, longer clocks, more intervals. Some gigabytes, half an hour.
+model:
+    BUOY_MODEL_LARGE=1 cargo test --release --test integration model -- --nocapture
+
 # Two servers and a client in namespaces.
 demo:
     cargo run --release -- demo

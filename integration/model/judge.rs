@@ -21,7 +21,8 @@ use buoyd::vrrp::fingerprint::Fingerprint;
 use buoyd::vrrp::times::{Moment, active_down_interval};
 use buoyd::vrrp::{AdvertisementInterval, ChecksumStyle, Priority, Role, Version, Vrid};
 
-use super::world::{ADDRESS, Act, Scene, World, interface, local};
+use super::scene::{Act, Scene};
+use super::world::{ADDRESS, World, interface, local};
 
 /// An announcement that came before its advert is not waited for: 100 ms after the advert; the
 /// kernel's work on both sides, and some.
@@ -41,7 +42,7 @@ pub(super) struct Memory {
 impl Memory {
     pub(super) fn notes_act(&mut self, act: Act, steady: bool) {
         self.crashed = act == Act::Crash && steady && !self.failed;
-                self.failed |= match act {
+        self.failed |= match act {
             // Who is restarted in order goes on; what it was about to do it forgets.
             Act::Restart(_) => !steady,
             other => other.is_fault(),
@@ -86,7 +87,8 @@ pub(super) fn looks(world: &mut World) -> Result<(), String> {
             ));
         }
     }
-    let anybody = (world.hosts.iter()).any(|host| !host.stopping && (host.engine.is_some() || host.restarts.is_some()));
+    let anybody = (world.hosts.iter())
+        .any(|host| !host.stopping && (host.engine.is_some() || host.restarts.is_some()));
     if holders.is_empty() && memory.was_held && !memory.failed && anybody {
         return Err(format!("2: nothing failed, and nobody holds {ADDRESS}"));
     }
@@ -175,7 +177,9 @@ fn one_of_two_remains(world: &World) -> Result<(), String> {
 }
 
 fn role(engine: Option<&Engine>) -> Option<Role> {
-    engine.and_then(|engine| engine.glances().next()).map(|glance| glance.role)
+    engine
+        .and_then(|engine| engine.glances().next())
+        .map(|glance| glance.role)
 }
 
 fn priority(world: &World, number: usize) -> Option<Priority> {

@@ -2,7 +2,7 @@
 //!
 //! States go through a queue in the order of their clocks, so that the first visit of a state is the
 //! earliest and leaves the most time. Two states with one fingerprint are one: that this loses
-//! nothing is checked by [`Search::merges_honestly`].
+//! nothing is checked on samples: both go on alike.
 //!
 //! Promise 4 needs no search of its own: the usual way out of a state leads to a state that was
 //! visited too, so the way back to order is a chain through what is known already.
@@ -13,9 +13,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use buoyd::vrrp::times::Moment;
+
 use super::choices::Choices;
 use super::judge::{is_calm, is_settled, looks, patience};
-use super::world::{BEGINNING, Scene, World};
+use super::scene::Scene;
+use super::world::{BEGINNING, World};
 
 /// What is kept of a state.
 struct Known {
@@ -35,6 +38,8 @@ pub(super) struct Findings {
     pub(super) scene: String,
     pub(super) states: usize,
     pub(super) transitions: usize,
+    /// How often two states that were taken for one were seen to go on alike.
+    pub(super) merges: usize,
     pub(super) depth: u32,
     /// Of the last state.
     pub(super) clock: Duration,
@@ -47,11 +52,12 @@ impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:<44} {:>9} states {:>10} transitions, depth {:>4}, clock {:>6.2} s, \
-             order after {:>5.2} s at most (promised: {:.2} s)",
+            "{:<46} {:>9} states {:>10} transitions ({} merges looked at), depth {:>3}, \
+             clock {:>5.2} s, order after {:.2} s at most (promised: {:.2} s)",
             self.scene,
             self.states,
             self.transitions,
+            self.merges,
             self.depth,
             self.clock.as_secs_f64(),
             self.slowest.as_secs_f64(),
@@ -64,14 +70,15 @@ impl fmt::Display for Findings {
 #[derive(Debug, Clone)]
 pub(super) struct Counterexample {
     pub(super) broken: String,
-    story: Vec<String>,
+    pub(super) story: Vec<(Moment, String)>,
 }
 
 impl fmt::Display for Counterexample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "broken promise {}", self.broken)?;
-        for line in &self.story {
-            writeln!(f, "{line}")?;
+        for (at, line) in &self.story {
+            let ms = at.since(BEGINNING).as_secs_f64() * 1000.0;
+            writeln!(f, "{ms:11.1} ms  {line}")?;
         }
         Ok(())
     }
@@ -84,7 +91,13 @@ pub(super) struct Search {
     /// By clock and number.
     queue: BTreeMap<(u64, u32), World>,
     transitions: usize,
+    /// Every so many states one is kept, to be compared with those that are taken for it.
+    samples: HashMap<u32, World>,
+    merges: usize,
 }
+
+/// One of so many states is a sample.
+const SAMPLE_EVERY: u32 = 97;
 
 impl Search {
     /// Visits everything.
@@ -96,6 +109,8 @@ impl Search {
             by_fingerprint: HashMap::new(),
             queue: BTreeMap::new(),
             transitions: 0,
+            samples: HashMap::new(),
+            merges: 0,
         };
         let begin = World::begins(&scene);
         search.enters(begin, 0, 0, 0);
@@ -108,10 +123,16 @@ impl Search {
         }
         let slowest = search.ways_back()?;
         Ok(Findings {
-            scene: scene.to_string(),
+            scene: scene.name.to_owned(),
+            merges: search.merges,
             states: search.known.len(),
             transitions: search.transitions,
-            depth: search.known.iter().map(|known| known.depth).max().unwrap_or(0),
+            depth: search
+                .known
+                .iter()
+                .map(|known| known.depth)
+                .max()
+                .unwrap_or(0),
             clock: clock.since(BEGINNING),
             slowest,
             patience: patience(&scene),
@@ -121,7 +142,15 @@ impl Search {
     fn enters(&mut self, world: World, parent: u32, way: u16, depth: u32) -> u32 {
         let next = u32::try_from(self.known.len()).expect("memory ends before that");
         match self.by_fingerprint.entry(world.fingerprint()) {
-            Entry::Occupied(known) => *known.get(),
+            Entry::Occupied(known) => {
+                let known = *known.get();
+                if let Some(sample) = self.samples.get(&known) {
+                    let futures = [sample, &world].map(|world| future(world, &self.scene));
+                    assert_eq!(futures[0], futures[1], "two states that are not one");
+                    self.merges += 1;
+                }
+                known
+            }
             Entry::Vacant(free) => {
                 free.insert(next);
                 self.known.push(Known {
@@ -132,6 +161,9 @@ impl Search {
                     is_settled: is_settled(&world),
                     is_calm: is_calm(&world),
                 });
+                if next.is_multiple_of(SAMPLE_EVERY) {
+                    self.samples.insert(next, world.clone());
+                }
                 self.queue.insert((world.now.as_nanos(), next), world);
                 next
             }
@@ -234,7 +266,7 @@ impl Search {
         }
         if way.is_none() {
             if let Some(story) = &mut world.story {
-                story.push("from here on nothing bad happens".to_owned());
+                story.push((world.now, "from here on nothing bad happens".to_owned()));
             }
             let until = world.now + patience(&self.scene);
             while world.now < until {
@@ -246,4 +278,28 @@ impl Search {
             story: world.story.unwrap_or_default(),
         }
     }
+}
+
+/// What anybody would notice of a state's future if everything goes its usual way, by time from
+/// now. What a host says of it is left out: it may tell of the past, which is no part of a state.
+fn future(world: &World, scene: &Scene) -> Vec<(Duration, String)> {
+    let mut world = world.clone();
+    // A clock that is over leaves no choice.
+    world.scene = Arc::new(Scene {
+        clock: Duration::ZERO,
+        ..scene.clone()
+    });
+    world.story = Some(Vec::new());
+    let begin = world.now;
+    while world.now.since(begin) < 5 * scene.interval
+        && world.step(&mut Choices::default()).is_some()
+    {}
+    let story = world.story.into_iter().flatten();
+    let noticed = story.filter(|(_, line)| !line.contains("says: "));
+    let mut future: Vec<_> = noticed.map(|(at, line)| (at.since(begin), line)).collect();
+    // The last step may have been further in one of them.
+    future.retain(|(after, _)| *after < 5 * scene.interval);
+    // What hosts do in one instant has no order.
+    future.sort();
+    future
 }

@@ -6,97 +6,37 @@
 //! of one instant happen, and whether, between any two happenings, somebody acts or something
 //! breaks. A [`Scene`] says what of that there is.
 
+mod acts;
+mod effects;
+
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use buoyd::config::InterfaceName;
 use buoyd::config::authentication::Keyring;
-use buoyd::config::{Config, InterfaceName, parse};
-use buoyd::engine::command::{Command, Selection, Token};
 use buoyd::engine::interface::InterfaceState;
 use buoyd::engine::snapshot::Snapshot;
 use buoyd::engine::{
     Announce, Detection, Engine, Hold, Input, InterfaceAddress, LinkState, Outputs, RouterId,
-    StoredDemotion,
 };
 use buoyd::vrrp::announce::{HardwareAddress, Said};
 use buoyd::vrrp::fingerprint::Fingerprint;
 use buoyd::vrrp::times::Moment;
 
 use super::choices::Choices;
-use super::judge::{self, Memory};
+use super::judge::Memory;
+use super::scene::{Act, Scene};
 
 /// The one floating address.
 pub(super) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 100));
-/// As many as there are.
-pub(super) const ANY: u8 = u8::MAX;
 /// The fastest a frame can be, and a notice of the kernel.
 pub(super) const FAST: Duration = Duration::from_millis(1);
 /// The kernel's work on an address, shortest and longest.
 const WORK: [Duration; 2] = [Duration::from_micros(100), Duration::from_millis(3)];
 /// The kernel ends a lease by so much late at most (`ADDRCONF_TIMER_FUZZ`).
 const KERNEL_ROUNDING: Duration = Duration::from_millis(250);
-
-/// What there is and what may happen.
-#[derive(Debug, Clone)]
-pub(super) struct Scene {
-    pub(super) name: &'static str,
-    /// Of each host.
-    pub(super) priorities: Vec<u8>,
-    pub(super) interval: Duration,
-    pub(super) preempt: bool,
-    /// A frame takes [`FAST`] or this.
-    pub(super) slow: Duration,
-    /// How often each [`Act`] may happen, and all of them together.
-    pub(super) acts: Vec<(Act, u8)>,
-    pub(super) most_acts: u8,
-    /// Frames that may be late; [`ANY`]: all of them.
-    pub(super) late: u8,
-    /// Frames that may be lost.
-    pub(super) losses: u8,
-    /// Until when anything of this may happen, from the start.
-    pub(super) clock: Duration,
-    pub(super) laws: Laws,
-}
-
-/// What may be wrong on purpose, to see that it is found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Laws {
-    /// The kernel keeps an address for so much longer than it was told.
-    pub(super) lease_is_longer_by: Duration,
-    /// Who gives up drops the address at once, as RFC 9568 §6.4.3 has it.
-    pub(super) gives_up_at_once: bool,
-    /// Nothing is ever taken off but by the end of its lease, and that is far.
-    pub(super) never_releases: bool,
-    /// This host hears no adverts.
-    pub(super) deaf: Option<usize>,
-}
-
-/// What people do and what breaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Act {
-    Demote,
-    Restore,
-    Stop,
-    Crash,
-    /// A crash, and so many milliseconds later the next life, which goes on where this one stopped.
-    Restart(u32),
-    /// For so many intervals.
-    Pause(u32),
-    /// No frame passes between any two, for so many intervals.
-    Cut(u32),
-}
-
-impl Act {
-    /// True for what nobody plans.
-    pub(super) const fn is_fault(self) -> bool {
-        match self {
-            Self::Demote | Self::Restore | Self::Stop | Self::Restart(_) => false,
-            Self::Crash | Self::Pause(_) | Self::Cut(_) => true,
-        }
-    }
-}
 
 #[derive(Debug, Clone)]
 pub(super) struct Host {
@@ -161,7 +101,7 @@ pub(super) struct World {
     /// What the judge remembers.
     pub(super) memory: Memory,
     /// Told while a trace is written.
-    pub(super) story: Option<Vec<String>>,
+    pub(super) story: Option<Vec<(Moment, String)>>,
 }
 
 /// The clock at the beginning of each scene.
@@ -196,22 +136,6 @@ fn state(number: usize) -> InterfaceState {
         addresses: vec![own],
         problem: None,
         problem_ipv6: None,
-    }
-}
-
-impl Scene {
-    fn config(&self, number: usize) -> Config {
-        let text = format!(
-            "[router.web]\ninterface = \"eth0\"\nvrid = 51\naddresses = [\"{ADDRESS}/24\"]\n\
-             priority = {}\ninterval = \"{}ms\"\npreempt = {}\n",
-            self.priorities[number],
-            self.interval.as_millis(),
-            self.preempt
-        );
-        match parse(&text, "host") {
-            Ok(loaded) => loaded.config,
-            Err(problems) => panic!("{text}: {problems:?}"),
-        }
     }
 }
 
@@ -269,7 +193,10 @@ impl World {
             taken.fact(host.work.is_some());
             if let Some((at, _, hold)) = &host.work {
                 taken.moment(*at);
-                taken.fact(hold.as_ref().map(|hold| (hold.epoch == host.epoch, hold.lease)));
+                taken.fact(
+                    hold.as_ref()
+                        .map(|hold| (hold.epoch == host.epoch, hold.lease)),
+                );
             }
             taken.fact(host.restarts.is_some());
             if let Some((at, snapshot)) = &host.restarts {
@@ -309,7 +236,10 @@ impl World {
         if self.is_free() {
             let mut acts = self.possible_acts();
             // Just after what happened last, or just before what happens next.
-            let moments = [Some(self.now), next.filter(|next| *next > self.now + 3 * FAST)];
+            let moments = [
+                Some(self.now),
+                next.filter(|next| *next > self.now + 3 * FAST),
+            ];
             let moments: Vec<_> = moments.into_iter().flatten().collect();
             let way = choices.of(1 + acts.len() * moments.len());
             if way > 0 {
@@ -330,7 +260,11 @@ impl World {
     /// A step that changes nothing would lead back to where it began.
     fn wakes_in_vain(&mut self) {
         let now = self.now;
-        for host in self.hosts.iter_mut().filter(|host| host.paused_until.is_none()) {
+        for host in self
+            .hosts
+            .iter_mut()
+            .filter(|host| host.paused_until.is_none())
+        {
             let Some(engine) = &mut host.engine else {
                 continue;
             };
@@ -354,128 +288,13 @@ impl World {
         }
     }
 
-    /// What can be done to whom.
-    fn possible_acts(&self) -> Vec<(Act, usize)> {
-        let mut possible = Vec::new();
-        if self.most_acts == 0 {
-            return possible;
-        }
-        for (act, _) in self.acts.iter().filter(|(_, left)| *left > 0) {
-            for (number, host) in self.hosts.iter().enumerate() {
-                let runs = host.engine.is_some() && host.paused_until.is_none();
-                let makes_sense = match act {
-                    Act::Demote => runs && !host.demoted && !host.stopping,
-                    Act::Restore => runs && host.demoted && !host.stopping,
-                    Act::Stop => runs && !host.stopping,
-                    Act::Crash | Act::Restart(_) | Act::Pause(_) => runs && !host.stopping,
-                    Act::Cut(_) => number == 0 && self.cut_until.is_none(),
-                };
-                if makes_sense {
-                    possible.push((*act, number));
-                }
-            }
-        }
-        possible
-    }
-
-    fn act(&mut self, act: Act, number: usize, choices: &mut Choices) {
-        for (known, left) in &mut self.acts {
-            *left -= u8::from(*known == act);
-        }
-        self.most_acts -= 1;
-        let strict = judge::is_steady(self);
-        self.memory.notes_act(act, strict);
-        self.tell(|| match act {
-            Act::Cut(for_so_long) => {
-                format!("*** nothing passes between the hosts for {for_so_long} intervals")
-            }
-            Act::Demote | Act::Restore | Act::Stop | Act::Crash | Act::Restart(_) | Act::Pause(_) => {
-                format!("*** host {number}: {act:?}")
-            }
-        });
-        let host = &mut self.hosts[number];
-        let selection = Selection::All;
-        match act {
-            Act::Demote => {
-                host.demoted = true;
-                let command = Command::Demote {
-                    routers: selection,
-                    until: None,
-                    never: false,
-                    wait: false,
-                };
-                self.told(number, Input::Command(Token(1), command), choices);
-            }
-            Act::Restore => {
-                host.demoted = false;
-                let command = Command::Restore { routers: selection };
-                self.told(number, Input::Command(Token(1), command), choices);
-            }
-            Act::Stop => {
-                host.stopping = true;
-                self.told(number, Input::Stop, choices);
-            }
-            Act::Crash => {
-                self.ends(number);
-            }
-            Act::Restart(ms) => {
-                let snapshot = host.engine.as_ref().map(|engine| engine.snapshot(self.now));
-                let at = self.now + Duration::from_millis(ms.into());
-                host.restarts = snapshot.map(|snapshot| (at, snapshot));
-                self.ends(number);
-            }
-            Act::Pause(intervals) => {
-                host.paused_until = Some(self.now + intervals * self.scene.interval);
-            }
-            Act::Cut(intervals) => {
-                self.cut_until = Some(self.now + intervals * self.scene.interval);
-                self.wire.retain(|flight| flight.from == flight.to);
-            }
-        }
-    }
-
-    /// The process is gone; what it sent is not.
-    fn ends(&mut self, number: usize) {
-        let host = &mut self.hosts[number];
-        host.engine = None;
-        host.work = None;
-        self.wire.retain(|flight| flight.to != number);
-    }
-
-    /// What the last life held is adopted, or removed.
-    fn begins_again(&mut self, number: usize, snapshot: &Snapshot, choices: &mut Choices) {
-        let (now, config) = (self.now, self.scene.config(number));
-        let host = &mut self.hosts[number];
-        let stored = host.demoted.then(|| StoredDemotion {
-            router: config.routers[0].name.clone(),
-            until: None,
-            never: false,
-        });
-        let stored: Vec<_> = stored.into_iter().collect();
-        let mut engine = Engine::new(&config, &Keyring::default(), &stored, now);
-        let holds = host.lease.is_some();
-        let (adopted, _) = engine.adopt(snapshot, |_, _, _| holds, now);
-        host.engine = Some(Arc::new(engine));
-        match adopted.as_slice() {
-            [] => {
-                host.epoch = 0;
-                self.kernel_drops(number);
-            }
-            [adopted, ..] => host.epoch = adopted.hold.epoch,
-        }
-        let goes_on = !adopted.is_empty();
-        self.tell(|| format!("host {number} begins again, adopts what it held: {goes_on}"));
-        let input = Input::Interface {
-            name: &interface(),
-            state: Some(state(number)),
-        };
-        self.told(number, input, choices);
-    }
-
     /// When something happens next.
     fn next(&self) -> Option<Moment> {
         let of_hosts = self.hosts.iter().flat_map(|host| {
-            let wakes = host.engine.as_ref().and_then(|engine| engine.next_deadline());
+            let wakes = host
+                .engine
+                .as_ref()
+                .and_then(|engine| engine.next_deadline());
             let wakes = wakes.filter(|_| host.paused_until.is_none());
             let work = host.work.as_ref().map(|work| work.0);
             let restarts = host.restarts.as_ref().map(|restart| restart.0);
@@ -485,7 +304,11 @@ impl World {
             let paused = self.hosts[flight.to].paused_until;
             paused.map_or(flight.arrives, |until| flight.arrives.max(until))
         });
-        let next = of_hosts.flatten().chain(arrivals).chain(self.cut_until).min();
+        let next = of_hosts
+            .flatten()
+            .chain(arrivals)
+            .chain(self.cut_until)
+            .min();
         next.map(|next| next.max(self.now))
     }
 
@@ -546,7 +369,11 @@ impl World {
         let arrives = |flight: &Flight| {
             flight.arrives <= self.now && self.hosts[flight.to].paused_until.is_none()
         };
-        let Some(to) = self.wire.iter().find(|flight| arrives(flight)).map(|flight| flight.to)
+        let Some(to) = self
+            .wire
+            .iter()
+            .find(|flight| arrives(flight))
+            .map(|flight| flight.to)
         else {
             return false;
         };
@@ -591,147 +418,9 @@ impl World {
         true
     }
 
-    fn told(&mut self, number: usize, input: Input<'_>, choices: &mut Choices) {
-        let now = self.now;
-        let Some(engine) = &mut self.hosts[number].engine else {
-            return;
-        };
-        let mut outputs = Outputs::default();
-        Arc::make_mut(engine).handle(input, now, &mut outputs);
-        self.obeys(number, outputs, choices);
-    }
-
-    fn obeys(&mut self, number: usize, outputs: Outputs, choices: &mut Choices) {
-        for event in &outputs.events {
-            self.tell(|| format!("host {number}: {event}"));
-        }
-        for sent in outputs.adverts {
-            self.tell(|| {
-                let priority = sent.packet.get(22).copied().unwrap_or_default();
-                format!("host {number} sends an advert of priority {priority}")
-            });
-            self.sends(number, &News::Advert(sent.packet), choices);
-        }
-        for wish in outputs.wishes {
-            let host = &mut self.hosts[number];
-            let is_claim = wish.hold.as_ref().is_some_and(|hold| hold.epoch != host.epoch);
-            let ways = if is_claim && self.is_free() { 2 } else { 1 };
-            let done = self.now + WORK[choices.of(ways)];
-            let host = &mut self.hosts[number];
-            if wish.hold.is_some() || !self.scene.laws.never_releases {
-                host.work = Some((done, wish.router, wish.hold));
-            }
-        }
-        for announce in outputs.announcements {
-            self.tell(|| format!("host {number} announces"));
-            self.sends(number, &News::Announcement(announce), choices);
-        }
-        let host = &mut self.hosts[number];
-        if host.engine.as_ref().is_some_and(|engine| engine.is_finished()) {
-            self.ends(number);
-            self.tell(|| format!("host {number} is finished"));
-        }
-        if self.scene.laws.gives_up_at_once && self.has_given_up(number) {
-            self.tell(|| format!("host {number} drops the address (wrong on purpose)"));
-            self.hosts[number].lease = None;
-        }
-    }
-
-    fn has_given_up(&self, number: usize) -> bool {
-        let host = &self.hosts[number];
-        let mut glances = host.engine.iter().flat_map(|engine| engine.glances());
-        host.lease.is_some() && glances.any(|glance| glance.hands_over)
-    }
-
-    /// To every other host, each frame by itself. Frames of one host never overtake each other.
-    fn sends(&mut self, from: usize, what: &News, choices: &mut Choices) {
-        if self.cut_until.is_some() {
-            return;
-        }
-        for to in 0..self.hosts.len() {
-            if to == from || self.hosts[to].engine.is_none() {
-                continue;
-            }
-            let mut ways = vec![Way::Fast];
-            if self.is_free() {
-                ways.extend((self.late > 0).then_some(Way::Late));
-                ways.extend((self.losses > 0).then_some(Way::Lost));
-            }
-            let takes = match ways[choices.of(ways.len())] {
-                Way::Fast => FAST,
-                Way::Late => {
-                    self.late -= u8::from(self.late != ANY);
-                    self.scene.slow
-                }
-                Way::Lost => {
-                    self.losses -= 1;
-                    self.memory.notes_loss();
-                    self.tell(|| format!("*** lost on its way from host {from} to host {to}"));
-                    continue;
-                }
-            };
-            let before = self.wire.iter().filter(|flight| (flight.from, flight.to) == (from, to));
-            let last = before.map(|flight| flight.arrives).max();
-            let arrives = last.map_or(self.now + takes, |last| last.max(self.now + takes));
-            let what = what.clone();
-            self.wire.push_back(Flight { arrives, from, to, what });
-        }
-    }
-
-    fn kernel_drops(&mut self, number: usize) {
-        let host = &mut self.hosts[number];
-        host.lease_is_late = false;
-        if host.lease.take().is_some() && host.engine.is_some() {
-            self.wire.push_back(Flight {
-                arrives: self.now + FAST,
-                from: number,
-                to: number,
-                what: News::Gone,
-            });
-        }
-    }
-
-    fn kernel_works(
-        &mut self,
-        number: usize,
-        router: RouterId,
-        hold: Option<Hold>,
-        choices: &mut Choices,
-    ) {
-        let Some(hold) = hold else {
-            self.tell(|| format!("host {number}: the kernel holds nothing any more"));
-            self.kernel_drops(number);
-            return self.told(number, Input::Released { router }, choices);
-        };
-        let longer = self.scene.laws.lease_is_longer_by;
-        let host = &mut self.hosts[number];
-        host.lease = Some(self.now + Duration::from_secs(hold.lease.into()) + longer);
-        host.lease_is_late = false;
-        let epoch = hold.epoch;
-        if std::mem::replace(&mut host.epoch, epoch) == epoch {
-            return;
-        }
-        self.tell(|| format!("host {number}: the kernel holds the address, and it is announced"));
-        let announce = Announce {
-            say: Said::Here,
-            interface: hold.interface,
-            hardware: hold.hardware,
-            addresses: Arc::clone(&hold.addresses),
-        };
-        self.sends(number, &News::Announcement(announce), choices);
-        self.told(number, Input::Claimed { router, epoch }, choices);
-    }
-
     fn tell(&mut self, line: impl FnOnce() -> String) {
-        let ms = self.now.since(BEGINNING).as_secs_f64() * 1000.0;
         if let Some(story) = &mut self.story {
-            story.push(format!("{ms:11.1} ms  {}", line()));
+            story.push((self.now, line()));
         }
-    }
-}
-
-impl std::fmt::Display for Scene {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name)
     }
 }

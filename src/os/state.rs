@@ -45,6 +45,14 @@ pub struct AddressRecord {
     pub address: String,
 }
 
+/// What is in a file of `bytes`.
+///
+/// # Errors
+/// It is none of that kind.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, io::Error> {
+    Ok(serde_json::from_slice(bytes)?)
+}
+
 /// One state directory.
 #[derive(Debug, Clone)]
 pub struct StateDirectory {
@@ -185,7 +193,7 @@ impl StateDirectory {
         let path = self.path.join(name);
         let failed = |error: io::Error| OsError::new(format!("read {}", path.display()), error);
         match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| failed(error.into())),
+            Ok(bytes) => decode(&bytes).map_err(failed),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(T::default()),
             Err(error) => Err(failed(error)),
         }
