@@ -22,3 +22,4 @@ mod rules;
 mod sim;
 mod station;
 mod tidy;
+mod unit;

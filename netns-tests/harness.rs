@@ -27,7 +27,7 @@ use buoyd::os::lab::{Capture, Host, Lab, Plan, Seen};
 
 use crate::lab::is_in_use;
 
-pub(crate) use daemon::Server;
+pub(crate) use daemon::{Finished, Server};
 pub(crate) use file::{Router, buoy};
 pub(crate) use frr::{Frr, FrrRouter};
 pub(crate) use keepalived::{Keepalived, Neighbour};

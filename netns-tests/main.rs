@@ -27,6 +27,7 @@ mod interop_keepalived;
 mod ipv6;
 mod lab;
 mod neighbours;
+mod privileges;
 mod reload;
 mod settings;
 mod sockets;

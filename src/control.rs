@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod instance;
+pub mod peer;
 pub mod server;
 
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,11 @@ pub enum Response {
     BadConfiguration {
         /// All problems, as `buoy check` prints them.
         problems: String,
+    },
+    /// This client may not ask that; nothing was changed.
+    Forbidden {
+        /// Who may.
+        message: String,
     },
     /// The request was not understood or could not be done; nothing was changed.
     Error {

@@ -98,7 +98,9 @@ impl Error {
         match self {
             Self::Unreadable(..)
             | Self::Configuration(_)
-            | Self::Control(ControlError::UnknownGroup { .. }) => Exit::Configuration,
+            | Self::Control(
+                ControlError::UnknownGroup { .. } | ControlError::ForeignGroup { .. },
+            ) => Exit::Configuration,
             Self::Capability(_) => Exit::MissingCapability,
             Self::Os(error) if error.reason().kind() == io::ErrorKind::PermissionDenied => {
                 Exit::MissingCapability
@@ -114,8 +116,13 @@ impl fmt::Display for Error {
         match self {
             Self::Unreadable(path, error) => write!(
                 f,
-                "cannot read {}: {error}; write it, or name another with --config (`buoy check` tells what is wrong with one)",
-                path.display()
+                "cannot read {}: {error}; {} (`buoy check` tells what is wrong with one)",
+                path.display(),
+                if error.kind() == io::ErrorKind::PermissionDenied {
+                    "the daemon's user, also root, needs its owner and mode to allow it: change them, or name another with --config"
+                } else {
+                    "write it, or name another with --config"
+                }
             ),
             Self::Configuration(problems) => f.write_str(problems.trim_end()),
             Self::Capability(missing) => missing.fmt(f),
@@ -160,13 +167,16 @@ pub fn run(options: Options) -> Result<(), Error> {
             return Ok(());
         }
     }
+    capabilities::give_up_overriding()?;
     let Loaded { config, warnings } = load(&options.config, &options.host)?;
     let keyring = load_keys(&config)?;
     capabilities::check().map_err(Error::Capability)?;
-    let _flushed_at_the_end = log::start(options.log, options.log_level);
-    log_warnings(&warnings, &options.config);
     let server = Server::bind(&options.runtime_dir, config.control.group.as_deref())?;
     let state = StateDirectory::open(&options.state_dir)?;
+    capabilities::drop_to(&[capabilities::NEEDED, capabilities::REALTIME].concat())?;
+    // From here on there may be threads: each has the capabilities of the one that starts it.
+    let _flushed_at_the_end = log::start(options.log, options.log_level);
+    log_warnings(&warnings, &options.config);
     let demotions = demotions(&state)?;
     let stored: Vec<_> = demotions.iter().map(stored).collect();
     let mut life = Life {

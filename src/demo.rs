@@ -369,7 +369,9 @@ impl Demo {
 fn is_answered(answers: &Pending) -> Result<bool, Error> {
     match answers.try_recv() {
         Ok(Ok(Response::Demoted(_) | Response::Restored(_))) => Ok(true),
-        Ok(Ok(Response::Error { message })) => Err(Error::Refused(message)),
+        Ok(Ok(Response::Error { message } | Response::Forbidden { message })) => {
+            Err(Error::Refused(message))
+        }
         Ok(Ok(
             Response::Status(_) | Response::Reloaded { .. } | Response::BadConfiguration { .. },
         )) => Err(Error::Refused("it answered another question".to_owned())),

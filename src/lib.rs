@@ -61,6 +61,7 @@
 //! | [`engine::lease`] | how long the kernel keeps an address without hearing from the engine |
 //! | [`daemon`] | start, end, and the engine's thread |
 //! | [`os::macvlan`], [`os::accept_filter`] | devices of virtual MAC addresses; `accept = false` |
+//! | [`os::capabilities`], [`os::files`] | what the daemon gives up at its start; files that others may have planted |
 //! | [`os`] | everything that touches Linux; `unsafe` only in [`os::packet_socket`] |
 //! | [`control`] | the words of the control socket, its server and its client |
 //! | [`cli`], [`exit`] | arguments, output, exit codes |

@@ -7,6 +7,7 @@ pub mod accept_filter;
 pub mod addresses;
 pub mod capabilities;
 pub mod clock;
+pub mod files;
 pub mod keys;
 pub mod lab;
 pub mod links;

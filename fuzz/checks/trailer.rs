@@ -117,8 +117,8 @@ fn judge(
     around: &Received<'_>,
     utc: Duration,
 ) -> Option<Result<bool, Rejected>> {
-    let received = Received { message, ..*around };
-    let advert = decode(&received).ok()?;
+    let frame = Received { message, ..*around };
+    let advert = decode(&frame).ok()?;
     Some(receiver.judge(&advert, around.source, utc))
 }
 

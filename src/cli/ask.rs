@@ -3,7 +3,7 @@
 //! Owns what is asked, how long an answer may take, and which answers are failures. Called by
 //! `main`; gives the text to print or the [`Failure`] that ends the command.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::control::client::{self, ClientError};
 use crate::control::instance::SOCKET;
 use crate::control::{Request, Response, Status};
 use crate::engine::command::{HandoverOutcome, Selection};
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 
 use super::status::{filtered, leftovers, unknown_router};
 use super::terminal::{self, Reader};
@@ -214,10 +214,12 @@ fn ask_status(runtime_dir: &Path) -> Result<Status, ClientError> {
     let socket = socket(runtime_dir);
     match client::ask(&socket, &Request::Status, Some(PATIENCE))? {
         Response::Status(status) => Ok(*status),
-        Response::Error { message } => Err(ClientError::Declined {
-            socket,
-            message: clean(&message),
-        }),
+        Response::Error { message } | Response::Forbidden { message } => {
+            Err(ClientError::Declined {
+                socket,
+                message: clean(&message),
+            })
+        }
         Response::Demoted(_)
         | Response::Restored(_)
         | Response::Reloaded { .. }
@@ -257,6 +259,10 @@ fn other(runtime_dir: &Path, response: Response) -> Failure {
             clean_lines(problems.trim_end())
         )),
         Response::Error { message } => Failure::Refused(clean(&message)),
+        Response::Forbidden { message } => Failure::ended(
+            Exit::MissingCapability,
+            io::Error::new(ErrorKind::PermissionDenied, clean(&message)),
+        ),
         Response::Status(_)
         | Response::Demoted(_)
         | Response::Restored(_)

@@ -3,17 +3,23 @@
 //! Owns `buoy.pid` and `buoy.sock` in the runtime directory. Called by [`super::server`] at the
 //! start. A second daemon is refused with the pid of the first; what a dead one left is replaced;
 //! both files go when the [`Instance`] is dropped. The socket never exists with a wrong mode.
+//!
+//! The owner of a socket may give it to any group that he is a member of, and to others with
+//! `CAP_CHOWN` only, which the daemon gives up. So root becomes a member as long as it can, and what it
+//! executes later (an upgrade in place) still is one.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::{fmt, process};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
-use nix::unistd::{Gid, Group, chown};
+use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::{Gid, Group, chown, getegid, getgroups, setgroups};
+
+use crate::os::files;
 
 /// The socket in the runtime directory.
 pub const SOCKET: &str = "buoy.sock";
@@ -35,15 +41,18 @@ pub struct Instance {
 
 impl Instance {
     /// Claims the directory (made with 0755 when missing) and listens on its socket, mode 0660,
-    /// owned by `group` or, without one, by the group of this process.
+    /// owned by `group` or, without one, by the group of this process: which one, comes back.
     ///
     /// # Errors
-    /// Another daemon is there, the group is unknown, or the file system refuses.
+    /// Another daemon is there, the group is unknown or not ours to give, the directory or the lock is
+    /// somebody else's, or the file system refuses.
     pub fn claim(
         runtime_dir: &Path,
         group: Option<&str>,
-    ) -> Result<(Self, UnixListener), ControlError> {
-        let group = group.map(look_up_group).transpose()?;
+    ) -> Result<(Self, UnixListener, Gid), ControlError> {
+        let group = group
+            .map(|name| look_up_group(name).map(|gid| (gid, name)))
+            .transpose()?;
         let socket = runtime_dir.join(SOCKET);
         let longest = runtime_dir.join(NURSERY).join(SOCKET);
         if longest.as_os_str().len() > LONGEST_SOCKET_PATH {
@@ -51,7 +60,10 @@ impl Instance {
                 path: runtime_dir.to_owned(),
             });
         }
-        make_directory(runtime_dir)?;
+        files::make_directory(runtime_dir).map_err(ControlError::io(
+            "cannot use the runtime directory",
+            runtime_dir,
+        ))?;
         let pid_file = runtime_dir.join(PID_FILE);
         let lock = lock(&pid_file)?;
         let listener = listen(runtime_dir, &socket, group)?;
@@ -62,6 +74,7 @@ impl Instance {
                 _lock: lock,
             },
             listener,
+            group.map_or_else(getegid, |(gid, _)| gid),
         ))
     }
 
@@ -75,11 +88,13 @@ impl Instance {
 /// For commands that must not work beside a daemon. Leaves nothing behind.
 ///
 /// # Errors
-/// A daemon is there.
+/// A daemon is there, or nobody can tell.
 pub fn refuse_if_running(runtime_dir: &Path) -> Result<(), ControlError> {
     let path = runtime_dir.join(PID_FILE);
-    let Ok(file) = File::open(&path) else {
-        return Ok(());
+    let file = match files::open_existing(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(ControlError::io("cannot look at the lock", &path)(error)),
     };
     match Flock::lock(file, FlockArg::LockSharedNonblock) {
         Err((file, Errno::EWOULDBLOCK)) => Err(ControlError::AlreadyRunning {
@@ -117,33 +132,11 @@ pub fn look_up_group(name: &str) -> Result<Gid, ControlError> {
     }
 }
 
-fn make_directory(path: &Path) -> Result<(), ControlError> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(path)
-        // A narrow umask must not lock the control group out.
-        .and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o755)))
-        .map_err(ControlError::io("cannot make the runtime directory", path))
-}
-
 /// Takes the lock and writes the pid.
 fn lock(path: &Path) -> Result<Flock<File>, ControlError> {
     let failed = || ControlError::io("cannot write", path);
     loop {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            // Whoever can open it can lock it.
-            .mode(0o600)
-            .custom_flags(OFlag::O_NOFOLLOW.bits())
-            .open(path)
-            .map_err(failed())?;
+        let file = files::open_lock(path).map_err(failed())?;
         let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => lock,
             Err((file, Errno::EWOULDBLOCK)) => {
@@ -185,7 +178,7 @@ fn read_pid(file: File) -> Option<u32> {
 fn listen(
     runtime_dir: &Path,
     socket: &Path,
-    group: Option<Gid>,
+    group: Option<(Gid, &str)>,
 ) -> Result<UnixListener, ControlError> {
     let failed = || ControlError::io("cannot make the control socket", socket);
     let nursery = runtime_dir.join(NURSERY);
@@ -195,17 +188,39 @@ fn listen(
         .create(&nursery)
         .map_err(failed())?;
     let unnamed = nursery.join(SOCKET);
-    let listener = UnixListener::bind(&unnamed).and_then(|listener| {
-        if group.is_some() {
-            chown(&unnamed, None, group)?;
-        }
-        fs::set_permissions(&unnamed, Permissions::from_mode(0o660))?;
-        fs::rename(&unnamed, socket)?;
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    });
+    let listener = UnixListener::bind(&unnamed)
+        .map_err(failed())
+        .and_then(|listener| {
+            if let Some(group) = group {
+                give(&unnamed, socket, group)?;
+            }
+            fs::set_permissions(&unnamed, Permissions::from_mode(0o660))
+                .and_then(|()| fs::rename(&unnamed, socket))
+                .and_then(|()| listener.set_nonblocking(true))
+                .map_err(failed())?;
+            Ok(listener)
+        });
     remove_nursery(&nursery).map_err(failed())?;
-    listener.map_err(failed())
+    listener
+}
+
+/// Gives the socket, which still has no name, to the group.
+fn give(unnamed: &Path, socket: &Path, (gid, name): (Gid, &str)) -> Result<(), ControlError> {
+    let mut groups = getgroups().unwrap_or_default();
+    if !groups.contains(&gid) {
+        groups.push(gid);
+        // Without the permission to do so, being a member already is all there is: see below.
+        let _ = setgroups(&groups);
+    }
+    match chown(unnamed, None, Some(gid)) {
+        Ok(()) => Ok(()),
+        Err(Errno::EPERM) => Err(ControlError::ForeignGroup {
+            name: name.to_owned(),
+        }),
+        Err(errno) => Err(ControlError::io("cannot make the control socket", socket)(
+            errno.into(),
+        )),
+    }
 }
 
 fn remove_nursery(path: &Path) -> io::Result<()> {
@@ -227,6 +242,11 @@ pub enum ControlError {
     },
     /// `[control] group` names no group of this host.
     UnknownGroup {
+        /// The name.
+        name: String,
+    },
+    /// The daemon runs as an ordinary user who is not in the group of `[control] group`.
+    ForeignGroup {
         /// The name.
         name: String,
     },
@@ -285,6 +305,11 @@ impl fmt::Display for ControlError {
                 "control.group: this host has no group `{}`; make it with groupadd, or leave the key out",
                 name.escape_debug()
             ),
+            Self::ForeignGroup { name } => write!(
+                f,
+                "control.group: the daemon's user is not in the group `{0}`, so it cannot give the control socket to it; add `SupplementaryGroups={0}` to the unit (systemctl edit buoy), or leave the key out: then the group of the daemon's user may use the socket",
+                name.escape_debug()
+            ),
             Self::PathTooLong { path } => write!(
                 f,
                 "{}: the path of the runtime directory is too long for a socket; at most {} bytes",
@@ -304,9 +329,10 @@ impl std::error::Error for ControlError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { source, .. } => Some(source),
-            Self::AlreadyRunning { .. } | Self::UnknownGroup { .. } | Self::PathTooLong { .. } => {
-                None
-            }
+            Self::AlreadyRunning { .. }
+            | Self::UnknownGroup { .. }
+            | Self::ForeignGroup { .. }
+            | Self::PathTooLong { .. } => None,
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Owns the connections of clients. The daemon binds a [`Server`] at its start and gives it an
 //! [`Answer`]; whatever bytes a client sends, it gets a [`Response`] or a closed connection, and
-//! no client can hold up another or the daemon: lines, clients and waiting times are bounded.
+//! no client can hold up another or the daemon: lines, clients and waiting times are bounded. What
+//! changes something is for those only whom [`super::peer`] lets.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -16,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::instance::Instance;
+use super::peer::{Guard, Peer};
 use super::{Request, Response};
 
 pub use super::instance::ControlError;
@@ -46,6 +48,7 @@ pub trait Answer: Clone + Send + Sync + 'static {
 pub struct Server {
     listener: std::os::unix::net::UnixListener,
     instance: Instance,
+    guard: Guard,
 }
 
 impl Server {
@@ -54,8 +57,12 @@ impl Server {
     /// # Errors
     /// As [`Instance::claim`].
     pub fn bind(runtime_dir: &Path, group: Option<&str>) -> Result<Self, ControlError> {
-        let (instance, listener) = Instance::claim(runtime_dir, group)?;
-        Ok(Self { listener, instance })
+        let (instance, listener, group) = Instance::claim(runtime_dir, group)?;
+        Ok(Self {
+            listener,
+            instance,
+            guard: Guard::new(group),
+        })
     }
 
     /// Where clients find it.
@@ -69,7 +76,11 @@ impl Server {
     /// # Errors
     /// The runtime refuses to watch the socket.
     pub async fn serve(self, answer: impl Answer) -> Result<Infallible, ControlError> {
-        let Self { listener, instance } = self;
+        let Self {
+            listener,
+            instance,
+            guard,
+        } = self;
         let listener = UnixListener::from_std(listener)
             .map_err(ControlError::io("cannot watch", instance.socket()))?;
         let mut clients = JoinSet::new();
@@ -80,7 +91,7 @@ impl Server {
                 Ok((stream, _)) if clients.len() < MOST_CLIENTS => {
                     let answer = answer.clone();
                     // A client that breaks off has nobody left to tell.
-                    clients.spawn(async move { drop(converse(stream, answer).await) });
+                    clients.spawn(async move { drop(converse(stream, guard, answer).await) });
                 }
                 Ok((stream, _)) => turn_away(&stream),
                 Err(_) => sleep(ACCEPT_PAUSE).await,
@@ -99,7 +110,10 @@ fn turn_away(stream: &UnixStream) {
 }
 
 /// Requests and answers, in order, until the client hangs up or tires us.
-async fn converse(stream: UnixStream, answer: impl Answer) -> io::Result<()> {
+async fn converse(stream: UnixStream, guard: Guard, answer: impl Answer) -> io::Result<()> {
+    // Of whoever connected, at that moment: what it becomes later, and whom it hands the connection, is
+    // its own affair.
+    let peer = Peer::of(&stream)?;
     let mut stream = BufReader::new(stream);
     let mut request = Vec::new();
     loop {
@@ -111,12 +125,20 @@ async fn converse(stream: UnixStream, answer: impl Answer) -> io::Result<()> {
             Heard::Line => match parse_request(&request) {
                 Err(message) => Response::Error { message },
                 Ok(request) => tokio::select! {
-                    response = answer.answer(request) => response,
+                    response = admitted(guard, peer, request, &answer) => response,
                     () = hung_up(stream.get_ref()) => return Ok(()),
                 },
             },
         };
         respond(&mut stream, &response).await?;
+    }
+}
+
+/// The answer to a request that this client may make, or why it may not.
+async fn admitted(guard: Guard, peer: Peer, request: Request, answer: &impl Answer) -> Response {
+    match guard.admit(peer, &request).await {
+        Ok(()) => answer.answer(request).await,
+        Err(message) => Response::Forbidden { message },
     }
 }
 

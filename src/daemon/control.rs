@@ -79,7 +79,9 @@ impl Control {
             Response::BadConfiguration { problems } => {
                 error!("reload: nothing was changed\n{problems}");
             }
-            Response::Error { message } => error!("reload: {message}"),
+            Response::Error { message } | Response::Forbidden { message } => {
+                error!("reload: {message}");
+            }
             Response::Status(_) | Response::Demoted(_) | Response::Restored(_) => {}
         }
     }

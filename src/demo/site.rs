@@ -143,6 +143,7 @@ impl Site {
             | Response::Restored(_)
             | Response::Reloaded { .. }
             | Response::BadConfiguration { .. }
+            | Response::Forbidden { .. }
             | Response::Error { .. } => None,
         }
     }

@@ -7,8 +7,8 @@
 //! A router is adopted when it was Active, when it is still configured on the same interface with the
 //! same VRID and family, when the kernel still holds an address for it, and when no neighbour can
 //! have lost patience yet. A neighbour waits for three intervals and its `Skew_Time` after an advert.
-//! The last one went out at most an interval before the engine was last known to be alive; so two
-//! intervals after that it is too late, whoever the neighbours are.
+//! The last one that is known went out before the snapshot; later ones at most an interval before
+//! the engine was last known to be alive.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use super::Engine;
 use super::drops::Drops;
 use super::lease;
 use super::neighbours::Neighbours;
-use super::outputs::{Hold, RouterId, VirtualMacDevice};
+use super::outputs::{Hold, Outputs, RouterId, VirtualMacDevice};
 use super::router::Router;
 use super::status::Counters;
 use crate::config::{InterfaceName, RouterName, VirtualAddress};
@@ -27,8 +27,8 @@ use crate::vrrp::announce::HardwareAddress;
 use crate::vrrp::times::{Moment, Span};
 use crate::vrrp::{AdvertisementInterval, Family, Role, Vrid};
 
-/// In intervals, from the last sign of life.
-const PATIENCE_INTERVALS: u32 = 2;
+/// In intervals, from the last advert: the shortest `Active_Down_Interval` there can be.
+const PATIENCE_INTERVALS: u32 = 3;
 
 /// All routers at one moment. Moments are of the host's monotonic clock, so it means nothing after a
 /// boot.
@@ -70,6 +70,8 @@ pub struct RouterSnapshot {
     pub epoch: u64,
     /// Since when it was that.
     pub since: Moment,
+    /// When its last advert went out.
+    pub last_advert: Moment,
     /// What was counted.
     pub counters: Counters,
     /// Who was heard.
@@ -175,6 +177,14 @@ impl Engine {
         !self.routers.iter().flatten().any(Router::is_handing_over)
     }
 
+    /// An advert of every Active, whenever the next is due: the neighbours' patience begins anew while
+    /// another process takes over.
+    pub fn reassure(&mut self, now: Moment, outputs: &mut Outputs) {
+        for router in self.routers.iter_mut().flatten() {
+            router.reassure(now, outputs);
+        }
+    }
+
     /// Goes on where an earlier life stopped. To be called before anything else is told to a new
     /// engine. `holds` says whether the kernel has an address, leased, on an interface or behind a
     /// device. What comes back must be looked after until a wish of the router says otherwise.
@@ -225,7 +235,9 @@ impl Engine {
         {
             return Err(Refusal::Reconfigured);
         }
-        let until = alive + PATIENCE_INTERVALS * old.interval.duration();
+        let interval = old.interval.duration();
+        let last_advert = old.last_advert.max(alive - interval);
+        let until = last_advert + PATIENCE_INTERVALS * interval;
         if until <= now {
             return Err(Refusal::TooLate {
                 by: now.since(until),

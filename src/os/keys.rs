@@ -228,7 +228,10 @@ impl fmt::Display for KeyProblem {
                     "the service has no such credential; add `LoadCredential={name}:/path` to it"
                 ),
             },
-            Reason::Unreadable(error) => write!(f, "{error}; use sudo, or see to its owner"),
+            Reason::Unreadable(error) => write!(
+                f,
+                "{error}; use sudo, or for the daemon's user see to its owner and mode, with the shipped unit: `chgrp buoy {path}; chmod 640 {path}`"
+            ),
             Reason::NotAFile => write!(f, "it is not a regular file; name the file with the key"),
             Reason::OpenToOthers(mode) => write!(
                 f,

@@ -7,19 +7,17 @@
 //! synced to a disk. A file that cannot be read or does not fit is an [`OsError`]; the daemon then
 //! starts as if there were none. One of another boot or network namespace says nothing.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use nix::libc::O_NOFOLLOW;
 use nix::sys::uio::pwrite;
-use nix::unistd::Uid;
 use serde::{Deserialize, Serialize};
 
-use super::{OsError, place};
+use super::files::Readers;
+use super::{OsError, files, place};
 use crate::engine::snapshot::Snapshot;
 use crate::vrrp::times::Moment;
 
@@ -46,8 +44,26 @@ struct Record {
 /// # Errors
 /// It is no snapshot.
 pub fn decode(bytes: &[u8], place: &str) -> Result<Option<Snapshot>, io::Error> {
-    let record: Record = serde_json::from_slice(bytes)?;
+    let value: serde_json::Value = serde_json::from_slice(bytes)?;
+    if counts_too_far(&value) {
+        return Err(io::Error::other(
+            "it has a number that no daemon reaches: the file is damaged",
+        ));
+    }
+    let record: Record = serde_json::from_value(value)?;
     Ok((record.place == place).then_some(record.snapshot))
+}
+
+/// Times, epochs and counters go on from here; half of their range is more than anybody needs, and
+/// leaves room for it.
+fn counts_too_far(value: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    match value {
+        Value::Number(number) => number.as_i64().is_none() && number.as_u64().is_some(),
+        Value::Array(values) => values.iter().any(counts_too_far),
+        Value::Object(values) => values.values().any(counts_too_far),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    }
 }
 
 /// The files of one runtime directory.
@@ -72,7 +88,7 @@ impl SnapshotFile {
     pub fn read(&self) -> Result<Option<Snapshot>, OsError> {
         let path = self.directory.join(SNAPSHOT);
         let failed = |error: io::Error| OsError::new(format!("read {}", path.display()), error);
-        let Some(bytes) = read(&path).map_err(failed)? else {
+        let Some(bytes) = files::read(&path, LONGEST)? else {
             return Ok(None);
         };
         let snapshot = decode(&bytes, &place()).map_err(failed)?;
@@ -85,7 +101,8 @@ impl SnapshotFile {
 
     /// A file that is missing or short says nothing.
     fn alive(&self) -> Moment {
-        let bytes = read(&self.directory.join(ALIVE)).ok().flatten();
+        let bytes = files::read(&self.directory.join(ALIVE), LONGEST);
+        let bytes = bytes.ok().flatten();
         let nanos = bytes.and_then(|bytes| bytes.try_into().ok());
         nanos.map_or(Moment::ZERO, |nanos| {
             Moment::from_nanos(u64::from_le_bytes(nanos))
@@ -104,7 +121,7 @@ impl SnapshotFile {
         };
         let write = || -> io::Result<()> {
             let beside = self.directory.join("snapshot.json.new");
-            let mut file = create(&beside)?;
+            let mut file = files::create(&beside, Readers::Owner)?;
             file.write_all(&serde_json::to_vec(&record)?)?;
             fs::rename(&beside, &path)
         };
@@ -125,48 +142,13 @@ impl SnapshotFile {
     /// The kernel's.
     pub fn heartbeat(&self) -> Result<Heartbeat, OsError> {
         let path = self.directory.join(ALIVE);
-        let file = create(&path)
+        let file = files::create(&path, Readers::Owner)
             .map_err(|error| OsError::new(format!("write {}", path.display()), error))?;
         Ok(Heartbeat {
             file,
             written: Moment::ZERO,
         })
     }
-}
-
-/// `None` when it is not there. Links are not followed, and what another user made is not believed.
-fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags(O_NOFOLLOW)
-        .open(path);
-    let file = match opened {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let metadata = file.metadata()?;
-    if !metadata.is_file() || metadata.uid() != Uid::effective().as_raw() {
-        return Err(io::Error::other(
-            "it is not a regular file of this daemon's user; remove it",
-        ));
-    }
-    let mut bytes = Vec::new();
-    file.take(LONGEST).read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
-}
-
-/// A new file in place of whatever has the name; a link is not followed.
-fn create(path: &Path) -> io::Result<File> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
 }
 
 /// The time of the last adverts, where the next life finds it.

@@ -1,26 +1,29 @@
 //! The state directory: what must outlive the daemon and the machine's next boot.
 //!
-//! Owns three small JSON files, each replaced in one step (written beside, synced, renamed):
+//! Owns three small JSON files, each opened and replaced as [`super::files`] does it:
 //! `demotions.json`, what people asked for, `addresses.json`, what may stand on an interface because
 //! of us, and `settings.json`, what was changed in `/proc/sys`. Called by the daemon's control side,
 //! the keeper of settings and `buoy release`, never by the engine. A file that cannot be read is an
 //! error that says which; the caller decides.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::OsError;
+use super::files::Readers;
 use super::macvlan::Maker;
 use super::sysctl::SettingRecord;
+use super::{OsError, files};
 use crate::config::{Config, RouterName};
 
 const DEMOTIONS: &str = "demotions.json";
 const ADDRESSES: &str = "addresses.json";
 const SETTINGS: &str = "settings.json";
+/// Bytes of the longest of these files: thousands of addresses.
+const LONGEST: u64 = 4 << 20;
 
 /// A demotion as it is written down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,13 +66,10 @@ impl StateDirectory {
     /// Makes it if it is missing.
     ///
     /// # Errors
-    /// The kernel's.
+    /// It is somebody else's, open to all, or the kernel refuses.
     pub fn open(path: &Path) -> Result<Self, OsError> {
-        fs::create_dir_all(path).map_err(|error| {
-            OsError::new(
-                format!("make the state directory {}", path.display()),
-                error,
-            )
+        files::make_directory(path).map_err(|error| {
+            OsError::new(format!("use the state directory {}", path.display()), error)
         })?;
         Ok(Self {
             path: path.to_owned(),
@@ -149,6 +149,10 @@ impl StateDirectory {
                 }
             }
         }
+        // After a crash the list is the same, and a disk may be slow.
+        if self.addresses().is_ok_and(|written| written == list) {
+            return Ok(());
+        }
         self.write(ADDRESSES, &list)
     }
 
@@ -180,37 +184,24 @@ impl StateDirectory {
     }
 
     fn remove(&self, name: &str) -> Result<(), OsError> {
-        let path = self.path.join(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(OsError::new(format!("remove {}", path.display()), error))
-            }
-            Ok(()) | Err(_) => Ok(()),
-        }
+        files::remove(&self.path.join(name))
     }
 
     fn read<T: DeserializeOwned + Default>(&self, name: &str) -> Result<T, OsError> {
         let path = self.path.join(name);
-        let failed = |error: io::Error| OsError::new(format!("read {}", path.display()), error);
-        match fs::read(&path) {
-            Ok(bytes) => decode(&bytes).map_err(failed),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(T::default()),
-            Err(error) => Err(failed(error)),
-        }
+        let Some(bytes) = files::read(&path, LONGEST)? else {
+            return Ok(T::default());
+        };
+        decode(&bytes).map_err(|error| OsError::new(format!("read {}", path.display()), error))
     }
 
     fn write<T: Serialize + ?Sized>(&self, name: &str, value: &T) -> Result<(), OsError> {
         let path = self.path.join(name);
-        let beside = self.path.join(format!("{name}.new"));
-        let write = || -> io::Result<()> {
-            let mut file = File::create(&beside)?;
-            file.write_all(&serde_json::to_vec_pretty(value)?)?;
-            file.write_all(b"\n")?;
-            file.sync_all()?;
-            fs::rename(&beside, &path)?;
-            // The rename itself is on the disk when the directory is.
-            File::open(&self.path)?.sync_all()
-        };
-        write().map_err(|error| OsError::new(format!("write {}", path.display()), error))
+        let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| {
+            OsError::new(format!("write {}", path.display()), io::Error::from(error))
+        })?;
+        bytes.push(b'\n');
+        // No secret: a daemon of another user, perhaps after a change of the unit, reads it too.
+        files::replace(&path, &bytes, Readers::Everybody)
     }
 }

@@ -87,9 +87,12 @@ impl EngineThread {
         }
         let may_pause =
             |pause: &mut Pause| self.engine.is_at_rest() || now.since(pause.asked) >= AT_REST_LIMIT;
-        if let Some(pause) = succession.pause.take_if(may_pause)
-            && pause.reply.send(self.engine.snapshot(now)).is_ok()
-        {
+        let Some(pause) = succession.pause.take_if(may_pause) else {
+            return;
+        };
+        self.engine.reassure(now, &mut self.outputs);
+        self.dispatch(now);
+        if pause.reply.send(self.engine.snapshot(now)).is_ok() {
             // Ends with this process, or when the other end is dropped. What came meanwhile is heard
             // before anything is said.
             let _ = pause.goes_on.recv();

@@ -9,7 +9,7 @@ use crate::engine::command::HandoverOutcome;
 use crate::engine::outputs::Outputs;
 use crate::engine::snapshot::{Adoption, RouterSnapshot};
 use crate::vrrp::Role;
-use crate::vrrp::election::{Actions, Cause};
+use crate::vrrp::election::{Actions, Cause, Send};
 use crate::vrrp::times::Moment;
 
 impl Router {
@@ -31,6 +31,7 @@ impl Router {
             role: self.election.role(),
             epoch: self.epoch,
             since: self.since,
+            last_advert: self.last_advert,
             counters: self.counters,
             neighbours: self.neighbours.clone(),
             drops: self.drops.clone(),
@@ -54,6 +55,13 @@ impl Router {
         self.neighbours = old.neighbours.clone();
         self.drops = old.drops.clone();
         self.epoch = old.epoch;
+    }
+
+    /// One advert more than the schedule of P51 has; RFC 9568 forbids none.
+    pub(in crate::engine) fn reassure(&mut self, now: Moment, outputs: &mut Outputs) {
+        if self.election.role() == Role::Active {
+            self.send(Send::Advert, now, outputs);
+        }
     }
 
     /// It was Active, and nobody can have noticed yet that it was gone.

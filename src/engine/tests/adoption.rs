@@ -3,6 +3,9 @@
 use super::*;
 use crate::engine::snapshot::{Adopted, NotAdopted, Refusal, Snapshot};
 
+/// The last advert went out at 9218.75 ms; the most eager neighbour waits for 3 s.
+const LATEST: u64 = 12_218;
+
 /// What a host that was Active until 10 s left behind.
 fn left_by(routers: &[RouterConfig]) -> Snapshot {
     Host::is_active(routers).engine.snapshot(at(10_000))
@@ -67,11 +70,16 @@ fn an_interface_that_is_reported_missing_first_decides_nothing() {
 }
 
 #[test]
-fn two_intervals_after_the_last_sign_of_life_a_neighbour_may_hold_the_address() {
+fn three_intervals_after_the_last_advert_a_neighbour_may_hold_the_address() {
     let snapshot = left_by(&[web()]);
-    let (mut host, adopted, refused) = wakes_at(12_000, &[web()], &snapshot, true);
+    let (mut host, adopted, refused) = wakes_at(12_219, &[web()], &snapshot, true);
     assert_eq!(adopted, vec![]);
-    assert_eq!(refused[0].reason, Refusal::TooLate { by: Duration::ZERO });
+    assert_eq!(
+        refused[0].reason,
+        Refusal::TooLate {
+            by: Duration::from_micros(250)
+        }
+    );
     host.sees("eth0", Some(up()));
     assert_eq!((host.role(), host.sends()), (Role::Backup, vec![]));
 }
@@ -82,7 +90,7 @@ fn an_interface_that_comes_too_late_lets_the_addresses_go_when_it_is_too_late() 
     let (mut host, adopted, _) = wakes_at(10_060, &[web()], &snapshot, true);
     assert_eq!(adopted.len(), 1);
     host.at(12_500);
-    assert_eq!(host.releases(), vec![12_000]);
+    assert_eq!(host.releases(), vec![LATEST]);
     host.sees("eth0", Some(up()));
     assert_eq!((host.role(), host.sends()), (Role::Backup, vec![]));
 }
@@ -169,4 +177,27 @@ fn a_snapshot_survives_its_way_through_a_file() {
     let snapshot = left_by(&[web(), mail()]);
     let text = serde_json::to_vec(&snapshot).unwrap();
     assert_eq!(serde_json::from_slice::<Snapshot>(&text).unwrap(), snapshot);
+}
+
+#[test]
+fn a_sign_of_life_after_the_snapshot_counts_as_an_advert_one_interval_earlier() {
+    let snapshot = Snapshot {
+        alive: at(60_000),
+        ..left_by(&[web()])
+    };
+    let (_, adopted, _) = wakes_at(61_999, &[web()], &snapshot, true);
+    assert_eq!(adopted.len(), 1);
+    let (_, adopted, _) = wakes_at(62_000, &[web()], &snapshot, true);
+    assert_eq!(adopted, vec![]);
+}
+
+#[test]
+fn before_a_pause_every_active_adverts_once_more() {
+    let mut host = Host::is_active(&[web()]);
+    host.at(10_100);
+    let mut outputs = Outputs::default();
+    host.engine.reassure(host.now, &mut outputs);
+    assert_eq!(outputs.adverts.len(), 1);
+    let snapshot = host.engine.snapshot(host.now);
+    assert_eq!(snapshot.routers[0].last_advert, at(10_100));
 }
