@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 
 use buoyd::config::error::Problem;
-use buoyd::config::{Config, Loaded, RouterName, load, parse};
+use buoyd::config::{Config, Loaded, Realtime, RouterName, load, parse};
 
 const EXAMPLE: &str = include_str!("../conf/buoy.toml");
 
@@ -72,9 +72,14 @@ fn the_example_shows_the_real_defaults() {
             // The one key of which the absence is the default.
             assert_eq!(with_setting.control.group.take().as_deref(), Some("adm"));
         }
+        if *key == "realtime" {
+            // The default depends on what the daemon may do; with the capability it is this.
+            assert_eq!(with_setting.realtime, Realtime::On);
+            with_setting.realtime = Realtime::WherePermitted;
+        }
         assert_eq!(with_setting, config, "{line}");
     }
-    assert_eq!(shown.len(), 10, "{shown:?}");
+    assert_eq!(shown.len(), 11, "{shown:?}");
 }
 
 #[test]
@@ -90,6 +95,26 @@ fn the_group_of_the_example_is_one_when_its_routers_are_there() {
     };
     let routers: Vec<_> = group.routers.iter().map(RouterName::as_str).collect();
     assert_eq!((group.name.as_str(), routers), ("site", vec!["web", "db"]));
+}
+
+#[test]
+fn the_witness_of_the_example_is_one_with_the_defaults_that_it_shows() {
+    let witness = |keys: &[&str]| {
+        let mut text = EXAMPLE.replacen("\n#[witness]", "\n[witness]", 1);
+        for key in keys {
+            let shown = format!("\n#{key} = ");
+            assert!(text.contains(&shown), "{key}");
+            text = text.replacen(&shown, &format!("\n{key} = "), 1);
+        }
+        accepted(&text, "lb1").witness.unwrap()
+    };
+    let gateway = witness(&["gateway"]);
+    let all = ["gateway", "interval", "timeout", "fall", "rise"];
+    assert_eq!(witness(&all), gateway);
+    assert_eq!(gateway.target.to_string(), "192.0.2.254");
+    assert_eq!(witness(&["tcp"]).target.to_string(), "198.51.100.7:443");
+    let on_eth0 = witness(&["gateway", "interface"]);
+    assert_eq!(on_eth0.target.to_string(), "192.0.2.254%eth0");
 }
 
 #[test]
@@ -110,6 +135,7 @@ fn the_example_has_every_key() {
         "[router.web]\nxyzzy = 1\n",
         "[group.site]\nxyzzy = 1\n",
         "[control]\nxyzzy = 1\n",
+        "[witness]\nxyzzy = 1\n",
     ] {
         let problems = parse(text, "lb1").unwrap_err();
         let help = problems

@@ -100,11 +100,25 @@ impl Lan {
         Self::build(MOST_LANS / 2, false)
     }
 
+    /// With the whole machine for itself, for tests that keep it busy.
+    pub(crate) fn two_servers_alone() -> Self {
+        Self::build(MOST_LANS, false)
+    }
+
+    /// With half of the machine and IPv6, and a third host, `gateway`: number 3.
+    pub(crate) fn two_servers_and_a_gateway() -> Self {
+        Self::with_hosts(MOST_LANS / 2, true, &["a", "b", "gateway"])
+    }
+
     fn build(weight: u32, ipv6: bool) -> Self {
+        Self::with_hosts(weight, ipv6, &["a", "b"])
+    }
+
+    fn with_hosts(weight: u32, ipv6: bool, hosts: &[&str]) -> Self {
         let permit = Permit::take(weight);
         let plan = Plan {
             client: "client",
-            hosts: &["a", "b"],
+            hosts,
             ipv6,
         };
         let lab = Lab::build(&plan).unwrap_or_else(|error| {
@@ -127,6 +141,10 @@ impl Lan {
 
     pub(crate) fn lab(&self) -> &Lab {
         self.lab.as_ref().unwrap()
+    }
+
+    pub(crate) fn gateway(&self) -> &Host {
+        self.lab().host("gateway").unwrap()
     }
 
     pub(crate) fn client(&self) -> &Host {

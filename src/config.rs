@@ -7,6 +7,7 @@
 pub mod authentication;
 pub mod error;
 mod file;
+pub mod witness;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -19,6 +20,7 @@ use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Family, Priority, Versio
 pub use authentication::Authentication;
 use error::Warnings;
 pub use file::{load, minimal_example, parse};
+use witness::WitnessConfig;
 
 /// A usable file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +40,22 @@ pub struct Config {
     pub groups: Vec<GroupConfig>,
     /// Who may use the control socket.
     pub control: ControlConfig,
+    /// Whether the engine goes before ordinary programs.
+    pub realtime: Realtime,
+    /// Who tells whether this host is cut off; nobody when left out.
+    pub witness: Option<WitnessConfig>,
+}
+
+/// `realtime`: whether the engine goes before ordinary programs of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Realtime {
+    /// Left out: where the kernel lets it (`CAP_SYS_NICE`).
+    #[default]
+    WherePermitted,
+    /// `true`: as above, and where it does not, that is worth a warning.
+    On,
+    /// `false`: it waits for its turn like everybody else.
+    Off,
 }
 
 /// `[control]`.

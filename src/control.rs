@@ -12,7 +12,9 @@ pub mod server;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::command::{Demoted, Plan, Restored, Selection};
+use crate::engine::lateness::LatenessStatus;
 use crate::engine::status::{DropStatus, RouterStatus};
+use crate::engine::witness::WitnessStatus;
 
 /// Version of the shapes below. Fields may be added under the same number.
 pub const SCHEMA: u32 = 1;
@@ -111,11 +113,31 @@ pub struct Status {
     pub configuration: ConfigurationStatus,
     /// In the order of the file.
     pub routers: Vec<RouterStatus>,
+    /// Who is asked whether this host is cut off; none without `[witness]`.
+    #[serde(default)]
+    pub witness: Option<WitnessStatus>,
     /// Frames that belong to no router, by reason.
     #[serde(default)]
     pub drops: Vec<DropStatus>,
     /// What was lost inside the daemon because a bounded queue was full.
     pub queue_drops: u64,
+    /// How late the engine acted on its deadlines.
+    #[serde(default)]
+    pub lateness: LatenessStatus,
+    /// How the engine is scheduled.
+    #[serde(default)]
+    pub realtime: RealtimeStatus,
+}
+
+/// How the engine is scheduled.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RealtimeStatus {
+    /// `on`, `off`, `refused: ` and the reason, or `demoted`: it was on until a thread ran without end.
+    /// Empty where the daemon does not say.
+    pub state: String,
+    /// Nothing of the daemon that was in memory once is ever read from a disk again.
+    pub memory_locked: bool,
 }
 
 /// The file in force.

@@ -38,10 +38,12 @@ use crate::engine::snapshot::Adopted;
 use crate::engine::{Engine, StoredDemotion};
 use crate::exit::Exit;
 use crate::os::addresses::Worker;
+use crate::os::realtime::{self, Part, Realtime};
 use crate::os::snapshot::{SnapshotFile, Snapshots};
 use crate::os::state::{DemotionRecord, StateDirectory};
 use crate::os::sysctl::{Keeper, Settings};
 use crate::os::wishes::Wishes;
+use crate::os::witness::Prober;
 use crate::os::{OsError, capabilities, clock, keys, links};
 use crate::vrrp::times::Moment;
 
@@ -155,8 +157,7 @@ impl From<ControlError> for Error {
 /// [`Error`]; nothing is left on an interface but leases that run out.
 pub fn run(options: Options) -> Result<(), Error> {
     // Until somebody listens for them: by default they end the process.
-    let early = SigSet::from_iter([Signal::SIGHUP, Signal::SIGUSR2]);
-    early
+    early()
         .thread_block()
         .map_err(|error| OsError::new("block signals", error))?;
     if options.die_with_parent {
@@ -168,6 +169,8 @@ pub fn run(options: Options) -> Result<(), Error> {
         }
     }
     capabilities::give_up_overriding()?;
+    // Before there is any other thread.
+    realtime::hold_back_signal()?;
     let Loaded { config, warnings } = load(&options.config, &options.host)?;
     let keyring = load_keys(&config)?;
     capabilities::check().map_err(Error::Capability)?;
@@ -198,7 +201,12 @@ pub fn run(options: Options) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(|error| OsError::new("start the runtime", error))?
-        .block_on(serve(options, config.routers.len(), server, life))
+        .block_on(serve(options, &config, server, life))
+}
+
+/// Signals that may come before anybody listens for them.
+fn early() -> SigSet {
+    SigSet::from_iter([Signal::SIGHUP, Signal::SIGUSR2])
 }
 
 /// What is ready before the threads are.
@@ -273,7 +281,7 @@ fn moment(unix_ms: u64) -> Moment {
     clock::now() + Duration::from_millis(ahead)
 }
 
-async fn serve(options: Options, routers: usize, server: Server, life: Life) -> Result<(), Error> {
+async fn serve(options: Options, config: &Config, server: Server, life: Life) -> Result<(), Error> {
     let watch = |kind| signal(kind).map_err(|error| OsError::new("watch for signals", error));
     let (mut terminate, mut interrupt) = (
         watch(SignalKind::terminate())?,
@@ -281,7 +289,7 @@ async fn serve(options: Options, routers: usize, server: Server, life: Life) -> 
     );
     let mut hangup = watch(SignalKind::hangup())?;
     let mut replace = watch(SignalKind::user_defined2())?;
-    SigSet::all()
+    early()
         .thread_unblock()
         .map_err(|error| OsError::new("let signals in", error))?;
 
@@ -310,7 +318,10 @@ async fn serve(options: Options, routers: usize, server: Server, life: Life) -> 
     let mut worker = Worker::open(state.maker(), settings.clone())?;
     worker.adopt(&life.adopted);
     let writing = write_snapshots(left.clone(), snapshots.clone())?;
-    let ended = start_threads(thread, worker, wishes, &mailbox)?;
+    let realtime = Realtime::default();
+    realtime.apply(config.realtime);
+    let (prober, witness) = Prober::open(config.witness.clone())?;
+    let ended = start_threads(thread, worker, prober, wishes, &mailbox, &realtime)?;
     let logging = tokio::spawn(log::write(event_receiver));
 
     let control = Control::new(
@@ -319,13 +330,15 @@ async fn serve(options: Options, routers: usize, server: Server, life: Life) -> 
         state.clone(),
         life.demotions,
         lost,
+        realtime,
+        witness,
     );
     let serving = server.serve(control.clone());
     tokio::pin!(serving, ended);
     info!(
         version = env!("CARGO_PKG_VERSION"),
         host = options.host,
-        routers,
+        routers = config.routers.len(),
         "started"
     );
     notify_systemd(&[sd_notify::NotifyState::Ready]);
@@ -401,12 +414,14 @@ impl Keeping {
     }
 }
 
-/// Starts the three threads. What comes back is the end of the engine's.
+/// Starts the four threads. What comes back is the end of the engine's.
 fn start_threads(
     engine: EngineThread,
     worker: Worker,
+    prober: Prober,
     wishes: Wishes,
     mailbox: &Mailbox,
+    realtime: &Realtime,
 ) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
     let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
         let started = thread::Builder::new().name(name.to_owned()).spawn(run);
@@ -415,19 +430,28 @@ fn start_threads(
             .map_err(|error| OsError::new(format!("start the thread {name}"), error))
     };
     let (report, ended) = oneshot::channel();
-    let done = mailbox.clone();
+    let (done, enters) = (mailbox.clone(), realtime.clone());
     spawn(
         "addresses",
-        Box::new(move || worker.run(&wishes, |done_| done.send(Message::Done(done_)))),
+        Box::new(move || {
+            enters.enter(Part::Addresses);
+            worker.run(&wishes, |done_| done.send(Message::Done(done_)));
+        }),
     )?;
-    let seen = mailbox.clone();
+    let (seen, enters) = (mailbox.clone(), realtime.clone());
     spawn(
         "links",
         Box::new(move || links::watch(|seen_| seen.send(Message::Seen(seen_)))),
     )?;
+    let reports = mailbox.clone();
+    spawn(
+        "witness",
+        Box::new(move || prober.run(|report| reports.send(Message::Witness(report)))),
+    )?;
     spawn(
         "engine",
         Box::new(move || {
+            enters.enter(Part::Engine);
             let result = engine.run().map_err(Error::Os);
             // Nobody listens only when the process is ending anyway.
             let _ = report.send(result);

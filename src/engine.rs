@@ -12,9 +12,11 @@
 pub mod command;
 pub mod event;
 pub mod interface;
+pub mod lateness;
 pub mod lease;
 pub mod snapshot;
 pub mod status;
+pub mod witness;
 
 mod authentication;
 mod commands;
@@ -50,6 +52,7 @@ use event::Event;
 use fate::Fate;
 use interface::InterfaceState;
 use router::{Demotion, FateId, Router};
+use witness::Witness;
 
 pub use glance::Glance;
 pub use interface::{Detection, InterfaceAddress, LinkState};
@@ -133,6 +136,8 @@ pub enum Input<'a> {
     },
     /// UTC was set, or is told for the first time. Only authentication asks for it.
     WallClock(WallClock),
+    /// A probe of the witness is over.
+    Witness(&'a witness::Report),
     /// Somebody asks for something.
     Command(Token, Command),
     /// The daemon is to end: hand everything over.
@@ -165,6 +170,7 @@ pub struct Engine {
     configured: Config,
     keyring: Keyring,
     wall: WallClock,
+    witness: Option<Witness>,
     fates: Vec<Fate>,
     /// Of which a member was touched since they were settled last.
     unsettled: Vec<FateId>,
@@ -198,6 +204,7 @@ impl Engine {
             configured: config.clone(),
             keyring: keyring.clone(),
             wall: WallClock::default(),
+            witness: Witness::of(config, now),
             fates: Vec::new(),
             unsettled: Vec::new(),
             by_vrid: HashMap::new(),
@@ -322,6 +329,7 @@ impl Engine {
                 });
             }
             Input::WallClock(wall) => self.set_wall_clock(wall),
+            Input::Witness(report) => self.witness(report, now, outputs),
             Input::Command(token, command) => self.command(token, command, now, outputs),
             Input::Stop => self.stop(now, outputs),
         }
@@ -424,6 +432,7 @@ impl Engine {
         self.by_vrid
             .insert((config.interface.clone(), config.vrid, family), id);
         let router = Router::new(id, config, family, demotion, now);
+        let router = router.begins_as(self.stand_of_newcomers());
         if let Some(deadline) = router.deadline() {
             self.deadlines.set(id, deadline);
         }

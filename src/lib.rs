@@ -22,7 +22,8 @@
 //!  ARP, ND socket -------------- Announcement --+
 //!  netlink (os::links) ------------- Interface --+   Engine::handle(input, now)
 //!  netlink (os::addresses) -- Claimed, Released --+-> (elections, handovers, faults) --> Outputs
-//!  control socket ---------------------- Command --+            ^                        | | |
+//!  ARP, ND, TCP (os::witness) ---------- Witness --+            ^                        | | |
+//!  control socket ---------------------- Command --+            |                        | | |
 //!  timer ------------------------ Engine::wake(now) +           |                        | | |
 //!                                                    next_deadline()                     | | |
 //!    adverts: at once, in one call an interface <----------------------------------------+ | |
@@ -44,6 +45,7 @@
 //! - *links* ([`os::links`]): watches interfaces and addresses.
 //! - *settings* ([`os::sysctl`]): sets what the kernel needs to be told of a used interface, and puts
 //!   it back.
+//! - *witness* ([`os::witness`]): asks somebody outside of the pair, if the file names one.
 //! - *main*: control clients, signals, the log.
 //!
 //! # Modules
@@ -58,11 +60,12 @@
 //! | [`config`] | the file: all problems at once, or a configuration that is valid by construction |
 //! | [`engine`] | all routers of a host, one for each family of a `[router]`; commands, reload, status |
 //! | `engine::fate` | what is Active together or not at all: families of a router, groups |
+//! | [`engine::witness`], [`os::witness`] | `[witness]`: what its silence means; asking it |
 //! | [`engine::lease`] | how long the kernel keeps an address without hearing from the engine |
 //! | [`daemon`] | start, end, and the engine's thread |
 //! | [`os::macvlan`], [`os::accept_filter`] | devices of virtual MAC addresses; `accept = false` |
 //! | [`os::capabilities`], [`os::files`] | what the daemon gives up at its start; files that others may have planted |
-//! | [`os`] | everything that touches Linux; `unsafe` only in [`os::packet_socket`] |
+//! | [`os`] | everything that touches Linux; `unsafe` only in `os::raw` |
 //! | [`control`] | the words of the control socket, its server and its client |
 //! | [`cli`], [`exit`] | arguments, output, exit codes |
 //! | [`demo`], [`release`] | the two commands that need no daemon |

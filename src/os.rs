@@ -14,11 +14,14 @@ pub mod links;
 pub mod macvlan;
 pub mod netlink;
 pub mod packet_socket;
+mod raw;
+pub mod realtime;
 pub mod snapshot;
 pub mod state;
 pub mod sysctl;
 pub mod vrrp_socket;
 pub mod wishes;
+pub mod witness;
 
 use std::fmt;
 use std::fs;

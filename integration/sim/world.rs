@@ -111,6 +111,8 @@ impl Node {
             routers: self.routers.clone(),
             groups: Vec::new(),
             control: ControlConfig::default(),
+            realtime: buoyd::config::Realtime::default(),
+            witness: None,
         }
     }
 

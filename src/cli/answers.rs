@@ -3,7 +3,7 @@
 //! Owns the sentences. Pure: answers of the daemon in, text out.
 
 use crate::engine::command::{
-    Change, ChangeKind, Demoted, HandoverOutcome, Plan, Restored, Selection,
+    Change, ChangeKind, Demoted, HandoverOutcome, Plan, Restored, Selection, WitnessChange,
 };
 
 use super::text::{clean, measured, minute_of_day};
@@ -84,10 +84,10 @@ pub fn restored(restored: &[Restored]) -> String {
     }))
 }
 
-/// The plan, a line a router.
+/// The plan, a line a router, and one for the witness.
 #[must_use]
 pub fn reloaded(plan: &Plan, dry_run: bool) -> String {
-    if plan.changes.is_empty() {
+    if plan.changes.is_empty() && plan.witness.is_none() {
         return "nothing changes\n".to_owned();
     }
     let unchanged = match plan.unchanged {
@@ -100,6 +100,7 @@ pub fn reloaded(plan: &Plan, dry_run: bool) -> String {
         plan.changes
             .iter()
             .map(change)
+            .chain(plan.witness.as_ref().map(witness))
             .chain(unchanged)
             .chain(dry_run),
     )
@@ -119,6 +120,15 @@ fn change(change: &Change) -> String {
     let details = clean(&change.details.join(", "));
     let colon = if details.is_empty() { "" } else { ": " };
     format!("{sign} router {}{note}{colon}{details}", change.router)
+}
+
+fn witness(change: &WitnessChange) -> String {
+    let sign = match change.kind {
+        ChangeKind::Added => '+',
+        ChangeKind::Changed | ChangeKind::Replaced => '~',
+        ChangeKind::Removed => '-',
+    };
+    format!("{sign} witness: {}", clean(&change.details.join(", ")))
 }
 
 #[cfg(test)]
@@ -252,6 +262,10 @@ mod tests {
                 one("old", ChangeKind::Removed, &[]),
             ],
             unchanged: 1,
+            witness: Some(WitnessChange {
+                kind: ChangeKind::Changed,
+                details: vec!["fall 3 -> 5".to_owned()],
+            }),
         };
         assert_eq!(
             reloaded(&plan, true),
@@ -259,9 +273,21 @@ mod tests {
              ~ router web: priority 200 -> 150\n\
              ~ router dns (hands over and starts anew): VRID 7 -> 8\n\
              - router old (hands over and ends)\n\
+             ~ witness: fall 3 -> 5\n\
              1 router stays as it is\n\
              nothing was changed: only the plan was asked for\n"
         );
         assert_eq!(reloaded(&Plan::default(), false), "nothing changes\n");
+        let only_witness = Plan {
+            witness: Some(WitnessChange {
+                kind: ChangeKind::Added,
+                details: vec!["gateway 192.0.2.254".to_owned()],
+            }),
+            ..Plan::default()
+        };
+        assert_eq!(
+            reloaded(&only_witness, false),
+            "+ witness: gateway 192.0.2.254\n"
+        );
     }
 }

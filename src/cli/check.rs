@@ -172,6 +172,8 @@ mod tests {
             routers,
             groups: Vec::new(),
             control: ControlConfig::default(),
+            realtime: crate::config::Realtime::default(),
+            witness: None,
         };
         assert_eq!(
             verdict("buoy.toml", "lb1", &config),

@@ -10,6 +10,7 @@ use crate::control::Status;
 use crate::engine::status::{
     ActiveStatus, AddressStatus, DemotionStatus, ElectionStatus, RouterStatus,
 };
+use crate::engine::witness::WitnessStatus;
 use crate::os::addresses;
 use crate::vrrp::Role;
 
@@ -162,7 +163,61 @@ fn head(status: &Status, colour: bool) -> String {
         text += &paint(&lost, Style::Warning, colour);
         text.push('\n');
     }
+    for remark in timeliness(status) {
+        text += &paint(&clean(&remark), Style::Warning, colour);
+        text.push('\n');
+    }
+    if let Some(witness) = &status.witness {
+        text += &witness_line(witness, colour);
+    }
     text + &failed_reload(status, colour)
+}
+
+/// What keeps the engine from being on time.
+fn timeliness(status: &Status) -> Vec<String> {
+    let lateness = &status.lateness;
+    let late = (lateness.too_late > 0).then(|| {
+        let times = match lateness.too_late {
+            1 => "once".to_owned(),
+            many => format!("{many} times"),
+        };
+        let by = span(lateness.max_us / 1000);
+        let ago = span(lateness.max_ms_ago.unwrap_or_default());
+        format!(
+            "the engine woke later than half of its neighbours' patience {times}, the latest by {by}, {ago} ago"
+        )
+    });
+    let state = status.realtime.state.as_str();
+    let realtime = match state {
+        "demoted" => Some(
+            "realtime was switched off: a thread ran without end; the log says when".to_owned(),
+        ),
+        _ => state
+            .strip_prefix("refused: ")
+            .map(|reason| format!("realtime is not used: {reason}")),
+    };
+    late.into_iter().chain(realtime).collect()
+}
+
+fn witness_line(witness: &WitnessStatus, colour: bool) -> String {
+    let (how, style) = match witness.reachable {
+        Some(true) => ("reachable", Style::Plain),
+        Some(false) => ("unreachable", Style::Bad),
+        None => ("not known yet", Style::Warning),
+    };
+    let why = witness
+        .last_error
+        .as_ref()
+        .filter(|_| witness.reachable != Some(true))
+        .map_or_else(String::new, |error| format!(": {}", clean(error)));
+    let line = format!(
+        "witness {}: {how} for {}{why}; {} of {} probes failed",
+        clean(&witness.target),
+        span(witness.since_ms),
+        witness.failures,
+        witness.probes
+    );
+    format!("{}\n", paint(&line, style, colour))
 }
 
 fn failed_reload(status: &Status, colour: bool) -> String {
@@ -260,6 +315,10 @@ fn remarks(router: &RouterStatus) -> Vec<Cell> {
         .handover
         .as_ref()
         .map(|open| Cell::new(format!("handover: {}", clean(open)), Style::Warning));
+    let held_back = router
+        .held_back
+        .as_ref()
+        .map(|reason| Cell::new(format!("held back: {}", clean(reason)), Style::Warning));
     let problems = router.addresses.iter().filter_map(|address| {
         let problem = address.problem.as_ref()?;
         Some(Cell::new(
@@ -280,6 +339,7 @@ fn remarks(router: &RouterStatus) -> Vec<Cell> {
         .chain(families)
         .chain(fault)
         .chain(handover)
+        .chain(held_back)
         .chain(problems)
         .collect()
 }
@@ -309,6 +369,9 @@ fn facts(router: &RouterStatus, status: &Status) -> Table {
     }
     if let Some(open) = &router.handover {
         fact("handover", Cell::new(clean(open), Style::Warning));
+    }
+    if let Some(reason) = &router.held_back {
+        fact("held back", Cell::new(clean(reason), Style::Warning));
     }
     fact("active", Cell::plain(active(router.active.as_ref())));
     if router.elections.len() > 1 {

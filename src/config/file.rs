@@ -15,6 +15,7 @@ mod reader;
 mod router;
 mod syntax;
 mod timing;
+mod witness;
 mod words;
 
 use std::borrow::Cow;
@@ -26,7 +27,7 @@ use toml::de::{DeTable, DeValue};
 use self::reader::{Findings, Reader, kind};
 use self::router::Draft;
 use super::error::{Doubt, Problems, Warnings, quoted};
-use super::{Config, ControlConfig, Loaded};
+use super::{Config, ControlConfig, Loaded, Realtime};
 
 /// Far more than any configuration; a file of this size is the wrong file.
 const LARGEST: usize = 1024 * 1024;
@@ -113,6 +114,17 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
         Some(value) => read_control(&value, findings),
         None => ControlConfig::default(),
     };
+    let realtime = match file
+        .take("realtime")
+        .and_then(|value| value.boolean(findings))
+    {
+        Some(true) => Realtime::On,
+        Some(false) => Realtime::Off,
+        None => Realtime::WherePermitted,
+    };
+    let witness = file
+        .take("witness")
+        .and_then(|value| witness::read(&value, &drafts, findings));
     file.refuse_unasked(top_level_hint, findings);
     clashes::refuse_shared_vrids(&drafts, findings);
     clashes::refuse_shared_addresses(&drafts, findings);
@@ -124,6 +136,8 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
         routers,
         groups,
         control,
+        realtime,
+        witness,
     })
 }
 
@@ -228,9 +242,9 @@ fn top_level_hint(name: &str, value: &DeValue<'_>) -> Option<String> {
     match (is_table, belongs_to_router) {
         (false, true) => Some("write `[router.web]` on a line above it".to_owned()),
         (true, _) => {
-            let near = words::nearest(name, ["router", "group", "control"]);
+            let near = words::nearest(name, ["router", "group", "control", "witness"]);
             Some(near.map_or_else(
-                || format!("the sections are `[router.NAME]`, `[group.NAME]` and `[control]`; for a router write `[router.{}]`", reader::quotable(name)),
+                || format!("the sections are `[router.NAME]`, `[group.NAME]`, `[control]` and `[witness]`; for a router write `[router.{}]`", reader::quotable(name)),
                 |near| format!("did you mean `{near}`?"),
             ))
         }

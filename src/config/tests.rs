@@ -4,12 +4,13 @@ mod families;
 mod groups;
 mod modes;
 mod unicast;
+mod witness;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::error::{Problem, Problems};
-use super::{Config, Loaded, RouterName, VirtualAddress, load, minimal_example, parse};
+use super::{Config, Loaded, Realtime, RouterName, VirtualAddress, load, minimal_example, parse};
 use crate::vrrp::{ChecksumStyle, Priority, Version};
 
 const HEAD: &str =
@@ -89,6 +90,7 @@ fn a_small_file_gets_every_default() {
     assert_eq!(router.preempt_delay, Duration::ZERO);
     assert_eq!(router.checksum, ChecksumStyle::Rfc9568);
     assert_eq!(config.control.group, None);
+    assert_eq!(config.realtime, Realtime::WherePermitted);
 }
 
 #[test]
@@ -313,15 +315,40 @@ fn keepalived_words_are_translated() {
 }
 
 #[test]
+fn realtime_is_true_or_false_and_stands_above_all_sections() {
+    assert_eq!(
+        good(&format!("realtime = true\n{HEAD}")).realtime,
+        Realtime::On
+    );
+    assert_eq!(
+        good(&format!("realtime = false\n{HEAD}")).realtime,
+        Realtime::Off
+    );
+    expect(
+        &format!("realtime = \"on\"\n{HEAD}"),
+        &[(
+            1,
+            12,
+            "expected true or false",
+            "write `realtime = true`, without quotes",
+        )],
+    );
+    expect_after_head(
+        "realtime = true",
+        1,
+        "unknown key `realtime`",
+        "above all sections",
+    );
+}
+
+#[test]
 fn what_a_later_version_will_have_is_not_called_unknown() {
     for (line, column) in [
         ("checks = []", 1),
         ("hooks = []", 1),
-        ("realtime = true", 1),
         ("metrics = 1", 1),
         ("[check.a]", 2),
         ("[hook.a]", 2),
-        ("[witness]", 2),
     ] {
         expect_after_head(
             line,

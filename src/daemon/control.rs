@@ -20,7 +20,9 @@ use crate::control::{ConfigurationStatus, Request, Response, SCHEMA, Status};
 use crate::engine::command::{Command, Reply, Selection};
 use crate::engine::status::RouterStatus;
 use crate::os::clock;
+use crate::os::realtime::Realtime;
 use crate::os::state::{DemotionRecord, StateDirectory};
+use crate::os::witness::Wanted;
 use crate::vrrp::times::Moment;
 
 /// The engine's thread answers in microseconds; if it does not for so long, something is wrong.
@@ -36,7 +38,9 @@ struct Inner {
     mailbox: Mailbox,
     state: StateDirectory,
     lost: Arc<AtomicU64>,
+    realtime: Realtime,
     path: PathBuf,
+    witness: Wanted,
     /// One change at a time: reload, demote, restore.
     configuration: Mutex<Configuration>,
 }
@@ -54,6 +58,8 @@ impl Control {
         state: StateDirectory,
         demotions: Vec<DemotionRecord>,
         lost: Arc<AtomicU64>,
+        realtime: Realtime,
+        witness: Wanted,
     ) -> Self {
         let loaded_unix_ms = clock::unix_ms(clock::wall_now());
         Self(Arc::new(Inner {
@@ -62,7 +68,9 @@ impl Control {
             mailbox,
             state,
             lost,
+            realtime,
             path: options.config.clone(),
+            witness,
             configuration: Mutex::new(Configuration {
                 loaded_unix_ms,
                 error: None,
@@ -129,8 +137,11 @@ impl Inner {
                 error: configuration.error.clone(),
             },
             routers: snapshot.routers,
+            witness: snapshot.witness,
             drops: snapshot.drops,
             queue_drops: self.lost.load(Ordering::Relaxed),
+            lateness: snapshot.lateness,
+            realtime: self.realtime.status(),
         }))
     }
 
@@ -226,6 +237,8 @@ impl Inner {
             Ok(snapshot) => snapshot.routers,
             Err(undelivered) => return refuse(undelivered),
         };
+        let realtime = config.realtime;
+        let witness = config.witness.clone();
         let command = Command::Reload {
             config,
             keyring,
@@ -234,6 +247,13 @@ impl Inner {
         match receive(self.send(command)).await {
             Ok(Reply::Reloaded(plan)) => {
                 if !dry_run {
+                    self.realtime.apply(realtime);
+                    // Only now: the engine passes over reports on a witness that it does not know.
+                    self.witness.send_if_modified(|wanted| {
+                        let is_new = *wanted != witness;
+                        *wanted = witness;
+                        is_new
+                    });
                     configuration.error = None;
                     configuration.loaded_unix_ms = clock::unix_ms(clock::wall_now());
                     self.follow_names(&mut configuration, &before).await;

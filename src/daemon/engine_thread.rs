@@ -6,6 +6,7 @@
 
 mod succession;
 mod traffic;
+mod vigil;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use super::ports::{Ports, STRANGERS_REST};
 use crate::config::InterfaceName;
 use crate::engine::command::{Reply, Token};
 use crate::engine::event::Event;
+use crate::engine::lateness::Lateness;
 use crate::engine::{Engine, Input, Outputs, RouterId};
 use crate::os::addresses::{self, Done};
 use crate::os::links::Seen;
@@ -35,6 +37,7 @@ use crate::vrrp::times::{Moment, WallClock};
 use crate::vrrp::{Family, Vrid};
 
 pub(super) use succession::Succession;
+use vigil::Vigil;
 
 const MAIL: u64 = 0;
 const TIMER: u64 = 1;
@@ -64,6 +67,10 @@ pub(super) struct EngineThread {
     epoll: Epoll,
     timer: TimerFd,
     armed: Option<Moment>,
+    /// The deadline itself, which may be a little later.
+    due: Option<Moment>,
+    lateness: Lateness,
+    vigil: Vigil,
     /// What the engine was told.
     wall: Option<WallClock>,
     ports: Ports,
@@ -111,6 +118,9 @@ impl EngineThread {
             epoll,
             timer,
             armed: None,
+            due: None,
+            lateness: Lateness::default(),
+            vigil: Vigil::default(),
             wall: None,
             ports: Ports::new(FIRST_PORT, settings),
             topology: Topology::new(),
@@ -144,6 +154,7 @@ impl EngineThread {
             }
             self.stay_awake_for_a_takeover()?;
             let now = clock::now();
+            self.note_lateness(now);
             self.engine.wake(now, &mut self.outputs);
             self.dispatch(now);
             self.keep_or_pause(now);
@@ -152,6 +163,16 @@ impl EngineThread {
             }
         }
         Ok(())
+    }
+
+    /// The engine is about to act on what the timer was set for.
+    fn note_lateness(&mut self, now: Moment) {
+        if let Some(deadline) = self.due.filter(|due| *due <= now) {
+            let engine = &self.engine;
+            let patience = || engine.patience_of_neighbours();
+            let event = self.lateness.note(deadline, now, patience);
+            self.outputs.events.extend(event);
+        }
     }
 
     /// How long to wait when nothing comes and nothing is due.
@@ -212,11 +233,15 @@ impl EngineThread {
     /// Near a takeover: listens without sleeping until it is due, or an advert has put it off.
     fn stay_awake_for_a_takeover(&mut self) -> Result<(), OsError> {
         let mut alerted = false;
+        let mut last = None;
         while let Some(takeover) = self.engine.next_takeover() {
             let now = clock::now();
-            if now >= takeover || now + AWAKE_BEFORE_TAKEOVER < takeover {
+            self.vigil.spend(last.unwrap_or(now), now);
+            if now >= takeover || now + AWAKE_BEFORE_TAKEOVER < takeover || !self.vigil.allows(now)
+            {
                 break;
             }
+            last = Some(now);
             if !alerted {
                 self.wishes.alert(takeover + AWAKE_BEFORE_TAKEOVER);
                 alerted = true;
@@ -232,13 +257,10 @@ impl EngineThread {
         let takeover = self
             .engine
             .next_takeover()
-            .map(|at| at - AWAKE_BEFORE_TAKEOVER);
-        let next = self
-            .engine
-            .next_deadline()
-            .into_iter()
-            .chain(takeover)
-            .min();
+            .map(|at| at - AWAKE_BEFORE_TAKEOVER)
+            .filter(|early| self.vigil.allows(*early));
+        self.due = self.engine.next_deadline();
+        let next = self.due.into_iter().chain(takeover).min();
         if next == self.armed {
             return;
         }
@@ -332,6 +354,7 @@ impl EngineThread {
                 self.handle(Input::Released { router }, now);
                 self.released = true;
             }
+            Message::Witness(report) => self.handle(Input::Witness(&report), now),
             Message::Command(command, reply) => {
                 let token = Token(self.next_token);
                 self.next_token += 1;
@@ -342,7 +365,11 @@ impl EngineThread {
             Message::Status(reply) => {
                 let snapshot = Snapshot {
                     routers: self.engine.status(now),
+                    witness: self.engine.witness_status(now),
                     drops: self.engine.drops(now),
+                    lateness: self
+                        .lateness
+                        .status(now, self.engine.patience_of_neighbours()),
                 };
                 // A client that is gone needs no answer.
                 let _ = reply.send(snapshot);

@@ -7,8 +7,10 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::oneshot;
 
 use crate::engine::command::{Command, Reply};
+use crate::engine::lateness::LatenessStatus;
 use crate::engine::snapshot::Snapshot as Standing;
 use crate::engine::status::{DropStatus, RouterStatus};
+use crate::engine::witness::{self, WitnessStatus};
 use crate::os::{OsError, addresses, links};
 
 /// Messages that wait at most. Senders that may wait do; a control client is told to come again.
@@ -20,6 +22,8 @@ pub(super) enum Message {
     Seen(links::Seen),
     /// From the address worker.
     Done(addresses::Done),
+    /// From the prober of the witness.
+    Witness(witness::Report),
     /// From a control client.
     Command(Command, oneshot::Sender<Reply>),
     /// From a control client.
@@ -35,7 +39,9 @@ pub(super) enum Message {
 #[derive(Debug, Clone)]
 pub(super) struct Snapshot {
     pub(super) routers: Vec<RouterStatus>,
+    pub(super) witness: Option<WitnessStatus>,
     pub(super) drops: Vec<DropStatus>,
+    pub(super) lateness: LatenessStatus,
 }
 
 /// Sends to the engine's thread.

@@ -153,6 +153,19 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// Routers that stay as they are.
     pub unchanged: u64,
+    /// What becomes of the witness; none: it stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witness: Option<WitnessChange>,
+}
+
+/// The line of the witness.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct WitnessChange {
+    /// Added, changed or removed.
+    pub kind: ChangeKind,
+    /// What it is, or what differs.
+    pub details: Vec<String>,
 }
 
 /// One line of a plan.
@@ -181,6 +194,17 @@ pub enum ChangeKind {
     Removed,
 }
 
+impl ChangeKind {
+    const fn past(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Changed => "changed",
+            Self::Replaced => "replaced",
+            Self::Removed => "removed",
+        }
+    }
+}
+
 impl std::fmt::Display for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let count = |kind| {
@@ -197,6 +221,10 @@ impl std::fmt::Display for Plan {
             count(ChangeKind::Replaced),
             count(ChangeKind::Removed),
             self.unchanged
-        )
+        )?;
+        match &self.witness {
+            Some(change) => write!(f, ", witness {}", change.kind.past()),
+            None => Ok(()),
+        }
     }
 }

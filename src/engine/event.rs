@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::command::Plan;
 use crate::config::{RouterName, VirtualAddress};
 use crate::vrrp::advert::Rejected;
 use crate::vrrp::announce::HardwareAddress;
 use crate::vrrp::election::Cause;
+use crate::vrrp::times::Span;
 use crate::vrrp::{Family, Priority, Role};
 
 /// Something worth a line.
@@ -93,6 +95,23 @@ pub enum Event {
         /// Which address.
         address: IpAddr,
     },
+    /// The kernel took an address off because the engine did not renew its lease, and we put it back.
+    LeaseRanOut {
+        /// Which router.
+        router: RouterName,
+        /// Which address.
+        address: IpAddr,
+        /// For how long it was not renewed.
+        unrenewed: Duration,
+    },
+    /// The engine acted on a deadline later than half of the neighbours' patience. Logged at most once
+    /// a minute; counted always.
+    WokeLate {
+        /// How late.
+        late: Duration,
+        /// The patience.
+        patience: Duration,
+    },
     /// Somebody else put an address of ours on the interface, for good.
     StandsAlready {
         /// Which router.
@@ -114,6 +133,20 @@ pub enum Event {
         /// Which router.
         router: RouterName,
     },
+    /// The witness counts as unreachable from now on.
+    WitnessLost {
+        /// Who is asked.
+        witness: String,
+        /// What went wrong last.
+        error: String,
+    },
+    /// The witness counts as reachable from now on.
+    WitnessFound {
+        /// Who is asked.
+        witness: String,
+        /// How long it was lost; none for the first answer.
+        after: Option<Duration>,
+    },
     /// A new configuration is in force.
     Reloaded(Plan),
     /// The daemon begins to stop.
@@ -121,6 +154,18 @@ pub enum Event {
 }
 
 impl Event {
+    /// An address went and is put back: after a lapse of its lease the kernel took it off.
+    pub(super) const fn gone(router: RouterName, address: IpAddr, lapse: Option<Duration>) -> Self {
+        match lapse {
+            Some(unrenewed) => Self::LeaseRanOut {
+                router,
+                address,
+                unrenewed,
+            },
+            None => Self::AddressPutBack { router, address },
+        }
+    }
+
     /// True for what an administrator should look at even when everything else is well.
     #[must_use]
     pub const fn is_warning(&self) -> bool {
@@ -131,11 +176,15 @@ impl Event {
             | Self::Mismatch { .. }
             | Self::Rejected { .. }
             | Self::AddressPutBack { .. }
+            | Self::LeaseRanOut { .. }
+            | Self::WokeLate { .. }
             | Self::StandsAlready { .. }
-            | Self::ClaimFailed { .. } => true,
+            | Self::ClaimFailed { .. }
+            | Self::WitnessLost { .. } => true,
             Self::Transition { .. }
             | Self::HandedOver { .. }
             | Self::DemotionEnded { .. }
+            | Self::WitnessFound { .. }
             | Self::Reloaded(_)
             | Self::Stopping => false,
         }
@@ -153,10 +202,15 @@ impl Event {
             | Self::Mismatch { router, .. }
             | Self::Rejected { router, .. }
             | Self::AddressPutBack { router, .. }
+            | Self::LeaseRanOut { router, .. }
             | Self::StandsAlready { router, .. }
             | Self::ClaimFailed { router, .. }
             | Self::DemotionEnded { router } => Some(router),
-            Self::Reloaded(_) | Self::Stopping => None,
+            Self::WitnessLost { .. }
+            | Self::WitnessFound { .. }
+            | Self::WokeLate { .. }
+            | Self::Reloaded(_)
+            | Self::Stopping => None,
         }
     }
 }
@@ -230,6 +284,23 @@ impl fmt::Display for Event {
             Self::AddressPutBack { address, .. } => {
                 write!(f, "{address} was taken off by somebody else; put back")
             }
+            Self::LeaseRanOut {
+                address, unrenewed, ..
+            } => {
+                let unrenewed = Span(*unrenewed);
+                write!(
+                    f,
+                    "{address} was taken off by the kernel: this daemon did not renew its lease for {unrenewed}; put back"
+                )
+            }
+            Self::WokeLate { late, patience } => {
+                let (late, patience) = (Span(*late), Span(*patience));
+                write!(
+                    f,
+                    "the engine woke {late} late (patience of the neighbours: {patience}): the machine was busy, \
+                     the process stopped, or the VM paused"
+                )
+            }
             Self::StandsAlready { address, .. } => write!(
                 f,
                 "{address} was put on the interface by somebody else: this host answers for it as Backup too, and \
@@ -239,6 +310,18 @@ impl fmt::Display for Event {
                 write!(f, "the kernel refused {address}: {error}")
             }
             Self::DemotionEnded { .. } => write!(f, "the time of the demotion is up"),
+            Self::WitnessLost { witness, error } => write!(
+                f,
+                "witness {witness} unreachable: {error}; this host claims nothing, and yields what it holds if that lasts"
+            ),
+            Self::WitnessFound { witness, after } => match after {
+                Some(after) => write!(
+                    f,
+                    "witness {witness} reachable again after {}",
+                    Span(*after)
+                ),
+                None => write!(f, "witness {witness} reachable"),
+            },
             Self::Reloaded(plan) => write!(f, "configuration reloaded: {plan}"),
             Self::Stopping => write!(f, "stopping: handing everything over"),
         }

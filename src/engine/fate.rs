@@ -96,6 +96,7 @@ impl Engine {
                 members: members.clone(),
                 split_since: None,
             });
+            self.share_stand(&members, now, outputs);
             for id in members {
                 self.with(id, now, outputs, |router, outputs| {
                     router.bind(Some(fate), now, outputs);

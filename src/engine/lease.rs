@@ -13,6 +13,7 @@
 use std::time::Duration;
 
 use crate::vrrp::AdvertisementInterval;
+use crate::vrrp::times::Moment;
 
 /// How often leases are looked at. At least four renewals fit into the shortest lease.
 pub const BEAT: Duration = Duration::from_millis(250);
@@ -41,11 +42,76 @@ pub fn is_due(
     old_enough && (first_half || interval.duration() < 2 * BEAT)
 }
 
+/// What the kernel took off is reported within this time after a lapse that the engine has seen, also
+/// when the machine is busy. Later it was somebody else.
+const REPORTED_WITHIN: Duration = Duration::from_secs(1);
+
+/// When a lease was renewed last, and whether an earlier one may have run out: after an engine that
+/// slept so long, the kernel has taken the addresses off, and nobody else did.
+#[derive(Debug, Clone, Copy)]
+pub struct Renewals {
+    last: Moment,
+    /// When the latest lapse was over, and how long the lease had not been renewed then.
+    lapse: Option<(Moment, Duration)>,
+}
+
+impl Renewals {
+    /// The first one.
+    #[must_use]
+    pub const fn first(now: Moment) -> Self {
+        Self {
+            last: now,
+            lapse: None,
+        }
+    }
+
+    /// When it was renewed last.
+    #[must_use]
+    pub const fn last(&self) -> Moment {
+        self.last
+    }
+
+    /// The one after these. `lifetime` is that of the lease before it, in seconds.
+    #[must_use]
+    pub fn next(self, lifetime: u32, now: Moment) -> Self {
+        let unrenewed = self.unrenewed(lifetime, now);
+        Self {
+            last: now,
+            lapse: unrenewed.map(|time| (now, time)).or(self.lapse),
+        }
+    }
+
+    /// For how long the lease was not renewed, if the kernel has ended it for that.
+    #[must_use]
+    pub fn lapse(&self, lifetime: u32, now: Moment) -> Option<Duration> {
+        let reported = |(end, _): &(Moment, Duration)| now.since(*end) <= REPORTED_WITHIN;
+        let earlier = || self.lapse.filter(reported).map(|(_, time)| time);
+        self.unrenewed(lifetime, now).or_else(earlier)
+    }
+
+    fn unrenewed(&self, lifetime: u32, now: Moment) -> Option<Duration> {
+        let time = now.since(self.last);
+        (time >= Duration::from_secs(lifetime.into())).then_some(time)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::vrrp::times::active_down_interval;
     use crate::vrrp::{Priority, Version};
+
+    #[test]
+    fn a_lease_that_was_not_renewed_in_time_has_lapsed_and_that_is_remembered_for_a_moment() {
+        let at = |ms| Moment::ZERO + Duration::from_millis(ms);
+        let renewals = Renewals::first(at(0)).next(2, at(1_900));
+        assert_eq!(renewals.lapse(2, at(3_800)), None);
+        let five = Some(Duration::from_secs(5));
+        assert_eq!(renewals.lapse(2, at(6_900)), five);
+        let renewals = renewals.next(2, at(6_900)).next(2, at(7_000));
+        assert_eq!(renewals.lapse(2, at(7_900)), five);
+        assert_eq!(renewals.lapse(2, at(7_901)), None);
+    }
 
     fn intervals() -> impl Iterator<Item = AdvertisementInterval> {
         (1..=4095u64).filter_map(|centis| {

@@ -7,7 +7,7 @@
 
 use super::command::{Change, ChangeKind, Plan};
 use super::router::{Demotion, Router};
-use super::{Engine, Outputs, RouterId, authentication};
+use super::{Engine, Outputs, RouterId, authentication, witness};
 use crate::config::authentication::Keyring;
 use crate::config::{Config, RouterConfig, RouterName, Transport};
 use crate::vrrp::election::Cause;
@@ -50,6 +50,7 @@ impl Engine {
         Plan {
             changes: changes.into_iter().chain(removed).collect(),
             unchanged: unchanged as u64,
+            witness: witness::change(&self.configured, config),
         }
     }
 
@@ -71,6 +72,7 @@ impl Engine {
         let plan = self.plan(config, &keyring);
         self.keyring = keyring;
         let old = std::mem::replace(&mut self.configured, config.clone());
+        self.reload_witness(now);
         let steps = steps(&old, config);
         // Read before anything ends: a name may pass from one router to another.
         let halves: Vec<Vec<RouterId>> = steps
@@ -97,6 +99,7 @@ impl Engine {
         for id in self.ids() {
             self.refresh(id, now, outputs);
         }
+        self.tell_of_witness(now, outputs);
         plan
     }
 
@@ -123,6 +126,8 @@ impl Engine {
             Step::Replace(_, new) => {
                 // The new one first: so the interface stays known.
                 let replacements = self.change(new, &[], demotion, now, outputs);
+                let all: Vec<_> = replacements.iter().chain(halves).copied().collect();
+                self.share_stand(&all, now, outputs);
                 for id in halves {
                     self.end(*id, now, outputs);
                 }

@@ -14,7 +14,8 @@ impl Engine {
     pub fn status(&self, now: Moment) -> Vec<RouterStatus> {
         let mut routers: Vec<RouterStatus> = Vec::new();
         for router in self.listed() {
-            let half = router.status(now);
+            let mut half = router.status(now);
+            half.held_back = self.held_back(router);
             match routers.last_mut().filter(|last| last.name == half.name) {
                 Some(first) => join(first, half),
                 None => routers.push(half),
@@ -50,6 +51,7 @@ fn join(first: &mut RouterStatus, second: RouterStatus) {
     first.active = first.active.take().or(second.active);
     first.takeover_in_ms = first.takeover_in_ms.max(second.takeover_in_ms);
     first.handover = first.handover.take().or(second.handover);
+    first.held_back = first.held_back.take().or(second.held_back);
     first.active_interval_ms = first.active_interval_ms.max(second.active_interval_ms);
     first.addresses.extend(second.addresses);
     first.neighbours.extend(second.neighbours);

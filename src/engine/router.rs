@@ -14,6 +14,7 @@ mod place;
 mod reception;
 mod share;
 mod status;
+mod witness;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -38,6 +39,7 @@ use messages::{Messages, destinations};
 use place::{NO_CARRIER, Place};
 
 pub(super) use share::FateId;
+pub(super) use witness::Stand;
 
 /// A handover that nobody answered ends so long after its limit, when the router would claim again
 /// but for its fate.
@@ -106,6 +108,8 @@ pub(super) struct Router {
     releasing: Option<HandoverOutcome>,
     outcome: Option<HandoverOutcome>,
     demotion: Option<Demotion>,
+    /// How far it may go for all that is known of the witness.
+    stand: Stand,
     ending: bool,
     /// It was Active in an earlier life of the engine, and may go on.
     adoption: Option<Adoption>,
@@ -133,7 +137,8 @@ impl Router {
             Family::Ipv6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
         let config = configured.half(family);
-        let election = Election::new(parameters(&config, demotion.as_ref(), unplaced, false));
+        let bounds = (demotion.as_ref(), Stand::default());
+        let election = Election::new(parameters(&config, bounds, unplaced, false));
         Self {
             id,
             messages: Messages::default(),
@@ -166,6 +171,7 @@ impl Router {
             releasing: None,
             outcome: None,
             demotion,
+            stand: Stand::default(),
             ending: false,
             adoption: None,
             adopted_since: None,
@@ -402,7 +408,8 @@ impl Router {
             .place
             .map_or(self.election.parameters().local, |place| place.local);
         let joint = self.fate.is_some();
-        let parameters = parameters(&self.config, self.demotion.as_ref(), local, joint);
+        let bounds = (self.demotion.as_ref(), self.stand);
+        let parameters = parameters(&self.config, bounds, local, joint);
         let priority = parameters.priority;
         self.messages = Messages::build(&self.config, priority, local, &self.destinations);
         let actions = self.election.reconfigure(parameters, now);
@@ -412,22 +419,23 @@ impl Router {
 
 fn parameters(
     config: &RouterConfig,
-    demotion: Option<&Demotion>,
+    (demotion, stand): (Option<&Demotion>, Stand),
     local: IpAddr,
     joint: bool,
 ) -> Parameters {
     Parameters {
-        // A demoted router keeps the lowest priority: everybody else comes first.
-        priority: if demotion.is_some() {
+        // A demoted router keeps the lowest priority, and one that is cut off: everybody else comes
+        // first.
+        priority: if demotion.is_some() || !stand.has_priority() {
             Priority::Normal(Level::LOWEST)
         } else {
             config.priority
         },
         interval: config.interval,
-        preempt: config.preempt,
+        preempt: config.preempt && stand.may_preempt(),
         preempt_delay: config.preempt_delay,
         local,
-        may_claim: !demotion.is_some_and(|demotion| demotion.never),
+        may_claim: stand.may_claim() && !demotion.is_some_and(|demotion| demotion.never),
         joint,
     }
 }

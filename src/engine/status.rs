@@ -47,6 +47,9 @@ pub struct RouterStatus {
     pub demoted: Option<DemotionStatus>,
     /// The old holder keeps answering until the new one has announced itself: which part is open.
     pub handover: Option<String>,
+    /// Why it does not elect as configured, although nothing is wrong with it: the witness.
+    #[serde(default)]
+    pub held_back: Option<String>,
     /// Own `Advertisement_Interval`, milliseconds.
     pub interval_ms: u64,
     /// `Active_Adver_Interval`: learned from the Active in version 3.

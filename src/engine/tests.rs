@@ -15,6 +15,7 @@ mod random;
 mod receive;
 mod reload;
 mod start;
+mod witness;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -95,6 +96,8 @@ fn config(routers: &[RouterConfig]) -> Config {
         routers: routers.to_vec(),
         groups: Vec::new(),
         control: ControlConfig::default(),
+        realtime: crate::config::Realtime::default(),
+        witness: None,
     }
 }
 

@@ -1,25 +1,17 @@
 //! Packet sockets: what is said of addresses out and in, and adverts from a virtual MAC.
 //!
-//! Owns the only `unsafe` of the project: neither socket2 nor nix can build a `sockaddr_ll` in safe
-//! code. Called by the address worker (first announcement), by the engine's thread (repeats, what
-//! others announce, adverts with a virtual MAC as source). What cannot be sent is an error; an
-//! address is held all the same and announced again.
-
-#![allow(
-    unsafe_code,
-    reason = "sockaddr_ll has no safe constructor; each block says why it is sound"
-)]
+//! Owns both kinds of them. Called by the address worker (first announcement), by the engine's thread
+//! (repeats, what others announce, adverts with a virtual MAC as source). What cannot be sent is an
+//! error; an address is held all the same and announced again.
 
 use std::io::{self, IoSlice};
-use std::mem;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use nix::libc;
-use nix::sys::socket::{LinkAddr, SockaddrLike};
-use socket2::{Domain, SockAddr, SockAddrStorage, SockFilter, Socket, Type};
+use socket2::{Domain, SockFilter, Socket, Type};
 
 use super::OsError;
+use super::raw::{link_address, socket_address};
 use super::vrrp_socket::{PRIORITY, send_all};
 use crate::engine::SendAdvert;
 use crate::vrrp::Family;
@@ -200,6 +192,66 @@ impl AnnouncementSocket {
     }
 }
 
+/// Asks one host of a LAN whether it is there, past the kernel and its neighbour cache, and receives
+/// replies of that kind, and nothing else.
+pub struct QuestionSocket {
+    socket: Socket,
+    interface: u32,
+    protocol: u16,
+}
+
+impl QuestionSocket {
+    /// Opens, filters, and only then binds to the interface.
+    ///
+    /// # Errors
+    /// The step that the kernel refused.
+    pub fn open(interface: u32, family: Family) -> Result<Self, OsError> {
+        let step = |what: &'static str| move |error: io::Error| OsError::new(what, error);
+        let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking().cloexec(), None)
+            .map_err(step("open a packet socket"))?;
+        let (protocol, filtered) = match family {
+            Family::Ipv4 => (ARP, socket.attach_filter(&ARP_REPLIES)),
+            Family::Ipv6 => (IPV6, socket.attach_filter(&NEIGHBOUR_ADVERTISEMENTS)),
+        };
+        filtered.map_err(step("filter replies"))?;
+        socket
+            .bind(&socket_address(interface, protocol))
+            .map_err(step("listen for replies on the interface"))?;
+        Ok(Self {
+            socket,
+            interface,
+            protocol,
+        })
+    }
+
+    /// Sends one frame; never waits.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn ask(&self, frame: &[u8]) -> io::Result<()> {
+        let to = socket_address(self.interface, self.protocol);
+        self.socket.send_to(frame, &to).map(drop)
+    }
+
+    /// The next frame that has arrived, cut off after its first 256 bytes; `None` when there is none.
+    ///
+    /// # Errors
+    /// The kernel's, as when the interface went down.
+    pub fn receive<'a>(&self, buffer: &'a mut [u8; 256]) -> io::Result<Option<&'a [u8]>> {
+        match nix::unistd::read(&self.socket, buffer) {
+            Ok(length) => Ok(buffer.get(..length)),
+            Err(nix::errno::Errno::EAGAIN) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl AsFd for QuestionSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 impl AsFd for AnnouncementSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
@@ -244,38 +296,24 @@ const NEIGHBOUR_ANNOUNCEMENTS: [SockFilter; 15] = [
     SockFilter::new(RETURN, 0, 0, u32::MAX),
 ];
 
-fn sockaddr_ll(interface: u32, protocol: u16) -> libc::sockaddr_ll {
-    libc::sockaddr_ll {
-        sll_family: u16::try_from(libc::AF_PACKET).unwrap_or_default(),
-        sll_protocol: protocol.to_be(),
-        sll_ifindex: i32::try_from(interface).unwrap_or_default(),
-        sll_hatype: 0,
-        sll_pkttype: 0,
-        sll_halen: 6,
-        sll_addr: [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0],
-    }
-}
+const LOAD_HALF: u16 = 0x28;
 
-fn length() -> libc::socklen_t {
-    // A struct of 20 bytes.
-    libc::socklen_t::try_from(mem::size_of::<libc::sockaddr_ll>()).unwrap_or_default()
-}
+/// ARP, and in it a reply.
+const ARP_REPLIES: [SockFilter; 6] = [
+    SockFilter::new(LOAD_HALF, 0, 0, 12),
+    SockFilter::new(JUMP_IF_EQUAL, 0, 3, ARP as u32),
+    SockFilter::new(LOAD_HALF, 0, 0, 20),
+    SockFilter::new(JUMP_IF_EQUAL, 0, 1, 2),
+    SockFilter::new(RETURN, 0, 0, u32::MAX),
+    SockFilter::new(RETURN, 0, 0, 0),
+];
 
-/// For nix.
-fn link_address(interface: u32, protocol: u16) -> Option<LinkAddr> {
-    let address = sockaddr_ll(interface, protocol);
-    // SAFETY: the pointer is to a whole `sockaddr_ll` of family AF_PACKET, which is what
-    // `LinkAddr` is made of, with its true length; the value is copied before the call returns.
-    unsafe { LinkAddr::from_raw((&raw const address).cast(), Some(length())) }
-}
-
-/// For socket2.
-fn socket_address(interface: u32, protocol: u16) -> SockAddr {
-    let mut storage = SockAddrStorage::zeroed();
-    // SAFETY: `sockaddr_ll` is the address type of AF_PACKET, is no larger than the storage and
-    // needs no stricter alignment; every bit pattern of it is valid.
-    unsafe {
-        *storage.view_as::<libc::sockaddr_ll>() = sockaddr_ll(interface, protocol);
-        SockAddr::new(storage, length())
-    }
-}
+/// `ICMPv6`, and in it an advertisement.
+const NEIGHBOUR_ADVERTISEMENTS: [SockFilter; 6] = [
+    SockFilter::new(LOAD_BYTE, 0, 0, 20),
+    SockFilter::new(JUMP_IF_EQUAL, 0, 3, 58),
+    SockFilter::new(LOAD_BYTE, 0, 0, 54),
+    SockFilter::new(JUMP_IF_EQUAL, 0, 1, 136),
+    SockFilter::new(RETURN, 0, 0, u32::MAX),
+    SockFilter::new(RETURN, 0, 0, 0),
+];

@@ -4,11 +4,13 @@
 //! unsolicited neighbour advertisement (RFC 9568 §6.4.2). What asks whose an address is: the ARP
 //! probe (RFC 5227 §1.1) and the solicitation of duplicate address detection (RFC 4862 §5.4.2). Both
 //! are read as well: another host's announcement of our addresses ends a handover, and a question
-//! about them is answered with an announcement. Called by the address worker at a claim, by the
+//! about them is answered with an announcement. A third kind asks one host whether it is there
+//! ([`Question`]). Called by the address worker at a claim, by the
 //! daemon for repeats. Building cannot fail; what cannot be read is `None`.
 
 mod arp;
 mod neighbour;
+mod question;
 
 use std::net::IpAddr;
 
@@ -23,6 +25,7 @@ pub use neighbour::{
     ADVERTISEMENT_FRAME, SOLICITATION_FRAME, duplicate_solicitation, solicited_node_group,
     unsolicited_advertisement,
 };
+pub use question::Question;
 
 /// A hardware address. A type of ours, so that pnet stays behind this module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]

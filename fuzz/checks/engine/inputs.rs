@@ -96,6 +96,8 @@ pub(super) fn some_config(bytes: &mut Bytes<'_>) -> Config {
         routers,
         groups,
         control: ControlConfig::default(),
+        realtime: buoyd::config::Realtime::default(),
+        witness: None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! What people see, letter by letter.
 
 use super::*;
-use crate::control::{ConfigurationStatus, SCHEMA};
+use crate::control::{ConfigurationStatus, RealtimeStatus, SCHEMA};
+use crate::engine::lateness::LatenessStatus;
 use crate::engine::status::{Counters, DropStatus, NeighbourStatus};
 use crate::vrrp::{ChecksumStyle, Family, Priority};
 
@@ -32,6 +33,7 @@ fn router(name: &str, role: Role) -> RouterStatus {
         addresses: vec![address("192.0.2.100/24", role == Role::Active)],
         demoted: None,
         handover: None,
+        held_back: None,
         interval_ms: 250,
         active_interval_ms: 250,
         preempt: true,
@@ -121,8 +123,11 @@ fn status(routers: Vec<RouterStatus>) -> Status {
             error: None,
         },
         routers,
+        witness: None,
         drops: Vec::new(),
         queue_drops: 0,
+        lateness: LatenessStatus::default(),
+        realtime: RealtimeStatus::default(),
     }
 }
 
@@ -223,6 +228,35 @@ fn a_failed_reload_is_shown_with_its_problems() {
 }
 
 #[test]
+fn what_keeps_the_engine_from_being_on_time_is_said_where_it_is_worth_it() {
+    let said = |too_late, state: &str| {
+        let mut status = status(vec![]);
+        status.lateness = LatenessStatus {
+            max_us: 5_000_400,
+            max_ms_ago: Some(180_000),
+            too_late,
+            ..LatenessStatus::default()
+        };
+        status.realtime.state = state.to_owned();
+        let text = overview(&status, false);
+        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines[1..lines.len() - 2].join("\n")
+    };
+    assert_eq!(said(0, "on"), "");
+    assert_eq!(said(0, "off"), "");
+    assert_eq!(said(0, ""), "");
+    assert_eq!(
+        said(2, "refused: missing capability CAP_SYS_NICE"),
+        "the engine woke later than half of its neighbours' patience 2 times, the latest by 5 s, 3m ago\n\
+         realtime is not used: missing capability CAP_SYS_NICE"
+    );
+    assert_eq!(
+        said(0, "demoted"),
+        "realtime was switched off: a thread ran without end; the log says when"
+    );
+}
+
+#[test]
 fn part_of_the_addresses_is_counted() {
     let held = |flags: &[bool]| {
         let all: Vec<_> = flags
@@ -276,6 +310,50 @@ fn what_others_sent_cannot_steer_the_terminal() {
     );
     assert!(
         text.contains("why: a\u{fffd}]0;b\u{fffd}\u{fffd}c\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_witness_is_told_of_with_its_part_in_what_a_router_does() {
+    let mut db = db();
+    db.held_back = Some("witness 192.0.2.254 unreachable: it claims nothing".to_owned());
+    let mut status = status(vec![db]);
+    let mut witness = WitnessStatus {
+        kind: "gateway".to_owned(),
+        target: "192.0.2.254".to_owned(),
+        reachable: Some(false),
+        since_ms: 61_000,
+        last_error: Some("no answer within 500 ms".to_owned()),
+        last_error_ms_ago: Some(300),
+        probes: 4000,
+        failures: 62,
+        failures_in_a_row: 62,
+    };
+    status.witness = Some(witness.clone());
+    let text = overview(&status, false);
+    assert!(
+        text.contains(
+            "\nwitness 192.0.2.254: unreachable for 1m 1s: no answer within 500 ms; 62 of 4000 probes failed\n"
+        ),
+        "{text}"
+    );
+    let held_back = "held back: witness 192.0.2.254 unreachable: it claims nothing";
+    assert!(text.contains(held_back), "{text}");
+    let text = details(&status, false);
+    assert!(text.contains("held back") && text.contains("it claims nothing"));
+    witness.reachable = Some(true);
+    status.witness = Some(witness.clone());
+    let text = overview(&status, false);
+    assert!(
+        text.contains("\nwitness 192.0.2.254: reachable for 1m 1s; 62 of 4000 probes failed\n"),
+        "an old error is of no interest: {text}"
+    );
+    witness.reachable = None;
+    status.witness = Some(witness);
+    let text = overview(&status, false);
+    assert!(
+        text.contains("not known yet for 1m 1s: no answer"),
         "{text}"
     );
 }

@@ -162,7 +162,9 @@ impl<'t> Reader<'t> {
                 findings.add(span, message, "not supported yet", help);
                 continue;
             }
-            let help = hint(name, value)
+            let help = words::of_the_file(name)
+                .map(str::to_owned)
+                .or_else(|| hint(name, value))
                 .or_else(|| {
                     words::nearest(name, self.asked.iter().copied())
                         .map(|near| format!("did you mean `{near}`?"))

@@ -83,6 +83,13 @@ pub(super) fn of_other_programs(key: &str) -> Option<&'static str> {
     })
 }
 
+/// What to do about a key that belongs to no section.
+pub(super) fn of_the_file(name: &str) -> Option<&'static str> {
+    (name == "realtime").then_some(
+        "write it on a line above all sections: what stands below a header belongs to that section",
+    )
+}
+
 /// What to do about a name that has a meaning in the design but not in this version.
 pub(super) fn of_later_versions(name: &str) -> Option<&'static str> {
     Some(match name {
@@ -90,10 +97,6 @@ pub(super) fn of_later_versions(name: &str) -> Option<&'static str> {
             "leave it out; a check of your own can run `buoy demote ROUTER` and `buoy restore ROUTER`"
         }
         "hook" | "hooks" => "leave it out; follow `buoy status --watch` to act on changes",
-        "witness" => "leave it out; run a third server of lower priority to watch the other two",
-        "realtime" => {
-            "leave it out; the service manager can set the scheduling class of `buoy run`"
-        }
         "metrics" => "leave it out; read `buoy status --json`",
         _ => return None,
     })

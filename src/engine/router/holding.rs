@@ -12,7 +12,7 @@ use crate::config::VirtualAddress;
 use crate::engine::command::HandoverOutcome;
 use crate::engine::event::Event;
 use crate::engine::handover::Handover;
-use crate::engine::lease;
+use crate::engine::lease::{self, Renewals};
 use crate::engine::outputs::{Announce, Hold, Outputs, VirtualMacDevice, Wish};
 use crate::vrrp::Role;
 use crate::vrrp::announce::{HardwareAddress, Said};
@@ -53,7 +53,7 @@ pub(super) enum Device {
 #[derive(Debug, Clone)]
 pub(in crate::engine) struct Holding {
     hold: Hold,
-    renewed: Moment,
+    renewals: Renewals,
     put_back: Option<Moment>,
     /// When an address that is missing is put back.
     put_back_at: Option<Moment>,
@@ -248,9 +248,13 @@ impl Router {
             replace: !self.is_owner(),
         };
         self.wish(Some(hold.clone()), outputs);
+        let before = self.holding.as_ref();
+        let renewals = before.map_or(Renewals::first(now), |before| {
+            before.renewals.next(before.hold.lease, now)
+        });
         self.holding = Some(Holding {
             hold,
-            renewed: now,
+            renewals,
             put_back: None,
             put_back_at: None,
             claimed: false,
@@ -278,8 +282,8 @@ impl Router {
             ..holding.hold.clone()
         };
         if holding.hold != hold {
+            holding.renewals = holding.renewals.next(holding.hold.lease, now);
             holding.hold = hold.clone();
-            holding.renewed = now;
             self.wish(Some(hold), outputs);
         }
     }
@@ -293,9 +297,9 @@ impl Router {
         };
         let interval = self.config.interval;
         if let Some(holding) = &mut self.holding
-            && lease::is_due(interval, since_advert, now.since(holding.renewed))
+            && lease::is_due(interval, since_advert, now.since(holding.renewals.last()))
         {
-            holding.renewed = now;
+            holding.renewals = holding.renewals.next(holding.hold.lease, now);
             let hold = holding.hold.clone();
             self.wish(Some(hold), outputs);
         }
@@ -360,7 +364,7 @@ impl Router {
         }
     }
 
-    /// Somebody took one of our addresses off: it is put back and announced, at once unless that
+    /// One of our addresses was taken off, or its lease ran out: it is put back and announced, at once unless that
     /// happened a moment ago.
     pub(in crate::engine) fn address_gone(
         &mut self,
@@ -376,10 +380,9 @@ impl Router {
             return;
         };
         if self.logged.put_back.now(now) {
-            outputs.events.push(Event::AddressPutBack {
-                router: self.config.name.clone(),
-                address,
-            });
+            let lapse = holding.renewals.lapse(holding.hold.lease, now);
+            let event = Event::gone(self.config.name.clone(), address, lapse);
+            outputs.events.push(event);
         }
         // Before the claim is confirmed it may be our own release of an earlier epoch.
         let soonest = holding.put_back.map_or(now, |last| last + PUT_BACK_EVERY);

@@ -87,6 +87,9 @@ impl Router {
             }
         }
         self.apply(actions, now, outputs);
+        if advert.priority != Priority::Release {
+            self.heard_an_active(now, outputs);
+        }
     }
 
     /// Whether the sender has the key.

@@ -38,6 +38,7 @@ impl Router {
                 never: demotion.never,
             }),
             handover: self.handover.as_ref().map(Handover::open),
+            held_back: None,
             interval_ms: millis(self.config().interval.duration()),
             active_interval_ms: millis(election.active_interval().duration()),
             preempt: self.config().preempt,

@@ -144,6 +144,30 @@ fn an_address_taken_off_by_somebody_else_is_put_back_and_announced() {
 }
 
 #[test]
+fn of_an_address_that_ran_out_while_the_engine_slept_nobody_else_is_blamed() {
+    // The kernel's word comes before the engine has done anything, or after it has renewed.
+    for wakes_first in [false, true] {
+        let mut host = Host::is_active(&[web()]);
+        host.at(20_000);
+        host.log.clear();
+        host.is_stuck_until(25_000);
+        if wakes_first {
+            host.at(25_000);
+        }
+        host.loses(VIP);
+        let said = host.events().join("\n");
+        assert!(
+            said.contains("did not renew its lease for 5") && !said.contains("somebody else"),
+            "{said}"
+        );
+        host.at(90_000);
+        host.log.clear();
+        host.loses(VIP);
+        assert!(host.events()[0].contains("somebody else"));
+    }
+}
+
+#[test]
 fn putting_back_is_rate_limited() {
     let mut host = Host::is_active(&[web()]);
     for ms in 10_000..10_100 {

@@ -24,7 +24,7 @@ fn virtual_ipv6(text: &str) -> VirtualAddress {
 }
 
 /// [`web`] with addresses of both families.
-fn dual(priority: u8) -> RouterConfig {
+pub(super) fn dual(priority: u8) -> RouterConfig {
     RouterConfig {
         addresses: vec![
             virtual_address(VIP),
@@ -37,7 +37,7 @@ fn dual(priority: u8) -> RouterConfig {
 }
 
 /// Both of them on an interface of their own.
-fn group_of_two(priority: u8) -> Vec<RouterConfig> {
+pub(super) fn group_of_two(priority: u8) -> Vec<RouterConfig> {
     let priority = Priority::from_octet(priority);
     let web = RouterConfig { priority, ..web() };
     let mail = RouterConfig {
@@ -48,7 +48,7 @@ fn group_of_two(priority: u8) -> Vec<RouterConfig> {
     vec![web, mail]
 }
 
-fn grouped(routers: Vec<RouterConfig>) -> Config {
+pub(super) fn grouped(routers: Vec<RouterConfig>) -> Config {
     let group = GroupConfig {
         name: name("lan"),
         routers: routers.iter().map(|router| router.name.clone()).collect(),
@@ -57,10 +57,12 @@ fn grouped(routers: Vec<RouterConfig>) -> Config {
         routers,
         groups: vec![group],
         control: ControlConfig::default(),
+        realtime: crate::config::Realtime::default(),
+        witness: None,
     }
 }
 
-fn ungrouped(routers: Vec<RouterConfig>) -> Config {
+pub(super) fn ungrouped(routers: Vec<RouterConfig>) -> Config {
     Config {
         groups: Vec::new(),
         ..grouped(routers)
@@ -70,19 +72,19 @@ fn ungrouped(routers: Vec<RouterConfig>) -> Config {
 /// What can be cut: one direction, of one family, on one interface.
 type Path = (usize, Family, &'static str);
 
-struct Lan {
-    hosts: Vec<Engine>,
+pub(super) struct Lan {
+    pub(super) hosts: Vec<Engine>,
     /// Link-locals, so that a test can turn the order around.
     link_locals: Vec<Ipv6Addr>,
-    claimed: Vec<BTreeMap<RouterId, u64>>,
-    now: Moment,
+    pub(super) claimed: Vec<BTreeMap<RouterId, u64>>,
+    pub(super) now: Moment,
     /// Frames of these hosts do not arrive.
     cut: BTreeSet<Path>,
-    transitions: usize,
+    pub(super) transitions: usize,
 }
 
 impl Lan {
-    fn of(configs: &[Config]) -> Self {
+    pub(super) fn of(configs: &[Config]) -> Self {
         let hosts: Vec<_> = configs
             .iter()
             .map(|config| Engine::new(config, &Keyring::default(), &[], Moment::ZERO))
@@ -119,7 +121,7 @@ impl Lan {
         }
     }
 
-    fn plugs_in(&mut self, host: usize, interface: &str) {
+    pub(super) fn plugs_in(&mut self, host: usize, interface: &str) {
         let state = self.state(host, interface);
         self.sees(host, interface, Some(state));
     }
@@ -130,7 +132,7 @@ impl Lan {
         self.sees(host, "eth0", Some(state));
     }
 
-    fn sees(&mut self, host: usize, interface: &str, state: Option<InterfaceState>) {
+    pub(super) fn sees(&mut self, host: usize, interface: &str, state: Option<InterfaceState>) {
         let interface = eth(interface);
         let input = Input::Interface {
             name: &interface,
@@ -139,17 +141,17 @@ impl Lan {
         self.told(host, input);
     }
 
-    fn told(&mut self, host: usize, input: Input<'_>) {
+    pub(super) fn told(&mut self, host: usize, input: Input<'_>) {
         let mut outputs = Outputs::default();
         self.hosts[host].handle(input, self.now, &mut outputs);
         self.carries(host, outputs);
     }
 
-    fn demotes(&mut self, host: usize, router: &str) {
+    pub(super) fn demotes(&mut self, host: usize, router: &str) {
         self.told(host, Input::Command(Token(1), demote(router)));
     }
 
-    fn reloads(&mut self, host: usize, config: Config) {
+    pub(super) fn reloads(&mut self, host: usize, config: Config) {
         let command = Command::Reload {
             config,
             keyring: Keyring::default(),
@@ -211,7 +213,7 @@ impl Lan {
         }
     }
 
-    fn runs(&mut self, ms: u64) {
+    pub(super) fn runs(&mut self, ms: u64) {
         let until = self.now + Duration::from_millis(ms);
         loop {
             let next = self
@@ -236,7 +238,7 @@ impl Lan {
         self.now = until;
     }
 
-    fn roles(&self, host: usize) -> Vec<Role> {
+    pub(super) fn roles(&self, host: usize) -> Vec<Role> {
         self.hosts[host]
             .status(self.now)
             .iter()
@@ -244,11 +246,11 @@ impl Lan {
             .collect()
     }
 
-    fn is_all(&self, host: usize, role: Role) -> bool {
+    pub(super) fn is_all(&self, host: usize, role: Role) -> bool {
         self.roles(host).iter().all(|other| *other == role)
     }
 
-    fn status(&self, host: usize, router: &str) -> RouterStatus {
+    pub(super) fn status(&self, host: usize, router: &str) -> RouterStatus {
         let all = self.hosts[host].status(self.now);
         all.into_iter()
             .find(|status| status.name == name(router))
@@ -256,7 +258,7 @@ impl Lan {
     }
 
     #[track_caller]
-    fn one_holds_all(&self, host: usize) {
+    pub(super) fn one_holds_all(&self, host: usize) {
         for other in 0..self.hosts.len() {
             let role = if other == host {
                 Role::Active

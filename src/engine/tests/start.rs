@@ -3,6 +3,19 @@
 use super::*;
 
 #[test]
+fn the_patience_of_the_neighbours_is_that_of_the_shortest_interval_that_takes_part() {
+    let quick = RouterConfig {
+        interval: every(100),
+        ..mail()
+    };
+    let mut host = Host::starts(&[web(), quick]);
+    let patience = host.engine.patience_of_neighbours();
+    assert_eq!(patience, Some(Duration::from_millis(300)));
+    host.sees("eth0", None);
+    assert_eq!(host.engine.patience_of_neighbours(), None);
+}
+
+#[test]
 fn start_waits_for_the_interface_and_says_so() {
     let mut host = Host::boots(&[web()]);
     host.at(60_000);

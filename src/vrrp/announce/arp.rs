@@ -34,6 +34,15 @@ pub fn arp_probe(address: Ipv4Addr, hardware: HardwareAddress) -> [u8; ARP_FRAME
     )
 }
 
+/// An ordinary request, from an address of our own (RFC 826).
+pub(super) fn request(
+    hardware: HardwareAddress,
+    own: Ipv4Addr,
+    target: Ipv4Addr,
+) -> [u8; ARP_FRAME] {
+    arp_request(hardware, own, HardwareAddress::default(), target)
+}
+
 fn arp_request(
     hardware: HardwareAddress,
     sender: Ipv4Addr,
@@ -65,10 +74,7 @@ fn arp_request(
 /// Reads a gratuitous ARP, request or reply, or an ARP probe.
 pub(super) fn read(ethernet: &EthernetPacket<'_>) -> Option<Announcement> {
     let arp = ArpPacket::new(ethernet.payload())?;
-    let well_formed = arp.get_hardware_type() == ArpHardwareTypes::Ethernet
-        && arp.get_protocol_type() == EtherTypes::Ipv4
-        && arp.get_hw_addr_len() == 6
-        && arp.get_proto_addr_len() == 4;
+    let well_formed = is_well_formed(&arp);
     let (sender, target) = (arp.get_sender_proto_addr(), arp.get_target_proto_addr());
     let said = match arp.get_operation() {
         _ if !well_formed || target.is_unspecified() => return None,
@@ -81,6 +87,14 @@ pub(super) fn read(ethernet: &EthernetPacket<'_>) -> Option<Announcement> {
         hardware: HardwareAddress(arp.get_sender_hw_addr().into()),
         said,
     })
+}
+
+/// Of Ethernet and IPv4.
+pub(super) fn is_well_formed(arp: &ArpPacket<'_>) -> bool {
+    arp.get_hardware_type() == ArpHardwareTypes::Ethernet
+        && arp.get_protocol_type() == EtherTypes::Ipv4
+        && arp.get_hw_addr_len() == 6
+        && arp.get_proto_addr_len() == 4
 }
 
 #[cfg(test)]

@@ -80,6 +80,26 @@ pub fn duplicate_solicitation(
     frame
 }
 
+/// An ordinary solicitation, from an address of our own, with our link-layer address so that the
+/// answer needs no question back (RFC 4861 §4.3).
+pub(super) fn solicitation(hardware: HardwareAddress, own: Ipv6Addr, target: Ipv6Addr) -> Vec<u8> {
+    let mut frame = [0; SOLICITATION_FRAME + LINK_LAYER_OPTION];
+    let group = solicited_node_group(target);
+    let message = write_headers(&mut frame, hardware, own, group);
+    let (fixed, option) = message.split_at_mut(NeighborSolicitPacket::minimum_packet_size());
+    if let Some(mut solicitation) = MutableNeighborSolicitPacket::new(fixed) {
+        solicitation.set_icmpv6_type(Icmpv6Types::NeighborSolicit);
+        solicitation.set_target_addr(target);
+    }
+    if let Some(mut option) = MutableNdpOptionPacket::new(option) {
+        option.set_option_type(NdpOptionTypes::SourceLLAddr);
+        option.set_length(1);
+        option.set_data(&hardware.0);
+    }
+    set_checksum(message, own, group);
+    frame.to_vec()
+}
+
 /// Writes what is before the `ICMPv6` message, and hands out the room for the message.
 fn write_headers(
     frame: &mut [u8],
@@ -106,7 +126,7 @@ fn write_headers(
     message
 }
 
-fn set_checksum(message: &mut [u8], source: Ipv6Addr, destination: Ipv6Addr) {
+pub(super) fn set_checksum(message: &mut [u8], source: Ipv6Addr, destination: Ipv6Addr) {
     let sum =
         Icmpv6Packet::new(message).map_or(0, |message| checksum(&message, &source, &destination));
     if let Some(field) = message.get_mut(2..4) {
@@ -130,24 +150,14 @@ pub fn solicited_node_group(address: Ipv6Addr) -> Ipv6Addr {
 /// Reads an advertisement that nobody asked for, or a question for duplicates. Everything else of
 /// Neighbour Discovery is the kernel's business alone, and these two are its business too (P87).
 pub(super) fn read(ethernet: &EthernetPacket<'_>) -> Option<Announcement> {
-    let packet = Ipv6Packet::new(ethernet.payload())?;
-    // By the header's own length: what follows is padding.
-    let end = IPV6 + usize::from(packet.get_payload_length());
-    let message = Icmpv6Packet::new(ethernet.payload().get(IPV6..end)?)?;
-    let (source, destination) = (packet.get_source(), packet.get_destination());
-    // RFC 4861 §7.1.1 and §7.1.2; extension headers would stand where the protocol does.
-    let is_valid = packet.get_version() == 6
-        && packet.get_next_header() == IpNextHeaderProtocols::Icmpv6
-        && packet.get_hop_limit() == HOP_LIMIT
-        && message.get_icmpv6_code() == Icmpv6Codes::NoCode
-        && message.get_checksum() == checksum(&message, &source, &destination);
-    let read = match message.get_icmpv6_type() {
-        _ if !is_valid => None,
+    let message = valid_message(ethernet)?;
+    let (source, destination) = (message.source, message.destination);
+    let read = match Icmpv6Packet::new(message.bytes)?.get_icmpv6_type() {
         Icmpv6Types::NeighborAdvert => {
-            read_advertisement(NeighborAdvertPacket::new(message.packet())?)
+            read_advertisement(NeighborAdvertPacket::new(message.bytes)?)
         }
         Icmpv6Types::NeighborSolicit if source.is_unspecified() => {
-            read_solicitation(NeighborSolicitPacket::new(message.packet())?, destination)
+            read_solicitation(NeighborSolicitPacket::new(message.bytes)?, destination)
         }
         _ => None,
     };
@@ -156,6 +166,34 @@ pub(super) fn read(ethernet: &EthernetPacket<'_>) -> Option<Announcement> {
         address: IpAddr::V6(address),
         hardware: stated.unwrap_or(HardwareAddress(ethernet.get_source().octets())),
         said,
+    })
+}
+
+/// A message of `ICMPv6` and its way.
+pub(super) struct Message<'a> {
+    pub(super) source: Ipv6Addr,
+    pub(super) destination: Ipv6Addr,
+    pub(super) bytes: &'a [u8],
+}
+
+/// The message of a frame that passes the checks of RFC 4861 §7.1.1 and §7.1.2.
+pub(super) fn valid_message<'a>(ethernet: &'a EthernetPacket<'_>) -> Option<Message<'a>> {
+    let packet = Ipv6Packet::new(ethernet.payload())?;
+    // By the header's own length: what follows is padding.
+    let end = IPV6 + usize::from(packet.get_payload_length());
+    let bytes = ethernet.payload().get(IPV6..end)?;
+    let message = Icmpv6Packet::new(bytes)?;
+    let (source, destination) = (packet.get_source(), packet.get_destination());
+    // Extension headers would stand where the protocol does.
+    let is_valid = packet.get_version() == 6
+        && packet.get_next_header() == IpNextHeaderProtocols::Icmpv6
+        && packet.get_hop_limit() == HOP_LIMIT
+        && message.get_icmpv6_code() == Icmpv6Codes::NoCode
+        && message.get_checksum() == checksum(&message, &source, &destination);
+    is_valid.then_some(Message {
+        source,
+        destination,
+        bytes,
     })
 }
 

@@ -54,6 +54,8 @@ pub enum Cause {
     },
     /// `buoy demote`.
     Demoted,
+    /// The witness does not answer: which, and that.
+    WitnessLost(String),
     /// The daemon stops.
     Stopped,
     /// A reload removed or replaced the router.
@@ -109,7 +111,7 @@ impl fmt::Display for Cause {
                 "goes on as Active: the daemon was away for {} only",
                 Span(*away)
             ),
-            Self::Fault(reason) => write!(f, "{reason}"),
+            Self::WitnessLost(reason) | Self::Fault(reason) => write!(f, "{reason}"),
         }
     }
 }
