@@ -12,8 +12,8 @@ use crate::vrrp::times::Moment;
 impl Engine {
     /// Takes down everything that decides what this engine will do.
     ///
-    /// Told apart are engines of one configuration without authentication, on interfaces of which
-    /// they were told the same: these are left out, and so is who waits for a reply.
+    /// Told apart are engines of one configuration without authentication and without a witness, on
+    /// interfaces of which they were told the same: these are left out, and so is who waits for a reply.
     pub fn fingerprint(&self, fingerprint: &mut Fingerprint, now: Moment) {
         let Self {
             routers,
@@ -33,6 +33,7 @@ impl Engine {
             drops: _,
             stopping,
             mark: _,
+            witness: _,
         } = self;
         fingerprint.fact((order, stopping));
         fingerprint.any_moment(*next_beat);

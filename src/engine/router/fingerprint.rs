@@ -51,13 +51,14 @@ impl Router {
             counters: _,
             adoption,
             adopted_since,
+            stand,
         } = self;
         election.fingerprint(fingerprint, now);
         fingerprint.fact((place, able, fate, device, ending));
         fingerprint.fact((held_back.is_some(), fault.is_some()));
         fingerprint.fact((failures, refusals, refused_copies));
         fingerprint.fact((releasing.is_some(), outcome.is_some()));
-        fingerprint.fact(adopted_since.is_some());
+        fingerprint.fact((adopted_since.is_some(), stand));
         fingerprint.any_moment(adoption.as_ref().map(|adoption| adoption.until));
         fingerprint.any_moment(*fate_at);
         fingerprint.any_moment(*outage_since);

@@ -9,7 +9,7 @@ impl Holding {
     pub(in crate::engine) fn fingerprint(&self, fingerprint: &mut Fingerprint) {
         let Self {
             hold,
-            renewed,
+            renewals,
             put_back,
             put_back_at,
             claimed,
@@ -21,7 +21,7 @@ impl Holding {
             problems,
         } = self;
         fingerprint.fact((hold.lease, hold.accept, hold.replace, claimed, problems));
-        fingerprint.moment(*renewed);
+        fingerprint.moment(renewals.last());
         fingerprint.recent(*put_back, PUT_BACK_EVERY);
         fingerprint.any_moment(*put_back_at);
         fingerprint.any_moment(self.announce_at());
