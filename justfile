@@ -25,6 +25,10 @@ sim runs="1000":
 model:
     BUOY_MODEL_LARGE=1 cargo test --release --test integration model -- --nocapture
 
+# A pair under random faults for so many minutes: just soak 10. BUOY_SOAK_SEED repeats a run.
+soak minutes="10":
+    BUOY_SOAK_MINUTES={{minutes}} cargo test --release --test netns -- --exact soak::a_pair_under_random_faults_settles_each_time_and_leaks_nothing --nocapture
+
 # Two servers and a client in namespaces.
 demo:
     cargo run --release -- demo

@@ -258,7 +258,7 @@ fn a_late_wake_up_does_not_move_the_schedule() {
 #[test]
 fn adverts_missed_altogether_are_not_made_up_for() {
     let mut station = Station::active(usual());
-    let sent = station.oversleeps(ms(7300));
+    let sent = station.oversleeps(ms(2900));
     assert_eq!(sent.send, Some(Send::Advert));
     assert_eq!(*station.wakes(), Actions::default());
     let next = station.due_in().expect("an Active adverts");
@@ -266,14 +266,56 @@ fn adverts_missed_altogether_are_not_made_up_for() {
 }
 
 #[test]
-fn a_backup_that_overslept_takes_over_with_the_silence_it_can_vouch_for() {
+fn a_backup_that_wakes_late_takes_over_with_the_silence_it_can_vouch_for() {
     let mut station = Station::backup(usual());
     station.hears(advert(200));
-    let taken = station.oversleeps(ms(60_000));
+    let taken = station.oversleeps(ms(4500));
     assert!(matches!(
         cause(&taken),
-        Some(Cause::Silence { lasted, .. }) if *lasted == ms(60_000)
+        Some(Cause::Silence { lasted, .. }) if *lasted == ms(4500)
     ));
+}
+
+#[test]
+fn who_slept_longer_than_its_neighbours_wait_listens_for_an_interval_and_a_quarter() {
+    let mut active = Station::active(usual());
+    let woken = active.oversleeps(ms(6000));
+    let slept = ms(5000);
+    assert_eq!(cause(&woken), Some(&Cause::Overslept { slept }));
+    assert_eq!(woken.send, None, "no priority 0 either");
+    let mut backup = Station::backup(usual());
+    assert_eq!(*backup.oversleeps(DOWN + slept), Actions::default());
+    for mut station in [active, backup] {
+        assert_eq!(station.due_in(), Some(ms(1250)));
+        let taken = station.wakes_at_its_deadline();
+        let listened = ms(1250);
+        assert_eq!(
+            cause(&taken),
+            Some(&Cause::ListenedFirst { slept, listened })
+        );
+    }
+}
+
+#[test]
+fn who_listens_first_follows_a_better_router_and_preempts_a_worse_one_in_time() {
+    for (priority, due) in [(200, DOWN), (50, ms(250))] {
+        let mut station = Station::active(usual());
+        station.oversleeps(ms(6000));
+        station.passes(ms(1000));
+        station.hears(advert(priority));
+        assert_eq!(station.due_in(), Some(due));
+        assert_eq!(station.election.active(), Some(advert(priority)));
+    }
+}
+
+#[test]
+fn the_owner_that_overslept_speaks_and_announces_at_once() {
+    let mut parameters = usual();
+    parameters.priority = Priority::Owner;
+    let mut station = Station::active(parameters);
+    let woken = station.oversleeps(ms(6000));
+    assert_eq!((woken.send, woken.announce), (Some(Send::Advert), true));
+    assert_eq!(station.role(), Role::Active);
 }
 
 #[test]

@@ -8,8 +8,10 @@
 mod daemon;
 mod file;
 mod frr;
+mod holders;
 mod keepalived;
 mod observer;
+mod traces;
 mod traffic;
 pub(crate) mod wire;
 
@@ -30,8 +32,10 @@ use crate::lab::is_in_use;
 pub(crate) use daemon::{Finished, Server};
 pub(crate) use file::{Router, buoy};
 pub(crate) use frr::{Frr, FrrRouter};
+pub(crate) use holders::Holders;
 pub(crate) use keepalived::{Keepalived, Neighbour};
 pub(crate) use observer::Observer;
+pub(crate) use traces::{Traces, Usage};
 pub(crate) use traffic::Client;
 
 /// The floating address of [`buoy`] routers that say nothing else.
@@ -88,6 +92,11 @@ impl Lan {
     /// The usual one.
     pub(crate) fn two_servers() -> Self {
         Self::build(1, false)
+    }
+
+    /// With IPv6 as well: `2001:db8::N` and `fe80::N`; and half of the machine.
+    pub(crate) fn two_servers_with_ipv6_in_peace() -> Self {
+        Self::build(MOST_LANS / 2, true)
     }
 
     /// With IPv6 as well: `2001:db8::N` and `fe80::N`.
@@ -265,7 +274,7 @@ pub(crate) fn stays(what: &str, time: Duration, mut is_so: impl FnMut() -> bool)
     clippy::disallowed_methods,
     reason = "between two looks at a kernel that tells nobody of its changes"
 )]
-fn pause(time: Duration) {
+pub(crate) fn pause(time: Duration) {
     thread::sleep(time);
 }
 

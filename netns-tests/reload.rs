@@ -7,8 +7,8 @@ use buoyd::os::lab::Seen;
 use nix::sys::signal::Signal;
 
 use super::harness::{
-    Lan, PATIENCE, Router, Server, VIP, adverts_of, buoy, frames_of_five_adverts, longest_gap,
-    stays, until,
+    Client, Lan, PATIENCE, Router, Server, VIP, adverts_of, buoy, frames_of_five_adverts,
+    longest_gap, stays, until,
 };
 
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -251,10 +251,10 @@ fn a_bad_file_changes_nothing_and_is_shown_where_it_was_asked_for_and_in_status(
             "51",
         ),
     ];
-    let mut lan = Lan::two_servers();
+    let mut lan = Lan::two_servers_in_peace();
     lan.a_holds(&web());
     let before = lan.a.web();
-    let capture = lan.capture();
+    let (client, capture) = (Client::of(&lan), lan.capture());
     for (what, file, word) in bad {
         lan.a.write_file(&file);
         let finished = lan.a.command(&["reload"]);
@@ -292,6 +292,7 @@ fn a_bad_file_changes_nothing_and_is_shown_where_it_was_asked_for_and_in_status(
     let mut frames = capture.drain();
     frames.extend(frames_of_five_adverts(&capture, &lan.a));
     assert_no_advert_missed(&frames, &lan.a);
+    assert_eq!(client.lost(), 0);
     let after = lan.a.web();
     assert_eq!(
         (after.name, after.priority, after.interval_ms),

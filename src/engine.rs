@@ -14,6 +14,7 @@ pub mod event;
 pub mod interface;
 pub mod lateness;
 pub mod lease;
+pub mod sleep;
 pub mod snapshot;
 pub mod status;
 pub mod witness;
@@ -155,8 +156,7 @@ pub struct StoredDemotion {
     pub never: bool,
 }
 
-/// All routers of this host. A clone is another future of the same host: whoever searches all of them
-/// makes many; the daemon makes none.
+/// All routers of this host. A clone is for whoever searches all futures of it; the daemon makes none.
 #[derive(Debug, Clone)]
 pub struct Engine {
     /// Slots are never used twice, so that a late report finds nothing rather than a stranger.
@@ -232,26 +232,6 @@ impl Engine {
         // Nobody can take part before an interface was reported: this has no effects yet.
         engine.bind_fates(now, &mut Outputs::default());
         engine
-    }
-
-    /// The interfaces that some router needs, each once: what the daemon watches and opens.
-    #[must_use]
-    pub fn interfaces(&self) -> Vec<InterfaceName> {
-        self.interfaces.keys().cloned().collect()
-    }
-
-    /// The VRIDs to listen for on an interface, ending routers included.
-    #[must_use]
-    pub fn vrids(&self, interface: &InterfaceName, family: Family) -> Vec<Vrid> {
-        let mut vrids: Vec<_> = self
-            .by_vrid
-            .keys()
-            .filter(|key| key.0 == *interface && key.2 == family)
-            .map(|key| key.1)
-            .collect();
-        vrids.sort_unstable();
-        vrids.dedup();
-        vrids
     }
 
     /// When [`Engine::wake`] has something to do.
@@ -370,11 +350,13 @@ impl Engine {
         };
         let was_active = router.election().role() == Role::Active;
         let mark = router.mark();
+        router.notice_sleep(now, outputs);
         run(router, outputs);
         self.mark += u64::from(router.mark() != mark);
         let takes_over = !was_active && router.election().role() == Role::Active;
         self.unsettled.extend(router.fate());
         let outcome = router.take_outcome();
+        let retreat = router.take_retreat();
         let is_over = router.is_over();
         if is_over {
             self.remove(id);
@@ -386,6 +368,7 @@ impl Engine {
                 self.next_beat = Some(now + lease::BEAT);
             }
         }
+        self.share_retreat(id, retreat, now, outputs);
         if takes_over {
             self.relieve_predecessors(id, now, outputs);
         }

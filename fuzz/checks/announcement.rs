@@ -44,17 +44,21 @@ fn arp(frame: &[u8]) -> Option<Announcement> {
     let arp = frame.get(14..42)?;
     let is_arp = arp[..6] == [0, 1, 8, 0, 6, 4];
     let (operation, sender, target) = (&arp[6..8], &arp[14..18], &arp[24..28]);
-    let said = if !is_arp || target == [0; 4] {
+    let is_question_or_answer = operation == [0, 1] || operation == [0, 2];
+    let (said, address) = if !is_arp || !is_question_or_answer {
         return None;
-    } else if operation == [0, 1] && sender == [0; 4] {
-        Said::WhoseIsIt
-    } else if (operation == [0, 1] || operation == [0, 2]) && sender == target {
-        Said::Here
+    } else if sender == [0; 4] {
+        if operation != [0, 1] || target == [0; 4] {
+            return None;
+        }
+        (Said::WhoseIsIt, target)
+    } else if sender == target {
+        (Said::Here, target)
     } else {
-        return None;
+        (Said::Uses, sender)
     };
-    let target = Ipv4Addr::new(target[0], target[1], target[2], target[3]);
-    Some(announcement(target, &arp[8..14], said))
+    let address = Ipv4Addr::new(address[0], address[1], address[2], address[3]);
+    Some(announcement(address, &arp[8..14], said))
 }
 
 /// RFC 8200 §3 and RFC 4861 §4.3, §4.4, §7.1, by their offsets; RFC 4862 §5.4.2 for what is a

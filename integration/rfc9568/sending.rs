@@ -339,7 +339,7 @@ fn p11_hearing_the_older_checksum_does_not_make_it_the_own_one() {
     let mut host = Host::starts(&Kind::Ipv4.file(100, ""));
     let mut older = advert(Kind::Ipv4, 50);
     older.checksum = buoyd::vrrp::ChecksumStyle::Rfc5798;
-    host.hears_for(&older, ms(1000), ms(10_000));
+    host.hears_for(&older, ms(1000), ms(8_000));
     assert_eq!(host.role(), Role::Active);
     for seen in host.adverts() {
         let mut message = seen.message.clone();

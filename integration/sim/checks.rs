@@ -169,7 +169,7 @@ fn no_gap(world: &World, address: IpAddr, holders: &[usize]) -> Result<(), Strin
 /// How long after healing until there must be agreement: the longest `Active_Down_Interval` there
 /// is; before that, what was under way when all was healed: a handover (one interval and a half),
 /// the next try of a router that could not send (its own patience, at least ten seconds after many
-/// tries in vain); after it,
+/// tries in vain), the end of a retreat; after it,
 /// the handover to the winner.
 pub(super) fn patience(world: &World, handing_over: bool, refused: bool) -> Duration {
     let of = |interval: AdvertisementInterval| {
@@ -186,7 +186,22 @@ pub(super) fn patience(world: &World, handing_over: bool, refused: bool) -> Dura
         active_down_interval(Priority::from_octet(1), interval) + under_way.max(retry)
     };
     let intervals = world.nodes[0].routers.iter().map(|router| router.interval);
-    intervals.map(of).max().unwrap_or_default() + OVERLAP + SLACK
+    intervals.map(of).max().unwrap_or_default() + stepping_back(world) + OVERLAP + SLACK
+}
+
+/// How long somebody still lets others come first: it was not heard, or its addresses were taken off.
+/// And who was deaf asks whose the addresses are, a few times.
+fn stepping_back(world: &World) -> Duration {
+    let statuses = (world.nodes.iter())
+        .filter_map(|node| node.engine.as_ref())
+        .flat_map(|engine| engine.status(world.now));
+    let of = |router: RouterStatus| {
+        let back_off = router.back_off_ms.map(Duration::from_millis);
+        let asks = 4 * Duration::from_millis(router.interval_ms.max(1000));
+        let deaf = router.one_way.is_some() && back_off.is_none();
+        back_off.unwrap_or(if deaf { asks } else { Duration::ZERO })
+    };
+    statuses.map(of).max().unwrap_or_default()
 }
 
 /// Its ARP table names a host that does not hold the address.

@@ -203,6 +203,16 @@ impl Server {
         }
     }
 
+    /// Runs a program of the system on this server, its words split at blanks; it must succeed.
+    pub(crate) fn run(&self, line: &str) -> String {
+        let mut words = line.split_whitespace();
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words);
+        let finished = self.finish(command);
+        assert_eq!(finished.code, Some(0), "{line}: {finished:?}");
+        finished.stdout
+    }
+
     /// Runs a command that must succeed, and gives what it printed.
     pub(crate) fn tell(&self, arguments: &[&str]) -> String {
         let finished = self.command(arguments);

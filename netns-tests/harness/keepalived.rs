@@ -48,6 +48,12 @@ impl Neighbour {
         self
     }
 
+    /// Seconds between its adverts.
+    pub(crate) const fn interval(mut self, seconds: &'static str) -> Self {
+        self.interval = seconds;
+        self
+    }
+
     /// Any other line of its `vrrp_instance`.
     pub(crate) fn line(mut self, line: &str) -> Self {
         self.lines.push(line.to_owned());

@@ -1,4 +1,4 @@
-//! A client that asks the floating address every millisecond and counts what is not answered.
+//! A client that asks the floating address 2,000 times a second and counts what is not answered.
 //!
 //! The services answer from a socket that may send from an address that the host no longer has, so
 //! that what counts as lost was lost by the network, not by a service that the machine let wait.
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use buoyd::os::clock;
 use buoyd::os::lab::Host;
+use buoyd::vrrp::times::Moment;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -19,7 +20,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::{Lan, VIP, until};
 
 const PORT: u16 = 7007;
-const EVERY: Duration = Duration::from_millis(1);
+const EVERY: Duration = Duration::from_micros(500);
 const LOOK: Duration = Duration::from_millis(20);
 /// An answer that is not there then does not come.
 const LATEST: Duration = Duration::from_secs(2);
@@ -28,7 +29,61 @@ const LATEST: Duration = Duration::from_secs(2);
 pub(crate) struct Client {
     stop: Arc<AtomicBool>,
     services: Vec<JoinHandle<()>>,
-    asking: Option<JoinHandle<Vec<Option<u8>>>>,
+    asking: Option<JoinHandle<Vec<Request>>>,
+}
+
+/// A question, and the number of the server that answered it.
+#[derive(Debug, Clone, Copy)]
+struct Request {
+    asked: Moment,
+    answered_by: Option<u8>,
+}
+
+/// What became of all requests.
+pub(crate) struct Answers(Vec<Request>);
+
+impl Answers {
+    /// How many there were.
+    pub(crate) fn asked(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How many nobody answered.
+    pub(crate) fn lost(&self) -> usize {
+        lost(&self.0).len()
+    }
+
+    /// How many of those asked in that time nobody answered.
+    pub(crate) fn lost_between(&self, from: Moment, until: Moment) -> usize {
+        let asked = self.0.iter();
+        let within = asked.filter(|request| request.asked >= from && request.asked < until);
+        within
+            .filter(|request| request.answered_by.is_none())
+            .count()
+    }
+
+    /// The longest time without an answer: from the first request lost to the next answered one.
+    pub(crate) fn longest_dark(&self) -> Duration {
+        let (mut longest, mut since) = (Duration::ZERO, None);
+        for request in &self.0 {
+            if request.answered_by.is_some() {
+                since = None;
+            } else {
+                let since = *since.get_or_insert(request.asked);
+                longest = longest.max(request.asked.since(since) + EVERY);
+            }
+        }
+        longest
+    }
+
+    /// When the last request was asked that nobody answered.
+    pub(crate) fn last_lost(&self) -> Option<Moment> {
+        let lost = self
+            .0
+            .iter()
+            .rfind(|request| request.answered_by.is_none())?;
+        Some(lost.asked)
+    }
 }
 
 impl Client {
@@ -69,7 +124,9 @@ impl Client {
         let answers = self.finish();
         for mark in [1, 2] {
             assert!(
-                answers.contains(&Some(mark)),
+                answers
+                    .iter()
+                    .any(|request| request.answered_by == Some(mark)),
                 "server number {mark} never answered: the address did not move"
             );
         }
@@ -89,7 +146,12 @@ impl Client {
         lost(&self.finish()).len()
     }
 
-    fn finish(&mut self) -> Vec<Option<u8>> {
+    /// Stops asking.
+    pub(crate) fn ends(mut self) -> Answers {
+        Answers(self.finish())
+    }
+
+    fn finish(&mut self) -> Vec<Request> {
         let asking = self.asking.take();
         self.stop.store(true, Ordering::Relaxed);
         let answers = asking.map(|asking| asking.join().unwrap());
@@ -112,10 +174,10 @@ impl Drop for Client {
     }
 }
 
-fn lost(answers: &[Option<u8>]) -> Vec<usize> {
+fn lost(answers: &[Request]) -> Vec<usize> {
     let numbered = answers.iter().enumerate();
     numbered
-        .filter_map(|(number, answer)| answer.is_none().then_some(number))
+        .filter_map(|(number, request)| request.answered_by.is_none().then_some(number))
         .collect()
 }
 
@@ -157,15 +219,18 @@ fn serve(host: &Host, at: SocketAddr, mark: u8, stop: Arc<AtomicBool>) -> JoinHa
     })
 }
 
-fn ask(socket: &UdpSocket, target: SocketAddr, stop: &AtomicBool) -> Vec<Option<u8>> {
-    let mut answers: Vec<Option<u8>> = Vec::new();
+fn ask(socket: &UdpSocket, target: SocketAddr, stop: &AtomicBool) -> Vec<Request> {
+    let mut answers: Vec<Request> = Vec::new();
     let mut next = clock::now();
     while !stop.load(Ordering::Relaxed) {
         let now = clock::now();
         if now >= next {
             let number = u32::try_from(answers.len()).unwrap();
             let _ = socket.send_to(&number.to_be_bytes(), target);
-            answers.push(None);
+            answers.push(Request {
+                asked: now,
+                answered_by: None,
+            });
             // After a pause of our own we do not make up for what we did not ask.
             next = if now.since(next) < EVERY {
                 next + EVERY
@@ -177,7 +242,8 @@ fn ask(socket: &UdpSocket, target: SocketAddr, stop: &AtomicBool) -> Vec<Option<
         receive(socket, &mut answers);
     }
     let deadline = clock::now() + LATEST;
-    while answers.contains(&None) && clock::now() < deadline {
+    let is_open = |request: &Request| request.answered_by.is_none();
+    while answers.iter().any(is_open) && clock::now() < deadline {
         await_answer(socket, LOOK);
         receive(socket, &mut answers);
     }
@@ -192,13 +258,13 @@ fn await_answer(socket: &UdpSocket, limit: Duration) {
 }
 
 /// Every answer that is there.
-fn receive(socket: &UdpSocket, answers: &mut [Option<u8>]) {
+fn receive(socket: &UdpSocket, answers: &mut [Request]) {
     let mut answer = [0; 8];
     while let Ok(5) = socket.recv(&mut answer) {
         let [a, b, c, d, mark, ..] = answer;
         let number = u32::from_be_bytes([a, b, c, d]) as usize;
-        if let Some(answer) = answers.get_mut(number) {
-            *answer = Some(mark);
+        if let Some(request) = answers.get_mut(number) {
+            request.answered_by = Some(mark);
         }
     }
 }

@@ -8,7 +8,7 @@ mod tables;
 use crate::config::RouterName;
 use crate::control::Status;
 use crate::engine::status::{
-    ActiveStatus, AddressStatus, DemotionStatus, ElectionStatus, RouterStatus,
+    ActiveStatus, AddressStatus, ConflictStatus, DemotionStatus, ElectionStatus, RouterStatus,
 };
 use crate::engine::witness::WitnessStatus;
 use crate::os::addresses;
@@ -19,6 +19,8 @@ use super::text::{Cell, Style, Table, clean, clean_lines, interval, paint, span,
 
 /// Addresses that the overview names; the rest is counted.
 const ADDRESSES_SHOWN: usize = 3;
+/// A conflict that is over is shown for an hour; `--json` has the last one always.
+const CONFLICT_SHOWN_MS: u64 = 3_600_000;
 
 /// Only the router that was asked for, or the message that there is none.
 ///
@@ -267,6 +269,8 @@ fn priority(router: &RouterStatus) -> String {
         why.push(format!("of {}", router.priority));
     }
     why.extend(router.demoted.as_ref().map(demotion));
+    let left = router.back_off_ms.map(span);
+    why.extend(left.map(|left| format!("steps back, {left} left")));
     let effective = router.effective_priority;
     if why.is_empty() {
         effective.to_string()
@@ -319,6 +323,14 @@ fn remarks(router: &RouterStatus) -> Vec<Cell> {
         .held_back
         .as_ref()
         .map(|reason| Cell::new(format!("held back: {}", clean(reason)), Style::Warning));
+    let two = (two_hosts(router).into_iter()).map(|(what, text)| {
+        let style = if what == "conflict" {
+            Style::Warning
+        } else {
+            Style::Bad
+        };
+        Cell::new(format!("{what}: {text}"), style)
+    });
     let problems = router.addresses.iter().filter_map(|address| {
         let problem = address.problem.as_ref()?;
         Some(Cell::new(
@@ -340,8 +352,45 @@ fn remarks(router: &RouterStatus) -> Vec<Cell> {
         .chain(fault)
         .chain(handover)
         .chain(held_back)
+        .chain(two)
         .chain(problems)
         .collect()
+}
+
+/// What is known of another host with the same addresses: which kind of trouble, and a sentence.
+fn two_hosts(router: &RouterStatus) -> Vec<(&'static str, String)> {
+    let conflict = router.conflict.as_ref().filter(|conflict| {
+        conflict
+            .ended_ms_ago
+            .is_none_or(|ago| ago <= CONFLICT_SHOWN_MS)
+    });
+    let one_way = router.one_way.as_deref().map(clean);
+    let clone = router.clone.as_ref().map(|clone| clean(&clone.sentence));
+    conflict
+        .map(|conflict| ("conflict", told(conflict)))
+        .into_iter()
+        .chain(one_way.map(|sentence| ("one way", sentence)))
+        .chain(clone.map(|sentence| ("clone", sentence)))
+        .collect()
+}
+
+fn told(conflict: &ConflictStatus) -> String {
+    let (with, lasted) = (conflict.with, span(conflict.lasted_ms));
+    match conflict.ended_ms_ago {
+        Some(ago) if conflict.lost => format!(
+            "{with} was Active too and comes first: gave way {} ago after {lasted} as Active",
+            span(ago)
+        ),
+        Some(ago) => format!(
+            "{with} was Active too for {lasted}, until {} ago",
+            span(ago)
+        ),
+        None => format!(
+            "{with} has been Active too for {}: {} adverts",
+            span(conflict.began_ms_ago),
+            conflict.adverts
+        ),
+    }
 }
 
 /// One family of a router that has both.
@@ -372,6 +421,9 @@ fn facts(router: &RouterStatus, status: &Status) -> Table {
     }
     if let Some(reason) = &router.held_back {
         fact("held back", Cell::new(clean(reason), Style::Warning));
+    }
+    for (what, sentence) in two_hosts(router) {
+        fact(what, Cell::new(sentence, Style::Warning));
     }
     fact("active", Cell::plain(active(router.active.as_ref())));
     if router.elections.len() > 1 {

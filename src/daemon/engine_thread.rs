@@ -25,6 +25,7 @@ use crate::config::InterfaceName;
 use crate::engine::command::{Reply, Token};
 use crate::engine::event::Event;
 use crate::engine::lateness::Lateness;
+use crate::engine::sleep::SHORTEST_SLEEP;
 use crate::engine::{Engine, Input, Outputs, RouterId};
 use crate::os::addresses::{self, Done};
 use crate::os::links::Seen;
@@ -204,6 +205,7 @@ impl EngineThread {
                 Err(error) => return Err(OsError::new("wait for sockets", error)),
             }
         };
+        self.notice_sleep();
         self.tell_wall_clock();
         let keys = || ready.iter().take(count).map(EpollEvent::data);
         for key in keys() {
@@ -218,6 +220,18 @@ impl EngineThread {
             self.strangers(key);
         }
         Ok(())
+    }
+
+    /// Before anything that waited is heard: it bears the time at which it came.
+    fn notice_sleep(&mut self) {
+        let now = clock::now();
+        if self
+            .armed
+            .is_some_and(|due| now.since(due) >= SHORTEST_SLEEP)
+        {
+            self.engine.awakes(now, &mut self.outputs);
+            self.dispatch(now);
+        }
     }
 
     /// Before anything is heard or sent: what UTC is, when it was set meanwhile.

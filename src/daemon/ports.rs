@@ -2,6 +2,7 @@
 //! the interface is there and a router of the family needs it, closed when either goes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -115,6 +116,13 @@ impl Ports {
         };
         let of_family = |address: &InterfaceAddress| Family::of(address.ip) == family;
         let has_addresses = state.addresses.iter().any(of_family);
+        let own_ipv4 = || {
+            let of = |address: &InterfaceAddress| match address.ip {
+                IpAddr::V4(ip) => Some(ip).filter(|_| family == Family::Ipv4),
+                IpAddr::V6(_) => None,
+            };
+            state.addresses.iter().filter_map(of).collect::<Vec<_>>()
+        };
         if let Some(port) = self.open.get_mut(&at) {
             // The kernel may have taken the family off the interface (IPv6 by an MTU below 1280), and
             // all memberships with it: sockets that were open before hear nothing any more.
@@ -122,6 +130,9 @@ impl Ports {
             port.has_addresses = has_addresses;
             if port.vrrp.index() == state.index && !came_back {
                 port.vrrp.listen_for(vrids)?;
+                if family == Family::Ipv4 {
+                    port.announcements.listen_for_clones(own_ipv4())?;
+                }
                 return port.strangers.listen_for(vrids);
             }
             self.open.remove(&at);
@@ -129,9 +140,13 @@ impl Ports {
         let key = self.next_key;
         self.next_key += 2;
         let open = |hears| VrrpSocket::open(name, state.index, family, hears, vrids);
+        let mut announcements = AnnouncementSocket::open(state.index, family)?;
+        if family == Family::Ipv4 {
+            announcements.listen_for_clones(own_ipv4())?;
+        }
         let port = Port {
             vrrp: open(Hears::Ours)?,
-            announcements: AnnouncementSocket::open(state.index, family)?,
+            announcements,
             strangers: open(Hears::Strangers)?,
             key,
             rests_until: None,

@@ -20,8 +20,8 @@ use tracing::{error, info};
 
 use super::mailbox::{Mailbox, Message};
 use super::{Options, notify_systemd};
-use crate::os::OsError;
 use crate::os::snapshot::SnapshotFile;
+use crate::os::{OsError, realtime};
 
 /// The new program has so long to judge the configuration.
 const JUDGEMENT: Duration = Duration::from_secs(10);
@@ -119,6 +119,8 @@ impl Upgrade {
         self.snapshots.write(snapshot).map_err(Refused::Snapshot)?;
         notify_systemd(&[sd_notify::NotifyState::Reloading]);
         let error = Command::new(&self.program).args(&self.arguments).exec();
+        // It lets every signal in before it fails. Refused by no kernel.
+        let _ = realtime::hold_back_signal();
         notify_systemd(&[sd_notify::NotifyState::Ready]);
         Err(Refused::Program(self.program.clone(), error))
     }

@@ -39,6 +39,13 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A router that stepped back takes part with its own priority again.
+    RetreatEnded {
+        /// Which.
+        router: RouterName,
+        /// Of which family, where the router has both.
+        half: Option<Family>,
+    },
     /// A handover is complete.
     HandedOver {
         /// Which router.
@@ -58,6 +65,44 @@ pub enum Event {
         with: IpAddr,
         /// With which priority.
         priority: Priority,
+    },
+    /// That is over.
+    ConflictOver {
+        /// Which router.
+        router: RouterName,
+        /// Who.
+        with: IpAddr,
+        /// From the first of its adverts to the last.
+        lasted: Duration,
+        /// How many.
+        adverts: u64,
+    },
+    /// We gave way to somebody better who was Active too.
+    ConflictLost {
+        /// Which router.
+        router: RouterName,
+        /// To whom.
+        with: IpAddr,
+        /// For how long we were Active.
+        lasted: Duration,
+    },
+    /// Frames seem to pass in one direction only.
+    OneWay {
+        /// Which router.
+        router: RouterName,
+        /// Of which family, where the router has both.
+        half: Option<Family>,
+        /// Why, and what came of it.
+        sentence: String,
+    },
+    /// Another host uses our own address. Logged at most once a minute.
+    Clone {
+        /// Which router.
+        router: RouterName,
+        /// Of which family, where the router has both.
+        half: Option<Family>,
+        /// Which host, and what to do.
+        sentence: String,
     },
     /// Somebody else announced an address that we hold.
     AnnouncedElsewhere {
@@ -172,6 +217,10 @@ impl Event {
         match self {
             Self::Fault { .. }
             | Self::Conflict { .. }
+            | Self::ConflictOver { .. }
+            | Self::ConflictLost { .. }
+            | Self::OneWay { .. }
+            | Self::Clone { .. }
             | Self::AnnouncedElsewhere { .. }
             | Self::Mismatch { .. }
             | Self::Rejected { .. }
@@ -182,6 +231,7 @@ impl Event {
             | Self::ClaimFailed { .. }
             | Self::WitnessLost { .. } => true,
             Self::Transition { .. }
+            | Self::RetreatEnded { .. }
             | Self::HandedOver { .. }
             | Self::DemotionEnded { .. }
             | Self::WitnessFound { .. }
@@ -196,8 +246,13 @@ impl Event {
         match self {
             Self::Transition { router, .. }
             | Self::Fault { router, .. }
+            | Self::RetreatEnded { router, .. }
             | Self::HandedOver { router, .. }
             | Self::Conflict { router, .. }
+            | Self::ConflictOver { router, .. }
+            | Self::ConflictLost { router, .. }
+            | Self::OneWay { router, .. }
+            | Self::Clone { router, .. }
             | Self::AnnouncedElsewhere { router, .. }
             | Self::Mismatch { router, .. }
             | Self::Rejected { router, .. }
@@ -219,6 +274,14 @@ fn write_half(f: &mut fmt::Formatter<'_>, half: Option<Family>) -> fmt::Result {
     half.map_or(Ok(()), |family| write!(f, "{family}: "))
 }
 
+const fn differing(interval: bool, list: bool) -> &'static str {
+    match (interval, list) {
+        (true, true) => "interval and address list",
+        (true, false) => "interval",
+        (false, _) => "address list",
+    }
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -237,6 +300,10 @@ impl fmt::Display for Event {
                 write_half(f, *half)?;
                 write!(f, "fault: {reason}")
             }
+            Self::RetreatEnded { half, .. } => {
+                write_half(f, *half)?;
+                write!(f, "takes part with its own priority again")
+            }
             Self::HandedOver {
                 to,
                 after_ms,
@@ -254,6 +321,29 @@ impl fmt::Display for Event {
                     "conflict: {with} advertises with priority {priority} although this host is Active"
                 )
             }
+            Self::ConflictOver {
+                with,
+                lasted,
+                adverts,
+                ..
+            } => write!(
+                f,
+                "conflict with {with} is over: it lasted {} ({adverts} of its adverts)",
+                Span(*lasted)
+            ),
+            Self::ConflictLost { with, lasted, .. } => write!(
+                f,
+                "conflict: {with} was Active too and comes first; gave way after {} as Active",
+                Span(*lasted)
+            ),
+            Self::OneWay { half, sentence, .. } => {
+                write_half(f, *half)?;
+                write!(f, "one way only: {sentence}")
+            }
+            Self::Clone { half, sentence, .. } => {
+                write_half(f, *half)?;
+                write!(f, "{sentence}")
+            }
             Self::AnnouncedElsewhere {
                 address, hardware, ..
             } => {
@@ -268,11 +358,7 @@ impl fmt::Display for Event {
                 list_differs,
                 ..
             } => {
-                let what = match (interval_differs, list_differs) {
-                    (true, true) => "interval and address list",
-                    (true, false) => "interval",
-                    (false, _) => "address list",
-                };
+                let what = differing(*interval_differs, *list_differs);
                 write!(
                     f,
                     "the {what} of {neighbour} differs from this host's configuration"

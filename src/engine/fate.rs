@@ -15,7 +15,7 @@
 
 use std::time::Duration;
 
-use super::router::{FateId, Router};
+use super::router::{FateId, Retreat, Router};
 use super::{Engine, Outputs, RouterId};
 use crate::config::{RouterConfig, RouterName};
 use crate::vrrp::Role;
@@ -38,6 +38,8 @@ pub(super) struct Fate {
     members: Vec<RouterId>,
     /// Since when some are Active and some are not.
     split_since: Option<Moment>,
+    /// When all were to claim, as it stood after the last event.
+    claims_at: Option<Moment>,
 }
 
 /// What settling a fate wants next.
@@ -47,6 +49,8 @@ enum Step {
     HoldBack(Vec<(RouterId, String)>),
     Begin(Vec<RouterId>),
     TakeOver(Vec<RouterId>),
+    /// All of them, because the engine slept for so long past the time to claim.
+    ListenFirst(Duration),
     Follow(Vec<RouterId>, String),
 }
 
@@ -95,6 +99,7 @@ impl Engine {
             self.fates.push(Fate {
                 members: members.clone(),
                 split_since: None,
+                claims_at: None,
             });
             self.share_stand(&members, now, outputs);
             for id in members {
@@ -102,6 +107,26 @@ impl Engine {
                     router.bind(Some(fate), now, outputs);
                 });
             }
+        }
+    }
+
+    /// Others of its fate step back with a member that does.
+    pub(super) fn share_retreat(
+        &mut self,
+        id: RouterId,
+        retreat: Option<Retreat>,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        let fate = self.router(id).and_then(Router::fate);
+        let Some((retreat, fate)) = retreat.zip(fate.and_then(|fate| self.fates.get(fate.0)))
+        else {
+            return;
+        };
+        for other in fate.members.clone() {
+            self.with(other, now, outputs, |router, outputs| {
+                router.retreat_too(retreat.clone(), now, outputs);
+            });
         }
     }
 
@@ -150,6 +175,13 @@ impl Engine {
                     });
                 }
             }
+            Step::ListenFirst(slept) => {
+                for id in members {
+                    self.with(id, now, outputs, |router, _| {
+                        router.listen_first(slept, now);
+                    });
+                }
+            }
             Step::Follow(whom, leader) => {
                 for id in whom {
                     self.with(id, now, outputs, |router, outputs| {
@@ -170,16 +202,28 @@ impl Engine {
             .filter(|router| !router.is_ending())
             .collect();
         let ids = members.iter().map(|router| router.id()).collect();
-        let (step, split_since) = step(&members, fate.split_since, now);
+        let (step, split_since) = step(&members, fate, now);
+        let nobody_claimed = members
+            .iter()
+            .all(|router| router.election().role() == Role::Backup);
         if let Some(fate) = self.fates.get_mut(id.0) {
             fate.split_since = split_since;
+            fate.claims_at = match step {
+                Step::Wait(until) if nobody_claimed => until,
+                Step::Wait(_)
+                | Step::HoldBack(_)
+                | Step::Begin(_)
+                | Step::TakeOver(_)
+                | Step::ListenFirst(_)
+                | Step::Follow(..) => None,
+            };
         }
         Some((ids, step))
     }
 }
 
 /// What to do, and since when the fate is split.
-fn step(members: &[&Router], split_since: Option<Moment>, now: Moment) -> (Step, Option<Moment>) {
+fn step(members: &[&Router], fate: &Fate, now: Moment) -> (Step, Option<Moment>) {
     let role = |router: &Router| router.election().role();
     let ids = |wanted: &dyn Fn(&Router) -> bool| -> Vec<RouterId> {
         members
@@ -211,12 +255,15 @@ fn step(members: &[&Router], split_since: Option<Moment>, now: Moment) -> (Step,
         let all: Option<Vec<Moment>> = backups.map(may).collect();
         let claim_at = all.and_then(|all| all.into_iter().max());
         return match claim_at {
-            Some(at) if at <= now => (Step::TakeOver(ids(&|_| true)), None),
+            Some(at) if at <= now => match slept_past(members, fate, at, now) {
+                Some(slept) => (Step::ListenFirst(slept), None),
+                None => (Step::TakeOver(ids(&|_| true)), None),
+            },
             Some(_) | None => (Step::Wait(claim_at), None),
         };
     }
     let ready = ids(&|router| router.takeover_at().is_some_and(|at| at <= now));
-    let since = split_since.unwrap_or(now);
+    let since = fate.split_since.unwrap_or(now);
     if !ready.is_empty() {
         return (Step::TakeOver(ready), Some(since));
     }
@@ -238,6 +285,14 @@ fn step(members: &[&Router], split_since: Option<Moment>, now: Moment) -> (Step,
         Step::Wait(Some(soonest.map_or(limit, |at| at.min(limit)))),
         Some(since),
     )
+}
+
+/// For how long the engine slept past the time at which all were to claim, when they should listen
+/// first. What has just become due in the past was not slept through.
+fn slept_past(members: &[&Router], fate: &Fate, at: Moment, now: Moment) -> Option<Duration> {
+    fate.claims_at.filter(|claims_at| *claims_at == at)?;
+    let slept = |router: &&Router| router.election().slept_past(at, now);
+    members.iter().filter_map(slept).max()
 }
 
 /// Who has to stop because of somebody else's trouble, with the reason, if it was not told already.

@@ -56,13 +56,14 @@ pub struct Renewals {
 }
 
 impl Renewals {
-    /// The first one.
+    /// With a claim: the first one, or the next of those `before`, with the lifetime of their lease.
     #[must_use]
-    pub const fn first(now: Moment) -> Self {
-        Self {
+    pub fn claim(before: Option<(Self, u32)>, now: Moment) -> Self {
+        let first = Self {
             last: now,
             lapse: None,
-        }
+        };
+        before.map_or(first, |(before, lifetime)| before.next(lifetime, now))
     }
 
     /// When it was renewed last.
@@ -104,7 +105,7 @@ mod tests {
     #[test]
     fn a_lease_that_was_not_renewed_in_time_has_lapsed_and_that_is_remembered_for_a_moment() {
         let at = |ms| Moment::ZERO + Duration::from_millis(ms);
-        let renewals = Renewals::first(at(0)).next(2, at(1_900));
+        let renewals = Renewals::claim(None, at(0)).next(2, at(1_900));
         assert_eq!(renewals.lapse(2, at(3_800)), None);
         let five = Some(Duration::from_secs(5));
         assert_eq!(renewals.lapse(2, at(6_900)), five);

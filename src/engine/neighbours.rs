@@ -4,6 +4,7 @@
 //! longest, and costs no more memory.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,7 @@ use super::status::NeighbourStatus;
 use super::status::millis;
 use crate::config::RouterConfig;
 use crate::vrrp::advert::Advert;
+use crate::vrrp::fingerprint::Fingerprint;
 use crate::vrrp::times::Moment;
 use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Family, Priority, Version};
 
@@ -122,6 +124,30 @@ impl Neighbours {
             .filter(|known| known.address == address)
         {
             known.version_2 = true;
+        }
+    }
+
+    /// Whether any of them was heard lately.
+    pub(super) fn was_heard_within(&self, time: Duration, now: Moment) -> bool {
+        (self.list.iter()).any(|known| now.since(known.heard) < time)
+    }
+
+    /// The place in the election of the one that was heard last, and did not give up since.
+    pub(super) fn last_with_a_claim(&self) -> Option<(Priority, IpAddr)> {
+        let claims = |known: &&Neighbour| known.priority != Priority::Release;
+        let last = self.list.iter().filter(claims);
+        let last = last.max_by_key(|known| known.heard)?;
+        Some((last.priority, last.address))
+    }
+
+    /// Takes down what [`Neighbours::last_with_a_claim`] tells, also when the last one gives up.
+    pub(super) fn fingerprint(&self, fingerprint: &mut Fingerprint) {
+        let mut claims: Vec<_> = (self.list.iter())
+            .map(|known| (known.heard, known.priority, known.address))
+            .collect();
+        claims.sort_unstable();
+        for (_, priority, address) in claims {
+            fingerprint.fact((priority, address));
         }
     }
 

@@ -13,6 +13,26 @@ use crate::vrrp::times::Moment;
 use crate::vrrp::{Family, Vrid};
 
 impl Engine {
+    /// The interfaces that some router needs, each once: what the daemon watches and opens.
+    #[must_use]
+    pub fn interfaces(&self) -> Vec<InterfaceName> {
+        self.interfaces.keys().cloned().collect()
+    }
+
+    /// The VRIDs to listen for on an interface, ending routers included.
+    #[must_use]
+    pub fn vrids(&self, interface: &InterfaceName, family: Family) -> Vec<Vrid> {
+        let mut vrids: Vec<_> = self
+            .by_vrid
+            .keys()
+            .filter(|key| key.0 == *interface && key.2 == family)
+            .map(|key| key.1)
+            .collect();
+        vrids.sort_unstable();
+        vrids.dedup();
+        vrids
+    }
+
     pub(super) fn packet(
         &mut self,
         name: &InterfaceName,
@@ -149,10 +169,18 @@ impl Engine {
             return;
         }
         for id in self.on_interface(name) {
-            if self.router(id).is_some_and(|router| router.has(address)) {
+            let Some(router) = self.router(id) else {
+                continue;
+            };
+            if router.has(address) {
                 self.with(id, now, outputs, |router, outputs| match said {
                     Said::Here => router.announcement_heard(address, hardware, now, outputs),
                     Said::WhoseIsIt => router.asked_for(now, outputs),
+                    Said::Uses => router.used_elsewhere(now),
+                });
+            } else if router.is_at(address) && said != Said::WhoseIsIt && !hardware.is_virtual() {
+                self.with(id, now, outputs, |router, outputs| {
+                    router.clone_heard(hardware, now, outputs);
                 });
             }
         }

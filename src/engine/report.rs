@@ -50,6 +50,10 @@ fn join(first: &mut RouterStatus, second: RouterStatus) {
     first.role_for_ms = first.role_for_ms.min(second.role_for_ms);
     first.active = first.active.take().or(second.active);
     first.takeover_in_ms = first.takeover_in_ms.max(second.takeover_in_ms);
+    first.conflict = first.conflict.take().or(second.conflict);
+    first.one_way = first.one_way.take().or(second.one_way);
+    first.clone = first.clone.take().or(second.clone);
+    first.back_off_ms = first.back_off_ms.max(second.back_off_ms);
     first.handover = first.handover.take().or(second.handover);
     first.held_back = first.held_back.take().or(second.held_back);
     first.active_interval_ms = first.active_interval_ms.max(second.active_interval_ms);

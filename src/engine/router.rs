@@ -6,13 +6,18 @@
 
 mod adoption;
 mod authentication;
+mod conflict;
 mod fingerprint;
 mod holding;
 mod messages;
 mod moves;
+mod one_way;
 mod place;
 mod reception;
+mod removals;
+mod retreat;
 mod share;
+mod sleep;
 mod status;
 mod witness;
 
@@ -34,10 +39,15 @@ use crate::vrrp::times::Moment;
 use crate::vrrp::{Family, Level, Priority, Role};
 
 use authentication::Authentication;
-use holding::{Device, Holding};
+use conflict::Conflicts;
+use holding::Holding;
 use messages::{Messages, destinations};
-use place::{NO_CARRIER, Place};
+use one_way::OneWay;
+use place::{Device, NO_CARRIER, Place};
+use removals::Removals;
+use retreat::Retreats;
 
+pub(super) use retreat::Retreat;
 pub(super) use share::FateId;
 pub(super) use witness::Stand;
 
@@ -59,6 +69,7 @@ struct Logged {
     announced_elsewhere: Seldom,
     mismatch: Seldom,
     put_back: Seldom,
+    clone: Seldom,
 }
 
 #[derive(Debug, Clone)]
@@ -110,6 +121,10 @@ pub(super) struct Router {
     demotion: Option<Demotion>,
     /// How far it may go for all that is known of the witness.
     stand: Stand,
+    retreats: Retreats,
+    removals: Removals,
+    conflicts: Conflicts,
+    one_way: OneWay,
     ending: bool,
     /// It was Active in an earlier life of the engine, and may go on.
     adoption: Option<Adoption>,
@@ -172,6 +187,10 @@ impl Router {
             outcome: None,
             demotion,
             stand: Stand::default(),
+            retreats: Retreats::default(),
+            removals: Removals::default(),
+            conflicts: Conflicts::default(),
+            one_way: OneWay::default(),
             ending: false,
             adoption: None,
             adopted_since: None,
@@ -228,6 +247,11 @@ impl Router {
 
     pub(super) fn has(&self, address: IpAddr) -> bool {
         self.config.addresses.iter().any(|own| own.ip() == address)
+    }
+
+    /// Whether this is its primary address.
+    pub(super) fn is_at(&self, address: IpAddr) -> bool {
+        self.place.is_some_and(|place| place.local == address)
     }
 
     /// True while the kernel should hold the addresses for us.
@@ -287,6 +311,9 @@ impl Router {
             self.handover.as_ref().and_then(Handover::ask_at),
             self.announce_at(),
             self.put_back_at(),
+            self.retreats.until(),
+            self.conflicts.ends_at(),
+            self.one_way.ask_at(),
             self.demotion.and_then(|demotion| demotion.until),
         ]
         .into_iter()
@@ -307,12 +334,11 @@ impl Router {
             });
             self.restore(now, outputs);
         }
+        self.end_retreat_if_due(now, outputs);
+        self.end_conflict_if_due(now, outputs);
+        self.ask_while_deaf(now, outputs);
         if due(self.outage_since.map(|since| since + self.patience())) {
-            self.fail(
-                format!("{}: {}", self.config.interface, self.outage_reason),
-                now,
-                outputs,
-            );
+            self.fail_for_outage(now, outputs);
         }
         if due(self.adoption.as_ref().map(|adoption| adoption.until)) {
             self.disown(outputs);
@@ -367,6 +393,7 @@ impl Router {
         let addresses_changed = config.addresses != self.config.addresses;
         self.is_half = config.families().count() > 1;
         self.config = config.half(self.family);
+        self.end_retreat_of_ignored(now, outputs);
         if let Some(state) = interface {
             // U1: what follows from the change is said to the new ones only.
             self.destinations = destinations(&self.config, self.family, |ip| state.has(ip));
@@ -409,7 +436,11 @@ impl Router {
             .map_or(self.election.parameters().local, |place| place.local);
         let joint = self.fate.is_some();
         let bounds = (self.demotion.as_ref(), self.stand);
-        let parameters = parameters(&self.config, bounds, local, joint);
+        let mut parameters = parameters(&self.config, bounds, local, joint);
+        if self.retreats.is_on() {
+            parameters.priority = Priority::Normal(Level::LOWEST);
+        }
+        parameters.may_claim &= self.one_way.may_claim();
         let priority = parameters.priority;
         self.messages = Messages::build(&self.config, priority, local, &self.destinations);
         let actions = self.election.reconfigure(parameters, now);

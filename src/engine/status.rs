@@ -31,7 +31,7 @@ pub struct RouterStatus {
     pub role_for_ms: u64,
     /// Why it became that, as a sentence.
     pub cause: String,
-    /// What keeps it in Initialize: `waiting for eth1`, `eth0: no carrier`.
+    /// What keeps it in Initialize: `waiting for eth1`, `eth0: no carrier`; or what makes it step back.
     pub fault: Option<String>,
     /// The configured priority.
     pub priority: Priority,
@@ -45,6 +45,18 @@ pub struct RouterStatus {
     pub addresses: Vec<AddressStatus>,
     /// Set while the router is demoted.
     pub demoted: Option<DemotionStatus>,
+    /// Milliseconds for which it still takes part with the lowest priority because of a fault.
+    #[serde(default)]
+    pub back_off_ms: Option<u64>,
+    /// The present conflict with another Active, or the last one.
+    #[serde(default)]
+    pub conflict: Option<ConflictStatus>,
+    /// Why it is thought that frames pass in one direction only, and what came of it.
+    #[serde(default)]
+    pub one_way: Option<String>,
+    /// Another host that uses this host's own address.
+    #[serde(default)]
+    pub clone: Option<CloneStatus>,
     /// The old holder keeps answering until the new one has announced itself: which part is open.
     pub handover: Option<String>,
     /// Why it does not elect as configured, although nothing is wrong with it: the witness.
@@ -136,6 +148,35 @@ pub struct ActiveStatus {
     pub priority: Priority,
     /// True when this host is the Active.
     pub is_self: bool,
+}
+
+/// Two Actives at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ConflictStatus {
+    /// The other one.
+    pub with: IpAddr,
+    /// This host gave way; otherwise the other one had to.
+    pub lost: bool,
+    /// Milliseconds since it began: with the first advert of the other; for a loser, when it became
+    /// Active.
+    pub began_ms_ago: u64,
+    /// Milliseconds from there to the last advert of the other.
+    pub lasted_ms: u64,
+    /// Adverts of the other that were heard meanwhile.
+    pub adverts: u64,
+    /// Milliseconds since it is over; none: it is not.
+    pub ended_ms_ago: Option<u64>,
+}
+
+/// Another host with this host's own address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CloneStatus {
+    /// Its hardware address.
+    pub hardware: String,
+    /// What to do about it.
+    pub sentence: String,
 }
 
 /// One address of a router.

@@ -8,12 +8,15 @@ mod adoption;
 mod authentication;
 mod claims;
 mod commands;
+mod conflicts;
 mod fates;
 mod faults;
 mod handover;
 mod random;
 mod receive;
 mod reload;
+mod removals;
+mod sleep;
 mod start;
 mod witness;
 

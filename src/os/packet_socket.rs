@@ -5,7 +5,7 @@
 //! error; an address is held all the same and announced again.
 
 use std::io::{self, IoSlice};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use socket2::{Domain, SockFilter, Socket, Type};
@@ -147,6 +147,8 @@ impl GroupPacket<'_> {
 /// it is, and nothing else. The kernel gets all of it as well (P87).
 pub struct AnnouncementSocket {
     socket: Socket,
+    /// Addresses of ours that the filter knows.
+    own: Vec<Ipv4Addr>,
 }
 
 impl AnnouncementSocket {
@@ -159,7 +161,7 @@ impl AnnouncementSocket {
         let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking().cloexec(), None)
             .map_err(step("open a packet socket"))?;
         let filtered = match family {
-            Family::Ipv4 => socket.attach_filter(&ARP_ANNOUNCEMENTS),
+            Family::Ipv4 => socket.attach_filter(&arp_announcements(&[])),
             Family::Ipv6 => socket.attach_filter(&NEIGHBOUR_ANNOUNCEMENTS),
         };
         filtered.map_err(step("filter announcements"))?;
@@ -170,7 +172,24 @@ impl AnnouncementSocket {
         socket
             .bind(&socket_address(interface, protocol))
             .map_err(step("listen for announcements on the interface"))?;
-        Ok(Self { socket })
+        Ok(Self {
+            socket,
+            own: Vec::new(),
+        })
+    }
+
+    /// What others say from these addresses, which are ours, is received too. IPv6 finds out by itself
+    /// (RFC 4862 §5.4).
+    ///
+    /// # Errors
+    /// The kernel refuses the filter.
+    pub fn listen_for_clones(&mut self, own: Vec<Ipv4Addr>) -> Result<(), OsError> {
+        if self.own != own {
+            let filtered = self.socket.attach_filter(&arp_announcements(&own));
+            filtered.map_err(|error| OsError::new("filter announcements", error))?;
+            self.own = own;
+        }
+        Ok(())
     }
 
     /// The next announcement that has arrived; `None` when there is none.
@@ -265,17 +284,31 @@ const JUMP_IF_EQUAL: u16 = 0x15;
 const JUMP_IF_EQUAL_TO_INDEX: u16 = 0x1d;
 const RETURN: u16 = 0x06;
 
-/// Sender and target protocol address are the same, or the sender's is 0.0.0.0: all that matters
-/// here, and next to nothing of what passes on a LAN.
-const ARP_ANNOUNCEMENTS: [SockFilter; 7] = [
-    SockFilter::new(LOAD_WORD, 0, 0, 28),
-    SockFilter::new(JUMP_IF_EQUAL, 4, 0, 0),
-    SockFilter::new(COPY_TO_INDEX, 0, 0, 0),
-    SockFilter::new(LOAD_WORD, 0, 0, 38),
-    SockFilter::new(JUMP_IF_EQUAL_TO_INDEX, 1, 0, 0),
-    SockFilter::new(RETURN, 0, 0, 0),
-    SockFilter::new(RETURN, 0, 0, u32::MAX),
-];
+/// More addresses than a host has on one interface; jumps reach no farther than 255.
+const MOST_OWN: usize = 64;
+
+/// Sender and target protocol address are the same, or one of them is 0.0.0.0 (a probe, and the answer
+/// to one), or the sender's is our own: all that matters here, and next to nothing of what passes on a
+/// LAN.
+fn arp_announcements(own: &[Ipv4Addr]) -> Vec<SockFilter> {
+    let own = own.get(..MOST_OWN).unwrap_or(own);
+    let mut filter = vec![SockFilter::new(LOAD_WORD, 0, 0, 28)];
+    // From each to the last line, over those behind it and the six below.
+    let after = (6..u8::MAX).take(own.len()).collect::<Vec<_>>();
+    for (address, jump) in own.iter().zip(after.into_iter().rev()) {
+        filter.push(SockFilter::new(JUMP_IF_EQUAL, jump, 0, u32::from(*address)));
+    }
+    filter.extend([
+        SockFilter::new(JUMP_IF_EQUAL, 5, 0, 0),
+        SockFilter::new(COPY_TO_INDEX, 0, 0, 0),
+        SockFilter::new(LOAD_WORD, 0, 0, 38),
+        SockFilter::new(JUMP_IF_EQUAL, 2, 0, 0),
+        SockFilter::new(JUMP_IF_EQUAL_TO_INDEX, 1, 0, 0),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ]);
+    filter
+}
 
 /// `ICMPv6`, and in it an advertisement, or a solicitation from the unspecified address.
 const NEIGHBOUR_ANNOUNCEMENTS: [SockFilter; 15] = [

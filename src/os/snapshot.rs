@@ -252,9 +252,9 @@ mod tests {
         let config = Config {
             routers: Vec::new(),
             groups: Vec::new(),
-            realtime: crate::config::Realtime::default(),
             control: ControlConfig::default(),
             witness: None,
+            realtime: crate::config::Realtime::default(),
         };
         let engine = Engine::new(&config, &Keyring::default(), &[], Moment::ZERO);
         engine.snapshot(Moment::from_nanos(alive))

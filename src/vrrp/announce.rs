@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Family, Vrid};
 
-pub use arp::{ARP_FRAME, arp_probe, gratuitous_arp};
+pub use arp::{ARP_FRAME, arp_answer, arp_probe, gratuitous_arp};
 pub use neighbour::{
     ADVERTISEMENT_FRAME, SOLICITATION_FRAME, duplicate_solicitation, solicited_node_group,
     unsolicited_advertisement,
@@ -42,6 +42,12 @@ impl HardwareAddress {
         };
         Self([0, 0, 0x5e, 0, block, vrid.get()])
     }
+
+    /// Whether it belongs to some virtual router: any host may speak from it.
+    #[must_use]
+    pub const fn is_virtual(self) -> bool {
+        matches!(self.0, [0, 0, 0x5e, 0, 1 | 2, _])
+    }
 }
 
 impl std::fmt::Display for HardwareAddress {
@@ -57,6 +63,9 @@ pub enum Said {
     Here,
     /// Whose is it?
     WhoseIsIt,
+    /// The sender has it: it asks for another address from there, or answers who asked whose it is. Told
+    /// to nobody else, so no cache of others changes.
+    Uses,
 }
 
 /// Something said of an address, in a frame of either family.
@@ -96,8 +105,10 @@ impl AsRef<[u8]> for Frame {
 pub fn frame(said: Said, address: IpAddr, hardware: HardwareAddress) -> Frame {
     match (said, address) {
         (Said::Here, IpAddr::V4(address)) => Frame::Arp(gratuitous_arp(address, hardware)),
+        (Said::Uses, IpAddr::V4(address)) => Frame::Arp(arp_answer(address, hardware)),
         (Said::WhoseIsIt, IpAddr::V4(address)) => Frame::Arp(arp_probe(address, hardware)),
-        (Said::Here, IpAddr::V6(address)) => {
+        // Who is asked by duplicate address detection answers to all (RFC 4861 §7.2.4).
+        (Said::Here | Said::Uses, IpAddr::V6(address)) => {
             Frame::Advertisement(unsolicited_advertisement(address, hardware))
         }
         (Said::WhoseIsIt, IpAddr::V6(address)) => {

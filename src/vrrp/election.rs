@@ -5,23 +5,24 @@
 //! when it wants to be called next; calls that come early or twice do nothing. Cannot fail.
 
 mod actions;
+mod active;
 mod backup;
 mod cause;
 mod fingerprint;
+mod sleep;
 mod windows;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::times::Moment;
-use super::{AdvertisementInterval, Priority, Role, Version};
+use super::{AdvertisementInterval, Priority, Role};
 
 use backup::{Backup, Waiting};
 
 pub use actions::{Actions, Send, Transition};
 pub use cause::Cause;
-use windows::release_answer_window;
-pub use windows::{answer_window, handover_limit};
+pub use windows::{answer_window, handover_limit, listening_time};
 
 /// What an election is played with. Changing them is [`Election::reconfigure`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,6 +73,8 @@ pub struct Election {
     answer_from: Moment,
     /// Before this, priority 0 from others is not answered at once.
     answer_release_from: Moment,
+    /// A Backup could not claim before this, whatever its timer says: its parameters were others.
+    due_from: Moment,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +96,7 @@ impl Election {
             state: State::Initialize,
             answer_from: Moment::ZERO,
             answer_release_from: Moment::ZERO,
+            due_from: Moment::ZERO,
         }
     }
 
@@ -123,11 +127,13 @@ impl Election {
 
     /// The Active that this Backup last heard; none once it gave up.
     #[must_use]
-    pub const fn active(&self) -> Option<Heard> {
+    pub fn active(&self) -> Option<Heard> {
         match self.state {
             State::Backup(backup) => match backup.waiting {
                 Waiting::Advert => backup.active,
                 Waiting::AfterPriorityZero { .. } | Waiting::OwnSuccessor | Waiting::Others => None,
+                // Only whom it heard since it is awake.
+                Waiting::AfterSleep { .. } => backup.heard_awake(),
             },
             State::Initialize | State::Active { .. } => None,
         }
@@ -139,7 +145,7 @@ impl Election {
         match self.state {
             State::Initialize => None,
             State::Backup(_) if !self.parameters.may_claim || self.parameters.joint => None,
-            State::Backup(backup) => Some(backup.takeover_at(&self.parameters)),
+            State::Backup(backup) => Some(self.due_from.max(backup.takeover_at(&self.parameters))),
             State::Active { advert_at } => Some(advert_at),
         }
     }
@@ -150,7 +156,7 @@ impl Election {
     pub fn takeover_at(&self) -> Option<Moment> {
         match self.state {
             State::Backup(backup) if self.parameters.may_claim => {
-                Some(backup.takeover_at(&self.parameters))
+                Some(self.due_from.max(backup.takeover_at(&self.parameters)))
             }
             State::Initialize | State::Backup(_) | State::Active { .. } => None,
         }
@@ -250,6 +256,10 @@ impl Election {
     /// New parameters in any state: the formulas use them from now on (P60). A changed priority or
     /// interval of an Active is advertised at once.
     pub fn reconfigure(&mut self, parameters: Parameters, now: Moment) -> Actions {
+        if self.takeover_at().is_none_or(|at| at > now) {
+            // What the new parameters make due in the past was not slept through.
+            self.due_from = now;
+        }
         let old = std::mem::replace(&mut self.parameters, parameters);
         match &mut self.state {
             State::Initialize => Actions::default(),
@@ -270,10 +280,17 @@ impl Election {
             State::Backup(backup) => {
                 // Who was only suffered so far may outrank us now; then its last advert counts as
                 // if it had been followed. Otherwise a demoted router might still preempt.
-                if let Some(active) = backup.active
-                    && backup.waiting == Waiting::Advert
+                let suffered = match backup.waiting {
+                    Waiting::Advert => backup.active,
+                    Waiting::AfterSleep { .. } => backup.heard_awake(),
+                    Waiting::AfterPriorityZero { .. } | Waiting::OwnSuccessor | Waiting::Others => {
+                        None
+                    }
+                };
+                if let Some(active) = suffered
                     && parameters.submits_to(active.priority)
                 {
+                    backup.waiting = Waiting::Advert;
                     backup.learned = Some(active.interval);
                     backup.started = backup.started.max(backup.heard_at);
                     backup.preempt_at = None;
@@ -293,11 +310,12 @@ impl Election {
 
     /// An advert that passed all checks of reception. In Initialize it is ignored.
     pub fn advert(&mut self, heard: Heard, now: Moment) -> Actions {
+        let awake = self.notice_sleep(now);
         match self.state {
-            State::Initialize => Actions::default(),
+            State::Initialize => awake,
             State::Backup(backup) => {
                 self.state = State::Backup(backup.hears(&self.parameters, heard, now));
-                Actions::default()
+                awake
             }
             State::Active { advert_at } => self.advert_in_active(heard, advert_at, now),
         }
@@ -310,27 +328,11 @@ impl Election {
         }
         match self.state {
             State::Initialize => Actions::default(),
-            State::Backup(backup) => self.take_over_from(backup, now),
-            State::Active { advert_at: due } => {
-                // P51. The schedule is absolute, so that lateness does not add up; adverts missed
-                // altogether are not made up for.
-                let next = due + self.parameters.interval.duration();
-                let advert_at = if next > now {
-                    next
-                } else {
-                    now + self.parameters.interval.duration()
-                };
-                if due == self.answer_release_from {
-                    // This was an answer put off by `answer_release`; it opens a window as any other.
-                    self.answer_release_from =
-                        now + release_answer_window(self.parameters.interval);
-                }
-                self.state = State::Active { advert_at };
-                Actions {
-                    send: Some(Send::Advert),
-                    ..Actions::default()
-                }
-            }
+            State::Backup(backup) => match backup.late(&self.parameters, self.due_from, now) {
+                Some(slept) => self.listen_first(slept, now),
+                None => self.take_over_from(backup, now),
+            },
+            State::Active { advert_at } => self.advert_is_due(advert_at, now),
         }
     }
 
@@ -349,70 +351,6 @@ impl Election {
     fn take_over_from(&mut self, backup: Backup, now: Moment) -> Actions {
         let cause = backup.takeover_cause(&self.parameters, now);
         self.become_active(now, cause)
-    }
-
-    /// RFC 9568 §6.4.3, "If an ADVERTISEMENT is received": P52 to P59.
-    fn advert_in_active(&mut self, heard: Heard, advert_at: Moment, now: Moment) -> Actions {
-        let own = &self.parameters;
-        if heard.priority == Priority::Release {
-            return self.answer_release(advert_at, now);
-        }
-        if heard.priority > own.priority {
-            // P53.
-            let cause = Cause::HigherPriority {
-                active: heard.source,
-                priority: heard.priority,
-            };
-            return self.become_backup(now, Waiting::Advert, Some(heard), cause);
-        }
-        if heard.priority == own.priority && heard.source > own.local {
-            // P57: addresses as unsigned integers in network byte order, which is how they compare.
-            let cause = Cause::HigherAddress {
-                active: heard.source,
-                priority: heard.priority,
-            };
-            return self.become_backup(now, Waiting::Advert, Some(heard), cause);
-        }
-        // P58: a losing advert is discarded and, in version 3, answered at once; the periodic timer
-        // is left alone. Its sender may have announced the addresses, so they are announced again.
-        if now < self.answer_from {
-            return Actions {
-                conflict: true,
-                ..Actions::default()
-            };
-        }
-        self.answer_from = now + answer_window(own.interval);
-        let send = match own.interval.version() {
-            Version::V3 => Some(Send::Advert),
-            // RFC 3768 §6.4.3 discards in silence.
-            Version::V2 => None,
-        };
-        Actions {
-            send,
-            announce: true,
-            conflict: true,
-            ..Actions::default()
-        }
-    }
-
-    /// P52: advertise at once and start the timer anew. In a flood the answer is put off to the end
-    /// of the window, never left out: every priority 0 starts the `Skew_Time` of all Backups.
-    fn answer_release(&mut self, advert_at: Moment, now: Moment) -> Actions {
-        let interval = self.parameters.interval;
-        if now < self.answer_release_from {
-            self.state = State::Active {
-                advert_at: advert_at.min(self.answer_release_from),
-            };
-            return Actions::default();
-        }
-        self.answer_release_from = now + release_answer_window(interval);
-        self.state = State::Active {
-            advert_at: now + interval.duration(),
-        };
-        Actions {
-            send: Some(Send::Advert),
-            ..Actions::default()
-        }
     }
 
     fn become_active(&mut self, now: Moment, cause: Cause) -> Actions {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::control::{ConfigurationStatus, RealtimeStatus, SCHEMA};
 use crate::engine::lateness::LatenessStatus;
-use crate::engine::status::{Counters, DropStatus, NeighbourStatus};
+use crate::engine::status::{CloneStatus, Counters, DropStatus, NeighbourStatus};
 use crate::vrrp::{ChecksumStyle, Family, Priority};
 
 const NOON: u64 = 1_714_737_600_000; // 2024-05-03 12:00:00 UTC
@@ -32,6 +32,10 @@ fn router(name: &str, role: Role) -> RouterStatus {
         takeover_in_ms: None,
         addresses: vec![address("192.0.2.100/24", role == Role::Active)],
         demoted: None,
+        conflict: None,
+        one_way: None,
+        clone: None,
+        back_off_ms: None,
         handover: None,
         held_back: None,
         interval_ms: 250,
@@ -210,6 +214,43 @@ fn a_handover_and_its_demotion_stand_under_the_router() {
         "{text}"
     );
     assert!(text.contains("200 (demoted, never steps in)"), "{text}");
+}
+
+#[test]
+fn another_host_with_the_same_addresses_is_named() {
+    let mut web = web();
+    web.back_off_ms = Some(9000);
+    web.conflict = Some(ConflictStatus {
+        with: "192.0.2.2".parse().unwrap(),
+        lost: false,
+        began_ms_ago: 12_000,
+        lasted_ms: 11_000,
+        adverts: 12,
+        ended_ms_ago: None,
+    });
+    web.one_way = Some("it does not hear this host".to_owned());
+    web.clone = Some(CloneStatus {
+        hardware: "02:00:00:00:00:02".to_owned(),
+        sentence: "give each host an address of its own".to_owned(),
+    });
+    let text = overview(&status(vec![web.clone()]), false);
+    for line in [
+        "200 (steps back, 9 s left)",
+        "    conflict: 192.0.2.2 has been Active too for 12 s: 12 adverts\n",
+        "    one way: it does not hear this host\n",
+        "    clone: give each host an address of its own\n",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let conflict = web.conflict.as_mut().unwrap();
+    conflict.ended_ms_ago = Some(60_000);
+    let over = details(&status(vec![web.clone()]), false);
+    assert!(
+        over.contains("conflict   192.0.2.2 was Active too for 11 s, until 1m ago"),
+        "{over}"
+    );
+    web.conflict.as_mut().unwrap().ended_ms_ago = Some(CONFLICT_SHOWN_MS + 1);
+    assert!(!overview(&status(vec![web]), false).contains("conflict"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{Demotion, Router};
 use crate::engine::router::place::LONGEST_WAIT;
 use crate::vrrp::fingerprint::Fingerprint;
-use crate::vrrp::times::Moment;
+use crate::vrrp::times::{Moment, active_down_interval};
 
 impl Router {
     /// Takes down everything that decides what this router will do.
@@ -44,16 +44,28 @@ impl Router {
             ending,
             since: _,
             cause: _,
-            // Decides only for version 2 beside version 3 (P93).
-            neighbours: _,
+            neighbours,
             drops: _,
             logged: _,
             counters: _,
             adoption,
             adopted_since,
             stand,
+            retreats,
+            removals,
+            conflicts,
+            one_way,
         } = self;
         election.fingerprint(fingerprint, now);
+        // Whether one speaks version 3 beside version 2 (P93) is left out.
+        neighbours.fingerprint(fingerprint);
+        retreats.fingerprint(fingerprint);
+        let put_back = holding.as_ref().and_then(|holding| holding.put_back);
+        removals.fingerprint(put_back, fingerprint);
+        conflicts.fingerprint(fingerprint);
+        let parameters = election.parameters();
+        let patience = active_down_interval(parameters.priority, parameters.interval);
+        one_way.fingerprint(patience, fingerprint);
         fingerprint.fact((place, able, fate, device, ending));
         fingerprint.fact((held_back.is_some(), fault.is_some()));
         fingerprint.fact((failures, refusals, refused_copies));

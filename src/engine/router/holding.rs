@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Router;
+use super::place::Device;
 use crate::config::VirtualAddress;
 use crate::engine::command::HandoverOutcome;
 use crate::engine::event::Event;
@@ -37,28 +38,17 @@ const REFRESH: Duration = Duration::from_secs(10);
 /// answer each other without end.
 const CONTRADICT_EVERY: Duration = Duration::from_secs(1);
 
-/// An address that is taken away again and again is put back at most this often.
-const PUT_BACK_EVERY: Duration = Duration::from_millis(20);
-
-/// The device of a virtual MAC, as far as the worker was told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub(super) enum Device {
-    #[default]
-    None,
-    There,
-    /// Told to remove it.
-    Going,
-}
-
 #[derive(Debug, Clone)]
 pub(in crate::engine) struct Holding {
     hold: Hold,
     renewals: Renewals,
-    put_back: Option<Moment>,
+    /// When an address that was missing was last put back.
+    pub(super) put_back: Option<Moment>,
     /// When an address that is missing is put back.
-    put_back_at: Option<Moment>,
+    pub(super) put_back_at: Option<Moment>,
     /// When the kernel confirmed the claim; nothing is announced before (P79, RFC 9568 §8.1.2).
-    claimed: bool,
+    pub(super) claimed: bool,
+    pub(super) claimed_at: Option<Moment>,
     /// Start of the present series of announcements, and how many repeats were sent.
     series: Moment,
     repeats: usize,
@@ -75,6 +65,11 @@ impl Holding {
     /// What the kernel was told last.
     pub(super) const fn told(&self) -> &Hold {
         &self.hold
+    }
+
+    /// For how long the lease was not renewed, if the kernel has ended it for that.
+    pub(super) fn lapse(&self, now: Moment) -> Option<Duration> {
+        self.renewals.lapse(self.hold.lease, now)
     }
 
     fn announce_at(&self) -> Option<Moment> {
@@ -124,6 +119,11 @@ impl Holding {
         due
     }
 
+    /// Nobody renewed it in time.
+    pub(super) fn lease_is_over(&self, now: Moment) -> bool {
+        now.since(self.renewals.last()) >= Duration::from_secs(self.hold.lease.into())
+    }
+
     /// Whether the kernel holds this address, and what is wrong with it.
     pub(in crate::engine) fn state_of(&self, address: &VirtualAddress) -> (bool, Option<String>) {
         let problem = self.problems.get(address).cloned();
@@ -169,6 +169,7 @@ impl Router {
         if let Some(handover) = &mut self.handover {
             handover.announcement_heard(address, now);
         }
+        self.used_elsewhere(now);
         let Some(holding) = self
             .holding
             .as_mut()
@@ -177,6 +178,7 @@ impl Router {
             return;
         };
         self.counters.foreign_announcements += 1;
+        let contradicted = holding.contradicted;
         if holding
             .contradicted
             .is_none_or(|last| now.since(last) >= CONTRADICT_EVERY)
@@ -195,15 +197,14 @@ impl Router {
                 });
             }
         }
+        self.announced_beside_us((address, hardware), contradicted, now, outputs);
     }
 
     /// Somebody asks whose our addresses are: a former Active that gave way to us in silence, or a
     /// host that means to use one (RFC 5227 §2.4). Both, and everybody else, are told.
     pub(in crate::engine) fn asked_for(&mut self, now: Moment, outputs: &mut Outputs) {
         // Who gave up and has no successor yet answers too: nobody else holds them.
-        let waits = |handover: &Handover| handover.successor().is_none();
-        let speaks =
-            self.election.role() == Role::Active || self.handover.as_ref().is_some_and(waits);
+        let speaks = self.election.role() == Role::Active || self.waits_for_a_successor();
         if let Some(holding) = self.holding.as_mut().filter(|_| speaks)
             && holding
                 .contradicted
@@ -222,6 +223,10 @@ impl Router {
             .handover
             .as_mut()
             .is_some_and(|handover| handover.asks(now));
+        if due {
+            // Who takes over just now announces at once; this one was Active beside us.
+            self.conflict_lost(now, outputs);
+        }
         if let Some(holding) = self.holding.as_ref().filter(|_| due) {
             outputs.announcements.push(Announce {
                 say: Said::WhoseIsIt,
@@ -249,15 +254,14 @@ impl Router {
         };
         self.wish(Some(hold.clone()), outputs);
         let before = self.holding.as_ref();
-        let renewals = before.map_or(Renewals::first(now), |before| {
-            before.renewals.next(before.hold.lease, now)
-        });
+        let before = before.map(|before| (before.renewals, before.hold.lease));
         self.holding = Some(Holding {
             hold,
-            renewals,
+            renewals: Renewals::claim(before, now),
             put_back: None,
             put_back_at: None,
             claimed: false,
+            claimed_at: None,
             series: now,
             repeats: 0,
             contradicted: None,
@@ -293,16 +297,30 @@ impl Router {
         let since_advert = match self.outage_since {
             // Nobody hears us anyway; until the outage is a fault, the addresses stay.
             Some(_) => Duration::ZERO,
+            // It can say nothing any more, and answers until somebody else does.
+            None if self.waits_for_a_successor() => Duration::ZERO,
             None => now.since(self.last_advert),
         };
         let interval = self.config.interval;
-        if let Some(holding) = &mut self.holding
+        if let Some(holding) = &self.holding
             && lease::is_due(interval, since_advert, now.since(holding.renewals.last()))
         {
+            self.renew(now, outputs);
+        }
+    }
+
+    /// The same claim again: what is missing of it is put back, and nothing is announced.
+    pub(super) fn renew(&mut self, now: Moment, outputs: &mut Outputs) {
+        if let Some(holding) = &mut self.holding {
             holding.renewals = holding.renewals.next(holding.hold.lease, now);
             let hold = holding.hold.clone();
             self.wish(Some(hold), outputs);
         }
+    }
+
+    pub(super) fn waits_for_a_successor(&self) -> bool {
+        let waits = |handover: &Handover| handover.successor().is_none();
+        self.handover.as_ref().is_some_and(waits)
     }
 
     /// The worker confirmed the claim of this epoch, and announced it.
@@ -317,6 +335,7 @@ impl Router {
                 handover.announced_by_us(addresses.map(|address| address.ip()), now);
             }
             holding.claimed = true;
+            holding.claimed_at = Some(now);
             holding.problems.clear();
             holding.series = now;
             holding.repeats = 0;
@@ -361,57 +380,6 @@ impl Router {
             let actions = self.election.shutdown(Cause::Fault(reason.clone()));
             self.apply(actions, now, outputs);
             self.fail_for_a_while(reason, now, outputs);
-        }
-    }
-
-    /// One of our addresses was taken off, or its lease ran out: it is put back and announced, at once unless that
-    /// happened a moment ago.
-    pub(in crate::engine) fn address_gone(
-        &mut self,
-        address: IpAddr,
-        now: Moment,
-        outputs: &mut Outputs,
-    ) {
-        // Handing over, the renewal puts it back: a claim would be announced, away from the successor.
-        if self.election().role() != Role::Active {
-            return;
-        }
-        let Some(holding) = &mut self.holding else {
-            return;
-        };
-        if self.logged.put_back.now(now) {
-            let lapse = holding.renewals.lapse(holding.hold.lease, now);
-            let event = Event::gone(self.config.name.clone(), address, lapse);
-            outputs.events.push(event);
-        }
-        // Before the claim is confirmed it may be our own release of an earlier epoch.
-        let soonest = holding.put_back.map_or(now, |last| last + PUT_BACK_EVERY);
-        let soonest = if holding.claimed {
-            soonest
-        } else {
-            soonest.max(now + PUT_BACK_EVERY)
-        };
-        holding.put_back_at = Some(soonest.max(now));
-        self.put_back_if_due(now, outputs);
-    }
-
-    /// When [`Router::put_back_if_due`] has something to do.
-    pub(super) fn put_back_at(&self) -> Option<Moment> {
-        let holding = self.holding.as_ref();
-        holding.and_then(|holding| holding.put_back_at)
-    }
-
-    pub(super) fn put_back_if_due(&mut self, now: Moment, outputs: &mut Outputs) {
-        if self.put_back_at().is_none_or(|at| at > now) {
-            return;
-        }
-        if self.election().role() == Role::Active {
-            self.counters.addresses_put_back += 1;
-            self.claim(now, outputs);
-        }
-        if let Some(holding) = &mut self.holding {
-            holding.put_back_at = None;
-            holding.put_back = Some(now);
         }
     }
 

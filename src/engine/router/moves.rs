@@ -77,6 +77,7 @@ impl Router {
     ) {
         let Transition { from, to, cause } = transition;
         let goes_on = self.adopted_since.take();
+        let before = now.since(self.since);
         self.since = goes_on.unwrap_or(now);
         self.cause = cause.clone();
         outputs.events.push(Event::Transition {
@@ -95,28 +96,48 @@ impl Router {
                     self.outcome = Some(HandoverOutcome::NobodyTookOver { waited_ms });
                 }
                 self.claim(now, outputs);
+                if matches!(cause, Cause::Silence { .. } | Cause::GaveUp { .. }) {
+                    self.end_retreat_of_ignored(now, outputs);
+                }
             }
-            (Role::Active, Role::Backup | Role::Initialize) => match (cause, sent) {
-                (_, Some(Send::PriorityZero)) => self.hand_over_to_whoever_comes(now),
-                (Cause::HigherPriority { active, .. } | Cause::HigherAddress { active, .. }, _) => {
-                    let handover = Handover::to_better(now, active, self.addresses());
-                    self.hand_over(handover);
-                }
-                (cause, _) => {
-                    self.release(
-                        HandoverOutcome::Interrupted {
-                            by: cause.to_string(),
-                        },
-                        now,
-                        outputs,
-                    );
-                }
-            },
+            (Role::Active, Role::Backup | Role::Initialize) => {
+                self.end_conflict(now, outputs);
+                self.stop_holding(&cause, sent, before, now, outputs);
+            }
             (Role::Initialize | Role::Backup, Role::Backup | Role::Initialize) => {}
         }
         let announced = self.holding.as_ref().and_then(|holding| holding.announced);
         if let (Some(handover), Some(announced)) = (&mut self.handover, announced) {
             handover.listens_after(announced);
+        }
+    }
+
+    /// No longer Active, after so long: the addresses go to whom they belong.
+    fn stop_holding(
+        &mut self,
+        cause: &Cause,
+        sent: Option<Send>,
+        active_for: Duration,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
+        match (cause, sent) {
+            // Somebody was heard to have them already.
+            (_, Some(Send::PriorityZero)) if !self.one_way.may_claim() => {
+                let by = cause.to_string();
+                self.release(HandoverOutcome::Interrupted { by }, now, outputs);
+            }
+            (_, Some(Send::PriorityZero)) => self.hand_over_to_whoever_comes(now),
+            (Cause::Overslept { .. }, _) => self.answer_while_listening(now, outputs),
+            (Cause::HigherPriority { active, .. } | Cause::HigherAddress { active, .. }, _) => {
+                let handover = Handover::to_better(now, *active, self.addresses());
+                self.hand_over(handover);
+                self.gave_way_to(*active, active_for, now, outputs);
+            }
+            (cause, _) => {
+                let by = cause.to_string();
+                self.release(HandoverOutcome::Interrupted { by }, now, outputs);
+            }
         }
     }
 

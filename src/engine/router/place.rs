@@ -37,6 +37,16 @@ pub(super) struct Place {
     pub(super) local: IpAddr,
 }
 
+/// The device of a virtual MAC, as far as the worker was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(super) enum Device {
+    #[default]
+    None,
+    There,
+    /// Told to remove it.
+    Going,
+}
+
 impl Router {
     /// The interface, or what of it this router needs, changed (P61).
     pub(in crate::engine) fn interface_changed(
@@ -129,6 +139,12 @@ impl Router {
         }
         self.outage_reason = reason;
         self.outage_since.get_or_insert(now);
+    }
+
+    /// The neighbours' patience is over.
+    pub(super) fn fail_for_outage(&mut self, now: Moment, outputs: &mut Outputs) {
+        let reason = format!("{}: {}", self.config.interface, self.outage_reason);
+        self.fail(reason, now, outputs);
     }
 
     fn path_is_up(&mut self, moved: bool, now: Moment, outputs: &mut Outputs) {

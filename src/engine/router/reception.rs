@@ -38,6 +38,8 @@ impl Router {
             return self.neighbours.heard_version_2_too(source);
         }
         self.counters.adverts_received += 1;
+        self.frame_heard(false, now);
+        self.hears_again(now, outputs);
         let interval_differs = !self.has_interval_of(advert);
         let family = self.family;
         let own = self
@@ -75,20 +77,15 @@ impl Router {
             interval: as_version_3(advert.interval, self.config.interval),
         };
         let actions = self.election.advert(heard, now);
-        if actions.conflict {
-            self.counters.conflicts += 1;
-            if self.logged.conflict.now(now) {
-                let router = self.config.name.clone();
-                outputs.events.push(Event::Conflict {
-                    router,
-                    with: source,
-                    priority: advert.priority,
-                });
-            }
-        }
+        let is_conflict = actions.conflict;
         self.apply(actions, now, outputs);
         if advert.priority != Priority::Release {
             self.heard_an_active(now, outputs);
+        }
+        if is_conflict {
+            self.conflict_heard(heard, now, outputs);
+        } else {
+            self.conflict_over_with(source, now, outputs);
         }
     }
 
@@ -174,6 +171,7 @@ impl Router {
         now: Moment,
         outputs: &mut Outputs,
     ) {
+        self.frame_heard(rejected == Rejected::OwnFrame, now);
         if self.drops.count_and_ask_to_log(rejected, source, now) {
             let router = self.config.name.clone();
             outputs.events.push(Event::Rejected {

@@ -3,6 +3,8 @@
 //! Owns the few steps that a [`Fate`](crate::engine::fate) takes with one of its members. A router
 //! that shares its fate with nobody takes none of them.
 
+use std::time::Duration;
+
 use super::Router;
 use crate::engine::event::Event;
 use crate::engine::outputs::Outputs;
@@ -109,6 +111,12 @@ impl Router {
         self.fate_at = None;
         let actions = self.election.take_over(now);
         self.apply(actions, now, outputs);
+    }
+
+    /// The engine slept past the time at which everybody was to claim.
+    pub(in crate::engine) fn listen_first(&mut self, slept: Duration, now: Moment) {
+        // All are Backup: nothing is to be said of it.
+        let _ = self.election.listen_first(slept, now);
     }
 
     /// Another member gave way: this one hands over too.

@@ -37,6 +37,10 @@ impl Router {
                 remaining_ms: demotion.until.map(|until| millis(until.since(now))),
                 never: demotion.never,
             }),
+            conflict: self.conflicts.status(now),
+            one_way: self.one_way.sentence().or_else(|| self.retreats.one_way()),
+            clone: self.clone_status(now),
+            back_off_ms: self.retreats.remaining_ms(now),
             handover: self.handover.as_ref().map(Handover::open),
             held_back: None,
             interval_ms: millis(self.config().interval.duration()),
@@ -72,7 +76,10 @@ impl Router {
             let (name, reason) = (&self.config().interface, self.outage_reason);
             Some(format!("{name}: {reason} since a moment ago"))
         };
-        self.fault.clone().or_else(outage)
+        self.fault
+            .clone()
+            .or_else(outage)
+            .or_else(|| self.retreats.fault())
     }
 
     fn active_status(&self) -> Option<ActiveStatus> {

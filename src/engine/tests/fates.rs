@@ -489,6 +489,39 @@ fn is_never_dark(lan: &mut Lan, ms: u64) {
 /// A configuration for each priority.
 type Make<'a> = &'a dyn Fn(u8) -> RouterConfig;
 
+/// Nobody wakes this host, and what is sent to it waits.
+fn sleeps(lan: &mut Lan, ms: u64) {
+    lan.now = lan.now + Duration::from_millis(ms);
+}
+
+#[test]
+fn elections_of_one_fate_that_overslept_listen_together() {
+    for configs in [
+        vec![ungrouped(vec![dual(200)])],
+        vec![grouped(group_of_two(200))],
+    ] {
+        let mut lan = Lan::of(&configs);
+        lan.runs(10 * SECOND);
+        sleeps(&mut lan, 5 * SECOND);
+        lan.runs(1200);
+        assert!(lan.is_all(0, Role::Backup), "{:?}", lan.roles(0));
+        lan.runs(60);
+        assert!(lan.is_all(0, Role::Active), "{:?}", lan.roles(0));
+    }
+}
+
+#[test]
+fn a_fate_that_slept_past_its_takeover_listens_first() {
+    let mut lan = Lan::of(&[ungrouped(vec![dual(200)])]);
+    sleeps(&mut lan, DOWN + 1100);
+    lan.runs(1200);
+    assert!(lan.is_all(0, Role::Backup), "{:?}", lan.roles(0));
+    lan.runs(100);
+    assert!(lan.is_all(0, Role::Active));
+    let cause = lan.status(0, "web").cause;
+    assert!(cause.contains("listened first"), "{cause}");
+}
+
 #[test]
 fn a_reload_that_replaces_the_router_on_both_hosts_leaves_no_gap() {
     let version_2 = |priority| RouterConfig {

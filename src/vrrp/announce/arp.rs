@@ -5,7 +5,9 @@
 use std::net::Ipv4Addr;
 
 use pnet::packet::Packet;
-use pnet::packet::arp::{ArpHardwareTypes, ArpOperations, ArpPacket, MutableArpPacket};
+use pnet::packet::arp::{
+    ArpHardwareTypes, ArpOperation, ArpOperations, ArpPacket, MutableArpPacket,
+};
 use pnet::packet::ethernet::{EtherTypes, EthernetPacket, MutableEthernetPacket};
 use pnet::util::MacAddr;
 
@@ -19,14 +21,15 @@ pub const ARP_FRAME: usize =
 /// address, hardware addresses both ours (RFC 9568 §6.4.2 with P74).
 #[must_use]
 pub fn gratuitous_arp(address: Ipv4Addr, hardware: HardwareAddress) -> [u8; ARP_FRAME] {
-    arp_request(hardware, address, hardware, address)
+    arp_of(ArpOperations::Request, hardware, address, hardware, address)
 }
 
 /// An ARP probe: it asks for the address and, with sender 0.0.0.0, claims nothing and changes no
 /// cache (RFC 5227 §1.1).
 #[must_use]
 pub fn arp_probe(address: Ipv4Addr, hardware: HardwareAddress) -> [u8; ARP_FRAME] {
-    arp_request(
+    arp_of(
+        ArpOperations::Request,
         hardware,
         Ipv4Addr::UNSPECIFIED,
         HardwareAddress::default(),
@@ -40,10 +43,30 @@ pub(super) fn request(
     own: Ipv4Addr,
     target: Ipv4Addr,
 ) -> [u8; ARP_FRAME] {
-    arp_request(hardware, own, HardwareAddress::default(), target)
+    arp_of(
+        ArpOperations::Request,
+        hardware,
+        own,
+        HardwareAddress::default(),
+        target,
+    )
 }
 
-fn arp_request(
+/// The answer to a probe, which has no address to send it to (RFC 5227 §2.1.1): broadcast here, so
+/// that whoever asked hears it.
+#[must_use]
+pub fn arp_answer(address: Ipv4Addr, hardware: HardwareAddress) -> [u8; ARP_FRAME] {
+    arp_of(
+        ArpOperations::Reply,
+        hardware,
+        address,
+        HardwareAddress::default(),
+        Ipv4Addr::UNSPECIFIED,
+    )
+}
+
+fn arp_of(
+    operation: ArpOperation,
     hardware: HardwareAddress,
     sender: Ipv4Addr,
     target_hardware: HardwareAddress,
@@ -62,7 +85,7 @@ fn arp_request(
         arp.set_protocol_type(EtherTypes::Ipv4);
         arp.set_hw_addr_len(6);
         arp.set_proto_addr_len(4);
-        arp.set_operation(ArpOperations::Request);
+        arp.set_operation(operation);
         arp.set_sender_hw_addr(mac);
         arp.set_sender_proto_addr(sender);
         arp.set_target_hw_addr(target_hardware.0.into());
@@ -71,19 +94,24 @@ fn arp_request(
     frame
 }
 
-/// Reads a gratuitous ARP, request or reply, or an ARP probe.
+/// Reads any ARP: each says something of its sender's address, but for a probe, which asks. Which of
+/// them get here at all the filter of the socket decides.
 pub(super) fn read(ethernet: &EthernetPacket<'_>) -> Option<Announcement> {
     let arp = ArpPacket::new(ethernet.payload())?;
     let well_formed = is_well_formed(&arp);
     let (sender, target) = (arp.get_sender_proto_addr(), arp.get_target_proto_addr());
-    let said = match arp.get_operation() {
-        _ if !well_formed || target.is_unspecified() => return None,
-        ArpOperations::Request if sender.is_unspecified() => Said::WhoseIsIt,
-        ArpOperations::Request | ArpOperations::Reply if sender == target => Said::Here,
+    let (said, address) = match arp.get_operation() {
+        _ if !well_formed => return None,
+        ArpOperations::Request if sender.is_unspecified() && !target.is_unspecified() => {
+            (Said::WhoseIsIt, target)
+        }
+        ArpOperations::Request | ArpOperations::Reply if sender.is_unspecified() => return None,
+        ArpOperations::Request | ArpOperations::Reply if sender == target => (Said::Here, target),
+        ArpOperations::Request | ArpOperations::Reply => (Said::Uses, sender),
         _ => return None,
     };
     Some(Announcement {
-        address: target.into(),
+        address: address.into(),
         hardware: HardwareAddress(arp.get_sender_hw_addr().into()),
         said,
     })
@@ -118,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn an_announcement_is_read_back_and_an_ordinary_request_is_not_one() {
+    fn an_announcement_is_read_back_and_an_ordinary_request_only_uses_the_address() {
         let mut frame = gratuitous_arp(VIP, MAC);
         assert_eq!(
             read_announcement(&frame),
@@ -129,7 +157,13 @@ mod tests {
             })
         );
         frame[41] = 101;
-        assert_eq!(read_announcement(&frame), None);
+        let uses = Announcement {
+            address: VIP.into(),
+            hardware: MAC,
+            said: Said::Uses,
+        };
+        assert_eq!(read_announcement(&frame), Some(uses));
+        assert_eq!(read_announcement(&arp_answer(VIP, MAC)), Some(uses));
     }
 
     #[test]

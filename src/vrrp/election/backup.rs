@@ -29,6 +29,9 @@ pub(super) enum Waiting {
     AfterPriorityZero { by: IpAddr },
     /// For a successor to ourselves: [`handover_limit`](super::handover_limit).
     OwnSuccessor,
+    /// Awake after it slept past a deadline: for whoever took over meanwhile. How long it slept, and
+    /// how often in a row.
+    AfterSleep { slept: Duration, times: u8 },
     /// As the owner, for nothing but the elections that share its fate.
     Others,
 }
@@ -55,6 +58,7 @@ impl Backup {
                 skew_time(priority, self.active_interval(parameters))
             }
             Waiting::OwnSuccessor => handover_limit(parameters.interval),
+            Waiting::AfterSleep { .. } => self.listening(parameters),
             Waiting::Others => Duration::ZERO,
         };
         let due = self.started + patience;
@@ -70,6 +74,16 @@ impl Backup {
             },
             (Waiting::AfterPriorityZero { by }, _) => Cause::GaveUp { active: by },
             (Waiting::Others, _) => Cause::Owner,
+            (Waiting::AfterSleep { slept, .. }, _) => match self.heard_awake() {
+                Some(active) => Cause::Preempts {
+                    active: active.source,
+                    priority: active.priority,
+                },
+                None => Cause::ListenedFirst {
+                    slept,
+                    listened: now.since(self.started),
+                },
+            },
             (Waiting::Advert, Some(active))
                 if active.priority < parameters.priority
                     && now.since(self.heard_at) < 2 * active.interval.duration() =>

@@ -52,6 +52,18 @@ pub enum Cause {
         /// Which.
         priority: Priority,
     },
+    /// As Active it was asleep for so long that a neighbour may have taken over.
+    Overslept {
+        /// For how long past its deadline.
+        slept: Duration,
+    },
+    /// It overslept, and nobody was heard since it is awake.
+    ListenedFirst {
+        /// For how long it slept past its deadline.
+        slept: Duration,
+        /// And then listened.
+        listened: Duration,
+    },
     /// `buoy demote`.
     Demoted,
     /// The witness does not answer: which, and that.
@@ -102,6 +114,15 @@ impl fmt::Display for Cause {
                     "{active} has the same priority {priority} and the higher address"
                 )
             }
+            Self::Overslept { slept } => {
+                write!(f, "slept {} past its deadline: listens first", Span(*slept))
+            }
+            Self::ListenedFirst { slept, listened } => write!(
+                f,
+                "slept {} past its deadline: listened first, nobody was heard for {}",
+                Span(*slept),
+                Span(*listened)
+            ),
             Self::Demoted => write!(f, "demoted"),
             Self::Stopped => write!(f, "the daemon stops"),
             Self::Reloaded => write!(f, "the configuration was reloaded"),

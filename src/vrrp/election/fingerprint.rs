@@ -13,6 +13,7 @@ impl Election {
             state,
             answer_from,
             answer_release_from,
+            due_from,
         } = self;
         fingerprint.fact(parameters);
         // In the past they are all the same.
@@ -22,6 +23,9 @@ impl Election {
             State::Backup(backup) => {
                 fingerprint.fact(1);
                 backup.fingerprint(fingerprint);
+                // Long past it decides nothing: every timer is shorter.
+                let longest = 5 * parameters.interval.duration();
+                fingerprint.recent(Some(*due_from), longest);
             }
             State::Active { advert_at } => {
                 fingerprint.fact(2);

@@ -69,6 +69,10 @@ enum Event {
     WakeEarly,
     WakeDue,
     WakeDueTwice,
+    /// Milliseconds past the deadline.
+    WakeLate(u64),
+    /// The same, and the first thing is an advert.
+    AdvertLate(u64, u8),
 }
 
 /// What one event did, and when the election wants to be woken after it, in milliseconds and
@@ -103,6 +107,14 @@ fn after(mut election: Election, event: Event) -> (Actions, Role, Option<f64>) {
             now = election.deadline().unwrap_or(now);
             let _ = election.wake(now);
             election.wake(now)
+        }
+        Event::WakeLate(late) => {
+            now = election.deadline().unwrap_or(now) + Duration::from_millis(late);
+            election.wake(now)
+        }
+        Event::AdvertLate(late, priority) => {
+            now = election.deadline().unwrap_or(now) + Duration::from_millis(late);
+            election.advert(heard(priority, "192.0.2.50"), now)
         }
     };
     let due = election
@@ -162,6 +174,12 @@ fn silence() -> Cause {
     Cause::Silence {
         active: None,
         lasted: Duration::from_micros(3_609_375),
+    }
+}
+
+fn overslept(ms: u64) -> Cause {
+    Cause::Overslept {
+        slept: Duration::from_millis(ms),
     }
 }
 
@@ -281,6 +299,21 @@ pairs! {
         => turns(Role::Active, Role::Backup, outranked(200)); Backup; Some(3609.375);
     active_woken_early_does_nothing: in_active, WakeEarly => nothing(); Active; Some(600.0);
     active_woken_when_due_adverts: in_active, WakeDue => sends(); Active; Some(1000.0);
+    backup_that_slept_an_interval_too_long_listens_first: in_backup, WakeLate(1000)
+        => nothing(); Backup; Some(1250.0);
+    backup_that_slept_less_takes_over: in_backup, WakeLate(999)
+        => claims(Role::Backup, Cause::Silence {
+            active: None, lasted: Duration::from_micros(4_608_375)
+        }); Active; Some(1000.0);
+    active_that_slept_longer_than_neighbours_wait_listens_first: in_active, WakeLate(2000)
+        => turns(Role::Active, Role::Backup, overslept(2000)); Backup; Some(1250.0);
+    active_that_slept_less_adverts: in_active, WakeLate(1999) => sends(); Active; Some(1000.0);
+    active_that_overslept_does_not_answer_a_lower_advert: in_active, AdvertLate(2000, 50)
+        => turns(Role::Active, Role::Backup, overslept(2000)); Backup; Some(1250.0);
+    active_that_overslept_follows_a_higher_advert: in_active, AdvertLate(2000, 200)
+        => turns(Role::Active, Role::Backup, overslept(2000)); Backup; Some(3609.375);
+    active_that_overslept_waits_after_priority_zero: in_active, AdvertLate(2000, 0)
+        => turns(Role::Active, Role::Backup, overslept(2000)); Backup; Some(609.375);
     active_woken_twice_adverts_once: in_active, WakeDueTwice => nothing(); Active; Some(1000.0);
 }
 
@@ -327,6 +360,17 @@ fn every_cause_is_a_sentence_of_its_own() {
         (
             Cause::HigherAddress { active, priority },
             "192.0.2.50 has the same priority 200 and the higher address",
+        ),
+        (
+            overslept(5000),
+            "slept 5.000 s past its deadline: listens first",
+        ),
+        (
+            Cause::ListenedFirst {
+                slept: Duration::from_secs(5),
+                listened: Duration::from_millis(1250),
+            },
+            "slept 5.000 s past its deadline: listened first, nobody was heard for 1.250 s",
         ),
         (Cause::Demoted, "demoted"),
         (Cause::Stopped, "the daemon stops"),
@@ -389,6 +433,10 @@ fn whatever_happens_in_any_order_the_actions_fit_the_role() {
                 Family::Ipv6 => ["fe80::9", "fe80::11", "fe80::50"],
             }[usize::try_from(random.below(3)).unwrap()];
             let mut waking = false;
+            // Now and then nobody wakes it for long.
+            if random.below(40) == 0 {
+                now = now + Duration::from_millis(random.below(20_000));
+            }
             let actions = match random.below(24) {
                 0 => election.shutdown(Cause::Stopped),
                 1 => election.fail(no_carrier()),

@@ -11,6 +11,13 @@ pub fn handover_limit(interval: AdvertisementInterval) -> Duration {
     interval.duration() * 3 / 2
 }
 
+/// How long somebody who overslept listens before it claims: whoever took over meanwhile adverts once
+/// an interval, and is heard in that time even when it is a quarter of an interval late.
+#[must_use]
+pub fn listening_time(interval: AdvertisementInterval) -> Duration {
+    interval.duration() * 5 / 4
+}
+
 /// P59: losing adverts are answered at most this often; otherwise two clones answer each other
 /// without end (T16).
 #[must_use]

@@ -1,6 +1,6 @@
 //! What the kernel holds, as a number.
 
-use super::{CONTRADICT_EVERY, Holding, PUT_BACK_EVERY, REPEATS};
+use super::{CONTRADICT_EVERY, Holding, REPEATS};
 use crate::engine::handover::SETTLE;
 use crate::vrrp::fingerprint::Fingerprint;
 
@@ -10,9 +10,11 @@ impl Holding {
         let Self {
             hold,
             renewals,
-            put_back,
+            // With the removals.
+            put_back: _,
             put_back_at,
             claimed,
+            claimed_at,
             series: _,
             repeats,
             contradicted,
@@ -22,11 +24,13 @@ impl Holding {
         } = self;
         fingerprint.fact((hold.lease, hold.accept, hold.replace, claimed, problems));
         fingerprint.moment(renewals.last());
-        fingerprint.recent(*put_back, PUT_BACK_EVERY);
         fingerprint.any_moment(*put_back_at);
         fingerprint.any_moment(self.announce_at());
         // After these all repeats are alike.
         fingerprint.fact(repeats.min(&REPEATS.len()));
+        // That it was ever so counts too: see `one_way`.
+        fingerprint.fact((claimed_at.is_some(), contradicted.is_some()));
+        fingerprint.recent(*claimed_at, CONTRADICT_EVERY);
         fingerprint.recent(*contradicted, CONTRADICT_EVERY);
         fingerprint.recent(*conflict_answered, CONTRADICT_EVERY);
         // For a handover that begins in the next few milliseconds.
