@@ -72,6 +72,13 @@ fn what_the_kernel_says_of_interfaces_draws_one_picture() {
 
 #[test]
 fn files_of_an_earlier_life_are_gone_on_with_or_refused() {
+    use checks::snapshot::{PLACE, example};
+    // After a change of the format: BUOY_WRITE_SEEDS=1 cargo test --test integration corpus
+    if std::env::var_os("BUOY_WRITE_SEEDS").is_some() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/snapshot");
+        fs::write(folder.join("active"), example(PLACE)).unwrap();
+        fs::write(folder.join("of-another-place"), example("elsewhere")).unwrap();
+    }
     each_seed_is_what_its_name_says("snapshot", checks::snapshot::check);
 }
 

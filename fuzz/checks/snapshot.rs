@@ -14,11 +14,12 @@ use buoyd::engine::{Detection, Engine, Input, InterfaceAddress, LinkState, Outpu
 use buoyd::os::snapshot::decode;
 use buoyd::os::state::{self, AddressRecord, DemotionRecord};
 use buoyd::os::sysctl::SettingRecord;
+use buoyd::vrrp::times::Moment;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Where the snapshot was written.
-const PLACE: &str = "here";
+pub const PLACE: &str = "here";
 const FILE: &str = r#"
 [router.web]
 interface = "eth0"
@@ -78,6 +79,16 @@ fn check_snapshot(bytes: &[u8]) -> bool {
     }
 }
 
+/// A seed: what an Active leaves behind that lived alone for a while. It changes with the format.
+pub fn example(place: &str) -> Vec<u8> {
+    let config = parse(FILE, "host").expect("the file is right").config;
+    let mut now = Moment::from_nanos(1_000_000_000);
+    let mut engine = Engine::new(&config, &Keyring::default(), &[], now);
+    lives(&mut engine, &mut now);
+    let record = serde_json::json!({ "place": place, "snapshot": engine.snapshot(now) });
+    format!("n{record}").into_bytes()
+}
+
 /// Whatever was adopted, the engine goes on and ends.
 fn lives_on(snapshot: &Snapshot) {
     let config = parse(FILE, "host").expect("the file is right").config;
@@ -88,6 +99,14 @@ fn lives_on(snapshot: &Snapshot) {
         assert!(!one.hold.addresses.is_empty(), "{one:?}");
         assert!(one.hold.lease >= 1, "{one:?}");
     }
+    lives(&mut engine, &mut now);
+    let status = serde_json::to_vec(&engine.status(now)).expect("a status can be written");
+    assert!(!status.is_empty());
+    engine.handle(Input::Stop, now, &mut Outputs::default());
+}
+
+/// It is told of its interface, and woken a few times.
+fn lives(engine: &mut Engine, now: &mut Moment) {
     let mut outputs = Outputs::default();
     let name = InterfaceName::new("eth0").expect("a name");
     let own = ["192.0.2.1", "fe80::1"].map(|ip| InterfaceAddress {
@@ -107,15 +126,12 @@ fn lives_on(snapshot: &Snapshot) {
         name: &name,
         state: Some(state),
     };
-    engine.handle(input, now, &mut outputs);
+    engine.handle(input, *now, &mut outputs);
     for _ in 0..12 {
         let Some(deadline) = engine.next_deadline() else {
             break;
         };
-        now = now.max(deadline);
-        engine.wake(now, &mut outputs);
+        *now = deadline.max(*now);
+        engine.wake(*now, &mut outputs);
     }
-    let status = serde_json::to_vec(&engine.status(now)).expect("a status can be written");
-    assert!(!status.is_empty());
-    engine.handle(Input::Stop, now, &mut outputs);
 }

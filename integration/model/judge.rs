@@ -148,6 +148,7 @@ fn interval(scene: &Scene) -> AdvertisementInterval {
 
 fn one_of_two_remains(world: &World) -> Result<(), String> {
     let actives: Vec<usize> = (0..world.hosts.len())
+        .filter(|number| is_awake(world, *number))
         .filter(|number| role(world.hosts[*number].engine.as_deref()) == Some(Role::Active))
         .collect();
     for (place, one) in actives.iter().enumerate() {
@@ -174,6 +175,16 @@ fn one_of_two_remains(world: &World) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Who slept hears nothing, and what it hears first only tells it that it slept.
+fn is_awake(world: &World, number: usize) -> bool {
+    let host = &world.hosts[number];
+    let deadline = host
+        .engine
+        .as_ref()
+        .and_then(|engine| engine.next_deadline());
+    host.paused_until.is_none() && deadline.is_none_or(|deadline| deadline >= world.now)
 }
 
 fn role(engine: Option<&Engine>) -> Option<Role> {
