@@ -8,6 +8,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::vrrp::fingerprint::Fingerprint;
 use crate::vrrp::times::Moment;
 
 /// A successor that adverts but is not heard to announce is believed after this long.
@@ -15,7 +16,7 @@ const ANNOUNCEMENT_PATIENCE: Duration = Duration::from_millis(100);
 /// A successor that was not heard to announce for so long is asked to.
 const ASK_AFTER: Duration = Duration::from_millis(50);
 /// After its last announcement: for frames that are on their way to us already.
-const SETTLE: Duration = Duration::from_millis(3);
+pub(super) const SETTLE: Duration = Duration::from_millis(3);
 /// A successor heard just before the limit still gets this long to announce itself.
 const LATE_SUCCESSOR: Duration = Duration::from_millis(10);
 
@@ -175,6 +176,26 @@ impl Handover {
         (successor.heard + ANNOUNCEMENT_PATIENCE)
             .min(self.limit)
             .max(successor.heard + LATE_SUCCESSOR)
+    }
+
+    /// Takes down everything that decides when it ends.
+    pub(super) fn fingerprint(&self, fingerprint: &mut Fingerprint, now: Moment) {
+        let Self {
+            started: _,
+            limit,
+            successor,
+            unannounced,
+            last_announced,
+            listens_from,
+            asked,
+            settle,
+            announcement_suffices,
+        } = self;
+        fingerprint.moment(*limit);
+        fingerprint.fact((unannounced, asked, settle, announcement_suffices));
+        fingerprint.any_moment(successor.map(|successor| successor.heard));
+        fingerprint.moment(*last_announced);
+        fingerprint.moment((*listens_from).max(now));
     }
 
     /// What is still missing, for `status`.

@@ -1,5 +1,7 @@
 //! What the kernel holds for a router: claims, renewals, announcements, release.
 
+mod fingerprint;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -36,7 +38,7 @@ const REFRESH: Duration = Duration::from_secs(10);
 /// answer each other without end.
 const CONTRADICT_EVERY: Duration = Duration::from_secs(1);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::engine) struct Holding {
     hold: Hold,
     renewals: Renewals,

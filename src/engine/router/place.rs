@@ -28,10 +28,10 @@ const SWITCHED_OFF: &str = "switched off";
 const REFUSALS: u32 = 3;
 
 /// Between two trials of what failed again and again.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Where the router lives while its interface can be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Place {
     pub(super) index: u32,
     pub(super) hardware: HardwareAddress,
@@ -39,7 +39,7 @@ pub(super) struct Place {
 }
 
 /// The device of a virtual MAC, as far as the worker was told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) enum Device {
     #[default]
     None,

@@ -13,7 +13,7 @@ use crate::vrrp::times::Moment;
 use crate::vrrp::{AdvertisementInterval, Role};
 
 /// Which fate a router belongs to, until the next reload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::engine) struct FateId(pub(in crate::engine) usize);
 
 /// A whole `Active_Down_Interval` and one interval more.
