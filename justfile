@@ -21,13 +21,17 @@ rules:
 sim runs="1000":
     BUOY_SIM_RUNS={{runs}} cargo test --release --test integration sim -- --nocapture
 
-# Proof that the simulator bites: lies about elections and leases, one at a time, and what sees them.
-mutants name="":
-    cargo test --test mutants -- {{name}}
+# The small model, larger: more acts, longer clocks, more intervals. Some gigabytes, half an hour.
+model:
+    BUOY_MODEL_LARGE=1 cargo test --release --test integration model -- --nocapture
 
 # A pair under random faults for so many minutes: just soak 10. BUOY_SOAK_SEED repeats a run.
 soak minutes="10":
     BUOY_SOAK_MINUTES={{minutes}} cargo test --release --test netns -- --exact soak::a_pair_under_random_faults_settles_each_time_and_leaks_nothing --nocapture
+
+# Proof that the simulator bites: lies about elections and leases, one at a time, and what sees them.
+mutants name="":
+    cargo test --test mutants -- {{name}}
 
 # Two servers and a client in namespaces.
 demo:

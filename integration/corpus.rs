@@ -66,6 +66,28 @@ fn requests_are_understood_whole_or_refused_in_printable_words() {
 }
 
 #[test]
+fn what_the_kernel_says_of_interfaces_draws_one_picture() {
+    each_seed_is_what_its_name_says("netlink", checks::netlink::check);
+}
+
+#[test]
+fn files_of_an_earlier_life_are_gone_on_with_or_refused() {
+    use checks::snapshot::{PLACE, example};
+    // After a change of the format: BUOY_WRITE_SEEDS=1 cargo test --test integration corpus
+    if std::env::var_os("BUOY_WRITE_SEEDS").is_some() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/snapshot");
+        fs::write(folder.join("active"), example(PLACE)).unwrap();
+        fs::write(folder.join("of-another-place"), example("elsewhere")).unwrap();
+    }
+    each_seed_is_what_its_name_says("snapshot", checks::snapshot::check);
+}
+
+#[test]
+fn trailers_prove_once_that_their_sender_has_the_key() {
+    each_seed_is_what_its_name_says("trailer", checks::trailer::check);
+}
+
+#[test]
 fn files_become_a_configuration_that_runs_or_problems_that_have_a_place() {
     each_seed_is_what_its_name_says("config", checks::config::check);
 }

@@ -15,6 +15,7 @@ mod cli;
 mod config;
 mod corpus;
 mod departures;
+mod model;
 mod mutations;
 mod pcaps;
 mod rfc9568;

@@ -24,6 +24,8 @@ mod commands;
 mod deadlines;
 mod drops;
 mod fate;
+mod fingerprint;
+mod glance;
 mod handover;
 mod neighbours;
 mod outputs;
@@ -53,6 +55,7 @@ use interface::InterfaceState;
 use router::{Demotion, FateId, Router};
 use witness::Witness;
 
+pub use glance::Glance;
 pub use interface::{Detection, InterfaceAddress, LinkState};
 pub use outputs::{Announce, Hold, Outputs, RouterId, SendAdvert, VirtualMacDevice, Wish};
 
@@ -153,8 +156,8 @@ pub struct StoredDemotion {
     pub never: bool,
 }
 
-/// All routers of this host.
-#[derive(Debug)]
+/// All routers of this host. A clone is for whoever searches all futures of it; the daemon makes none.
+#[derive(Debug, Clone)]
 pub struct Engine {
     /// Slots are never used twice, so that a late report finds nothing rather than a stranger.
     routers: Vec<Option<Router>>,
@@ -229,26 +232,6 @@ impl Engine {
         // Nobody can take part before an interface was reported: this has no effects yet.
         engine.bind_fates(now, &mut Outputs::default());
         engine
-    }
-
-    /// The interfaces that some router needs, each once: what the daemon watches and opens.
-    #[must_use]
-    pub fn interfaces(&self) -> Vec<InterfaceName> {
-        self.interfaces.keys().cloned().collect()
-    }
-
-    /// The VRIDs to listen for on an interface, ending routers included.
-    #[must_use]
-    pub fn vrids(&self, interface: &InterfaceName, family: Family) -> Vec<Vrid> {
-        let mut vrids: Vec<_> = self
-            .by_vrid
-            .keys()
-            .filter(|key| key.0 == *interface && key.2 == family)
-            .map(|key| key.1)
-            .collect();
-        vrids.sort_unstable();
-        vrids.dedup();
-        vrids
     }
 
     /// When [`Engine::wake`] has something to do.

@@ -18,3 +18,6 @@ pub mod announcement;
 pub mod config;
 pub mod control;
 pub mod engine;
+pub mod netlink;
+pub mod snapshot;
+pub mod trailer;

@@ -12,7 +12,7 @@ use crate::vrrp::times::Moment;
 const MOST_PENDING: usize = 128;
 
 /// A demotion whose reply waits for the end of a handover.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Pending {
     token: Token,
     /// Until another router holds the addresses.

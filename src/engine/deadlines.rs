@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 use super::outputs::RouterId;
 use crate::vrrp::times::Moment;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Deadlines {
     heap: BinaryHeap<Reverse<(Moment, RouterId)>>,
     /// By slot: the live entry of each router.

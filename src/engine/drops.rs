@@ -14,7 +14,7 @@ use crate::vrrp::times::Moment;
 const LOG_EVERY: Duration = Duration::from_mins(1);
 
 /// Something that is logged once in a while, however often it happens.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Seldom(Option<Moment>);
 
 impl Seldom {

@@ -283,6 +283,10 @@ const fn differing(interval: bool, list: bool) -> &'static str {
 }
 
 impl fmt::Display for Event {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a sentence for each event and nothing else"
+    )]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Transition {

@@ -54,6 +54,13 @@ enum Step {
     Follow(Vec<RouterId>, String),
 }
 
+impl Fate {
+    /// Its members, and since when some of them are Active and some are not.
+    pub(super) fn parts(&self) -> (&[RouterId], Option<Moment>) {
+        (&self.members, self.split_since)
+    }
+}
+
 impl Engine {
     /// Ties routers together as the configuration says. Called after every change of it.
     pub(super) fn bind_fates(&mut self, now: Moment, outputs: &mut Outputs) {

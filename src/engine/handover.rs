@@ -8,6 +8,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::vrrp::fingerprint::Fingerprint;
 use crate::vrrp::times::Moment;
 
 /// A successor that adverts but is not heard to announce is believed after this long.
@@ -15,7 +16,7 @@ const ANNOUNCEMENT_PATIENCE: Duration = Duration::from_millis(100);
 /// A successor that was not heard to announce for so long is asked to.
 const ASK_AFTER: Duration = Duration::from_millis(50);
 /// After its last announcement: for frames that are on their way to us already.
-const SETTLE: Duration = Duration::from_millis(3);
+pub(super) const SETTLE: Duration = Duration::from_millis(3);
 /// A successor heard just before the limit still gets this long to announce itself.
 const LATE_SUCCESSOR: Duration = Duration::from_millis(10);
 
@@ -33,6 +34,8 @@ pub(super) struct Handover {
     asked: bool,
     /// After the last that was waited for.
     settle: Duration,
+    /// Its advert may be kept from us, by whatever keeps ours from others.
+    announcement_suffices: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +60,7 @@ impl Handover {
             listens_from: now,
             asked: false,
             settle: SETTLE,
+            announcement_suffices: false,
         }
     }
 
@@ -74,6 +78,7 @@ impl Handover {
             listens_from: now,
             asked: false,
             settle: SETTLE,
+            announcement_suffices: false,
         }
     }
 
@@ -85,6 +90,11 @@ impl Handover {
             settle: Duration::ZERO,
             ..self
         }
+    }
+
+    /// Whoever announces every address is the successor, heard or not.
+    pub(super) const fn believes_announcements(&mut self) {
+        self.announcement_suffices = true;
     }
 
     /// The successor cannot come before this: it waits for another election that says nothing more.
@@ -153,7 +163,12 @@ impl Handover {
     /// When to let go, as things stand.
     pub(super) fn release_at(&self) -> Moment {
         let Some(successor) = self.successor else {
-            return self.limit;
+            let is_announced = self.announcement_suffices && self.unannounced.is_empty();
+            return if is_announced {
+                self.last_announced + self.settle
+            } else {
+                self.limit
+            };
         };
         if self.unannounced.is_empty() {
             return self.last_announced.max(successor.heard) + self.settle;
@@ -161,6 +176,26 @@ impl Handover {
         (successor.heard + ANNOUNCEMENT_PATIENCE)
             .min(self.limit)
             .max(successor.heard + LATE_SUCCESSOR)
+    }
+
+    /// Takes down everything that decides when it ends.
+    pub(super) fn fingerprint(&self, fingerprint: &mut Fingerprint, now: Moment) {
+        let Self {
+            started: _,
+            limit,
+            successor,
+            unannounced,
+            last_announced,
+            listens_from,
+            asked,
+            settle,
+            announcement_suffices,
+        } = self;
+        fingerprint.moment(*limit);
+        fingerprint.fact((unannounced, asked, settle, announcement_suffices));
+        fingerprint.any_moment(successor.map(|successor| successor.heard));
+        fingerprint.moment(*last_announced);
+        fingerprint.moment((*listens_from).max(now));
     }
 
     /// What is still missing, for `status`.
@@ -213,6 +248,16 @@ mod tests {
         handover.announcement_heard(VIP, at(600));
         assert_eq!(handover.release_at(), at(1500));
         handover.advert_heard(PEER, at(601));
+        assert_eq!(handover.release_at(), at(604));
+    }
+
+    #[test]
+    fn who_hears_no_adverts_believes_announcements() {
+        let mut handover = Handover::after_giving_up(at(0), at(5000), vec![VIP, OTHER]);
+        handover.believes_announcements();
+        handover.announcement_heard(VIP, at(600));
+        assert_eq!(handover.release_at(), at(5000));
+        handover.announcement_heard(OTHER, at(601));
         assert_eq!(handover.release_at(), at(604));
     }
 

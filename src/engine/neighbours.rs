@@ -12,6 +12,7 @@ use super::status::NeighbourStatus;
 use super::status::millis;
 use crate::config::RouterConfig;
 use crate::vrrp::advert::Advert;
+use crate::vrrp::fingerprint::Fingerprint;
 use crate::vrrp::times::Moment;
 use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Family, Priority, Version};
 
@@ -137,6 +138,17 @@ impl Neighbours {
         let last = self.list.iter().filter(claims);
         let last = last.max_by_key(|known| known.heard)?;
         Some((last.priority, last.address))
+    }
+
+    /// Takes down what [`Neighbours::last_with_a_claim`] tells, also when the last one gives up.
+    pub(super) fn fingerprint(&self, fingerprint: &mut Fingerprint) {
+        let mut claims: Vec<_> = (self.list.iter())
+            .map(|known| (known.heard, known.priority, known.address))
+            .collect();
+        claims.sort_unstable();
+        for (_, priority, address) in claims {
+            fingerprint.fact((priority, address));
+        }
     }
 
     /// How many are known.

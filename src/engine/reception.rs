@@ -13,6 +13,26 @@ use crate::vrrp::times::Moment;
 use crate::vrrp::{Family, Vrid};
 
 impl Engine {
+    /// The interfaces that some router needs, each once: what the daemon watches and opens.
+    #[must_use]
+    pub fn interfaces(&self) -> Vec<InterfaceName> {
+        self.interfaces.keys().cloned().collect()
+    }
+
+    /// The VRIDs to listen for on an interface, ending routers included.
+    #[must_use]
+    pub fn vrids(&self, interface: &InterfaceName, family: Family) -> Vec<Vrid> {
+        let mut vrids: Vec<_> = self
+            .by_vrid
+            .keys()
+            .filter(|key| key.0 == *interface && key.2 == family)
+            .map(|key| key.1)
+            .collect();
+        vrids.sort_unstable();
+        vrids.dedup();
+        vrids
+    }
+
     pub(super) fn packet(
         &mut self,
         name: &InterfaceName,

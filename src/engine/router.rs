@@ -7,6 +7,7 @@
 mod adoption;
 mod authentication;
 mod conflict;
+mod fingerprint;
 mod holding;
 mod messages;
 mod moves;
@@ -62,7 +63,7 @@ pub(super) struct Demotion {
 }
 
 /// When the log last heard of what others can provoke again and again.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Logged {
     conflict: Seldom,
     announced_elsewhere: Seldom,
@@ -71,7 +72,7 @@ struct Logged {
     clone: Seldom,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Router {
     id: RouterId,
     /// Of one family only.

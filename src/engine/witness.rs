@@ -90,7 +90,7 @@ pub(super) enum Sight {
     Answering,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Witness {
     config: WitnessConfig,
     reachable: Option<bool>,

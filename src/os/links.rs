@@ -29,8 +29,9 @@ pub enum Seen {
     Failed(OsError),
 }
 
-#[derive(Default)]
-struct Table {
+/// What the watch learned, and what it reported of that.
+#[derive(Debug, Default)]
+pub struct Table {
     links: BTreeMap<u32, Link>,
     /// By interface, in the kernel's order. Our own floating addresses are left out.
     addresses: BTreeMap<u32, Vec<InterfaceAddress>>,
@@ -113,7 +114,8 @@ impl Table {
         }
     }
 
-    fn take(&mut self, message: &RouteNetlinkMessage) -> Option<Seen> {
+    /// Takes a message in; an address of ours that went is told at once.
+    pub fn take(&mut self, message: &RouteNetlinkMessage) -> Option<Seen> {
         match message {
             RouteNetlinkMessage::NewLink(message) => {
                 if let Some(found) = macvlan::Found::read(message) {
@@ -155,7 +157,8 @@ impl Table {
         Some(Seen::AddressGone(InterfaceName::new(&link.name)?, ip))
     }
 
-    fn report(&mut self, report: &mut impl FnMut(Seen)) {
+    /// Reports every interface that is not as it was at the last report.
+    pub fn report(&mut self, report: &mut impl FnMut(Seen)) {
         let mut now = BTreeMap::new();
         for link in self.links.values() {
             if let Some(name) = InterfaceName::new(&link.name) {

@@ -201,22 +201,28 @@ impl Netlink {
                 Err(error) => return Err(error),
             }
         };
-        let mut payloads = Vec::new();
-        let mut rest = bytes.as_slice();
-        while let Some(length) = rest
-            .first_chunk()
-            .map(|length: &[u8; 4]| u32::from_ne_bytes(*length) as usize)
-        {
-            let Some(message) = rest.get(..length).filter(|message| message.len() >= 16) else {
-                break;
-            };
-            if let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(message) {
-                payloads.push((message.header.sequence_number, message.payload));
-            }
-            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        }
-        Ok(payloads)
+        Ok(messages(&bytes))
     }
+}
+
+/// What a datagram of the kernel says, with sequence numbers. What cannot be parsed is left out.
+#[must_use]
+pub fn messages(bytes: &[u8]) -> Vec<(u32, NetlinkPayload<RouteNetlinkMessage>)> {
+    let mut payloads = Vec::new();
+    let mut rest = bytes;
+    while let Some(length) = rest
+        .first_chunk()
+        .map(|length: &[u8; 4]| u32::from_ne_bytes(*length) as usize)
+    {
+        let Some(message) = rest.get(..length).filter(|message| message.len() >= 16) else {
+            break;
+        };
+        if let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(message) {
+            payloads.push((message.header.sequence_number, message.payload));
+        }
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    payloads
 }
 
 fn frame(request: RouteNetlinkMessage, flags: u16, sequence: u32) -> Vec<u8> {

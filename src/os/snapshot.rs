@@ -44,8 +44,26 @@ struct Record {
 /// # Errors
 /// It is no snapshot.
 pub fn decode(bytes: &[u8], place: &str) -> Result<Option<Snapshot>, io::Error> {
-    let record: Record = serde_json::from_slice(bytes)?;
+    let value: serde_json::Value = serde_json::from_slice(bytes)?;
+    if counts_too_far(&value) {
+        return Err(io::Error::other(
+            "it has a number that no daemon reaches: the file is damaged",
+        ));
+    }
+    let record: Record = serde_json::from_value(value)?;
     Ok((record.place == place).then_some(record.snapshot))
+}
+
+/// Times, epochs and counters go on from here; half of their range is more than anybody needs, and
+/// leaves room for it.
+fn counts_too_far(value: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    match value {
+        Value::Number(number) => number.as_i64().is_none() && number.as_u64().is_some(),
+        Value::Array(values) => values.iter().any(counts_too_far),
+        Value::Object(values) => values.values().any(counts_too_far),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    }
 }
 
 /// The files of one runtime directory.

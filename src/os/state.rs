@@ -48,6 +48,14 @@ pub struct AddressRecord {
     pub address: String,
 }
 
+/// What is in a file of `bytes`.
+///
+/// # Errors
+/// It is none of that kind.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, io::Error> {
+    Ok(serde_json::from_slice(bytes)?)
+}
+
 /// One state directory.
 #[derive(Debug, Clone)]
 pub struct StateDirectory {
@@ -184,8 +192,7 @@ impl StateDirectory {
         let Some(bytes) = files::read(&path, LONGEST)? else {
             return Ok(T::default());
         };
-        serde_json::from_slice(&bytes)
-            .map_err(|error| OsError::new(format!("read {}", path.display()), error))
+        decode(&bytes).map_err(|error| OsError::new(format!("read {}", path.display()), error))
     }
 
     fn write<T: Serialize + ?Sized>(&self, name: &str, value: &T) -> Result<(), OsError> {

@@ -8,6 +8,7 @@ mod actions;
 mod active;
 mod backup;
 mod cause;
+mod fingerprint;
 mod sleep;
 mod windows;
 
@@ -24,7 +25,7 @@ pub use cause::Cause;
 pub use windows::{answer_window, handover_limit, listening_time};
 
 /// What an election is played with. Changing them is [`Election::reconfigure`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Parameters {
     /// The priority in force: configured, or lower while demoted.
     pub priority: Priority,
@@ -53,7 +54,7 @@ impl Parameters {
 }
 
 /// What an accepted advert says to an election.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Heard {
     /// The sender's primary address.
     pub source: IpAddr,

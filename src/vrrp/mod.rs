@@ -11,6 +11,7 @@
 pub mod advert;
 pub mod announce;
 pub mod election;
+pub mod fingerprint;
 pub mod times;
 pub mod trailer;
 

@@ -15,7 +15,7 @@ use crate::vrrp::times::{Moment, WallClock};
 use crate::vrrp::trailer::{Authenticator, Settings};
 
 /// Keys, marks and the clock for them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Authentication {
     authenticator: Authenticator,
     wall: WallClock,

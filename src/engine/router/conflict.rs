@@ -14,6 +14,7 @@ use crate::engine::outputs::Outputs;
 use crate::engine::status::{ConflictStatus, millis};
 use crate::vrrp::Priority;
 use crate::vrrp::election::Heard;
+use crate::vrrp::fingerprint::Fingerprint;
 use crate::vrrp::times::Moment;
 
 /// A neighbour that said nothing for so many of its intervals has stepped down, or is gone.
@@ -30,7 +31,7 @@ const IGNORED_ADVERTS: u64 = 4;
 const ANSWERS_WITHIN: Duration = Duration::from_millis(5);
 
 /// One conflict.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Conflict {
     with: IpAddr,
     /// The first advert of it; for a loser since it was Active.
@@ -46,7 +47,7 @@ pub(super) struct Conflict {
 }
 
 /// What is known of conflicts.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Conflicts {
     latest: Option<Conflict>,
     /// We gave way to this one just now. A conflict, unless it announces itself as a new Active does.
@@ -54,6 +55,26 @@ pub(super) struct Conflicts {
 }
 
 impl Conflicts {
+    /// Takes down the present conflict. One that is over, or only suspected, is for people.
+    pub(super) fn fingerprint(&self, fingerprint: &mut Fingerprint) {
+        fingerprint.fact(self.open().is_some());
+        if let Some(conflict) = self.open() {
+            let Conflict {
+                with,
+                began,
+                last,
+                adverts,
+                interval,
+                ended: _,
+                lost: _,
+                told: _,
+            } = conflict;
+            fingerprint.fact((with, adverts.min(&IGNORED_ADVERTS), interval));
+            fingerprint.moment(*began);
+            fingerprint.moment(*last);
+        }
+    }
+
     fn open(&self) -> Option<&Conflict> {
         self.latest
             .as_ref()

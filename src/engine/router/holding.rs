@@ -1,5 +1,7 @@
 //! What the kernel holds for a router: claims, renewals, announcements, release.
 
+mod fingerprint;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -36,7 +38,7 @@ const REFRESH: Duration = Duration::from_secs(10);
 /// answer each other without end.
 const CONTRADICT_EVERY: Duration = Duration::from_secs(1);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::engine) struct Holding {
     hold: Hold,
     renewals: Renewals,
@@ -295,8 +297,8 @@ impl Router {
         let since_advert = match self.outage_since {
             // Nobody hears us anyway; until the outage is a fault, the addresses stay.
             Some(_) => Duration::ZERO,
-            // It can say nothing any more, and answers until somebody else does.
-            None if self.waits_for_a_successor() => Duration::ZERO,
+            // No advert will follow, and whoever waits for a successor has to answer until it comes.
+            None if self.handover.is_some() => Duration::ZERO,
             None => now.since(self.last_advert),
         };
         let interval = self.config.interval;

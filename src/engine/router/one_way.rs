@@ -15,6 +15,7 @@ use crate::engine::outputs::{Announce, Outputs};
 use crate::engine::status::CloneStatus;
 use crate::vrrp::announce::{HardwareAddress, Said};
 use crate::vrrp::election::Cause;
+use crate::vrrp::fingerprint::Fingerprint;
 use crate::vrrp::times::{Moment, active_down_interval};
 use crate::vrrp::{Priority, Role};
 
@@ -43,7 +44,7 @@ const UNANSWERED: u32 = 2;
 const CLONE_SHOWN: Duration = Duration::from_mins(1);
 
 /// Announcements of our addresses by another host, with no advert from anybody.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Suspicion {
     address: IpAddr,
     first: Moment,
@@ -52,7 +53,7 @@ struct Suspicion {
 }
 
 /// Gave way without knowing to whom.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Deaf {
     sentence: String,
     ask_at: Moment,
@@ -60,7 +61,7 @@ struct Deaf {
     answered: Moment,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct OneWay {
     /// When anything under our VRID was heard, and when our own frame.
     heard: Option<Moment>,
@@ -71,6 +72,29 @@ pub(super) struct OneWay {
 }
 
 impl OneWay {
+    /// Takes down everything that decides whether it gives way and when it asks; `patience` is that
+    /// of its election.
+    pub(super) fn fingerprint(&self, patience: Duration, fingerprint: &mut Fingerprint) {
+        let Self {
+            heard,
+            // Both for the clone, of which people are told.
+            own_frame: _,
+            clone: _,
+            suspicion,
+            deaf,
+        } = self;
+        fingerprint.recent(*heard, patience);
+        fingerprint.fact(
+            suspicion
+                .as_ref()
+                .map(|one| (one.address, one.heard.min(ENOUGH))),
+        );
+        fingerprint.any_moment(suspicion.as_ref().map(|one| one.first));
+        fingerprint.any_moment(suspicion.as_ref().map(|one| one.last));
+        fingerprint.any_moment(deaf.as_ref().map(|one| one.ask_at));
+        fingerprint.any_moment(deaf.as_ref().map(|one| one.answered));
+    }
+
     /// Until it knows better it does not claim.
     pub(super) const fn may_claim(&self) -> bool {
         self.deaf.is_none()

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Router;
+use super::holding::Holding;
 use super::messages::destinations;
 use super::share::SILENCE_INTERVALS;
 use crate::config::VirtualAddress;
@@ -27,10 +28,10 @@ const SWITCHED_OFF: &str = "switched off";
 const REFUSALS: u32 = 3;
 
 /// Between two trials of what failed again and again.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Where the router lives while its interface can be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Place {
     pub(super) index: u32,
     pub(super) hardware: HardwareAddress,
@@ -38,7 +39,7 @@ pub(super) struct Place {
 }
 
 /// The device of a virtual MAC, as far as the worker was told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) enum Device {
     #[default]
     None,
@@ -220,6 +221,11 @@ impl Router {
             && !self.config.virtual_mac;
         let holding = self.holding.take_if(|_| answers);
         self.fail(reason, now, outputs);
+        self.answer_until_succeeded(holding, now);
+    }
+
+    /// After a fault in which it can say nothing: until a neighbour was heard to claim what was held.
+    fn answer_until_succeeded(&mut self, holding: Option<Holding>, now: Moment) {
         if holding.is_some() {
             self.holding = holding;
             self.releasing = None;
@@ -245,7 +251,15 @@ impl Router {
         self.refusals += 1;
         if self.refusals >= REFUSALS && self.election.role() == Role::Active {
             let reason = format!("cannot send adverts on {}: {error}", self.config.interface);
+            // The neighbours' timers run since the first that was refused. A firewall that lets no
+            // advert out may let none in either, but it knows nothing of ARP.
+            let answers = !self.config.virtual_mac;
+            let holding = self.holding.take_if(|_| answers);
             self.fail_for_a_while(reason, now, outputs);
+            self.answer_until_succeeded(holding, now);
+            if let Some(handover) = &mut self.handover {
+                handover.believes_announcements();
+            }
         }
     }
 

@@ -13,6 +13,7 @@ use super::retreat::Reason;
 use crate::engine::event::Event;
 use crate::engine::outputs::Outputs;
 use crate::vrrp::Role;
+use crate::vrrp::fingerprint::Fingerprint;
 use crate::vrrp::times::{Moment, Span};
 
 /// An address that is taken away again and again is put back at most this often.
@@ -23,7 +24,7 @@ const TOO_OFTEN: usize = 20;
 const WINDOW: Duration = Duration::from_secs(2);
 
 /// When addresses were put back.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Removals {
     /// The last [`TOO_OFTEN`] times.
     times: VecDeque<Moment>,
@@ -32,6 +33,15 @@ pub(super) struct Removals {
 }
 
 impl Removals {
+    /// Takes down how often it was lately, and when an address was put back last.
+    pub(super) fn fingerprint(&self, put_back: Option<Moment>, fingerprint: &mut Fingerprint) {
+        let Self { times, last: _ } = self;
+        for at in times {
+            fingerprint.recent(Some(*at), WINDOW);
+        }
+        fingerprint.recent(put_back, PUT_BACK_EVERY);
+    }
+
     fn note(&mut self, now: Moment) {
         if self.times.len() == TOO_OFTEN {
             self.times.pop_front();

@@ -14,6 +14,7 @@ use crate::engine::event::Event;
 use crate::engine::outputs::Outputs;
 use crate::engine::status::millis;
 use crate::vrrp::election::Cause;
+use crate::vrrp::fingerprint::Fingerprint;
 use crate::vrrp::times::Moment;
 
 /// The first time.
@@ -24,7 +25,7 @@ const FRESH_AFTER: Duration = Duration::from_mins(1);
 const FRESH_AFTER_INTERVALS: u32 = 10;
 
 /// Why a router steps back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::engine) enum Reason {
     /// Somebody takes its addresses off.
     TakenOff,
@@ -46,7 +47,7 @@ pub(in crate::engine) struct Retreat {
 }
 
 /// The present one, and how it went before.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Retreats {
     present: Option<Retreat>,
     /// How long the last one lasted, and when it ended.
@@ -56,6 +57,20 @@ pub(super) struct Retreats {
 }
 
 impl Retreats {
+    /// Takes down everything that decides when it ends and how long the next one lasts.
+    pub(super) fn fingerprint(&self, fingerprint: &mut Fingerprint) {
+        let Self {
+            present,
+            last,
+            untold,
+        } = self;
+        fingerprint.fact(present.as_ref().map(|one| (one.reason, one.lasts)));
+        fingerprint.any_moment(self.until());
+        fingerprint.fact(last.map(|(lasted, _)| lasted));
+        fingerprint.any_moment(last.map(|(_, ended)| ended));
+        fingerprint.fact(untold.is_some());
+    }
+
     pub(super) const fn is_on(&self) -> bool {
         self.present.is_some()
     }

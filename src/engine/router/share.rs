@@ -13,7 +13,7 @@ use crate::vrrp::times::Moment;
 use crate::vrrp::{AdvertisementInterval, Role};
 
 /// Which fate a router belongs to, until the next reload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::engine) struct FateId(pub(in crate::engine) usize);
 
 /// A whole `Active_Down_Interval` and one interval more.
@@ -50,7 +50,13 @@ impl Router {
 
     /// How long a successor may take: those that share a fate all wait for the slowest of them.
     pub(super) fn successor_limit(&self) -> Duration {
-        handover_limit(self.fate_interval.unwrap_or(self.config.interval))
+        let interval = self.fate_interval.unwrap_or(self.config.interval);
+        if self.ending {
+            // To end takes its time too, and nobody's `Skew_Time` is longer than an interval.
+            interval.duration() * 7 / 5
+        } else {
+            handover_limit(interval)
+        }
     }
 
     /// When all members of its fate may claim, if nothing more is heard.

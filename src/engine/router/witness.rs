@@ -12,7 +12,7 @@ use crate::vrrp::election::Cause;
 use crate::vrrp::times::Moment;
 
 /// How far a router may go, for all that is known of the witness.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(in crate::engine) enum Stand {
     /// It elects as configured.
     #[default]

@@ -24,7 +24,8 @@ fn refuses_the_next(host: &mut Host) {
 }
 
 #[test]
-fn three_adverts_in_a_row_that_the_kernel_refuses_are_a_fault_and_release_the_addresses() {
+fn three_adverts_in_a_row_that_the_kernel_refuses_are_a_fault_and_the_addresses_wait_for_a_successor()
+ {
     let mut host = Host::is_active(&[web()]);
     refuses_the_next(&mut host);
     refuses_the_next(&mut host);
@@ -35,8 +36,27 @@ fn three_adverts_in_a_row_that_the_kernel_refuses_are_a_fault_and_release_the_ad
         host.fault().as_deref(),
         Some("cannot send adverts on eth0: operation not permitted")
     );
-    assert_eq!(host.releases().len(), 1);
+    assert!(host.releases().is_empty(), "nobody else answers yet");
     assert_eq!(host.status().counters.adverts_refused, 3);
+    let failed = u64::try_from(host.now.since(Moment::ZERO).as_millis()).unwrap();
+    host.at(failed + 600);
+    host.hears(&advert(100));
+    host.hears_announcement_of(VIP);
+    host.at(failed + 700);
+    assert_eq!(host.releases(), vec![failed + 603]);
+}
+
+#[test]
+fn a_firewall_that_lets_no_adverts_in_either_lets_arp_pass() {
+    let mut host = Host::is_active(&[web()]);
+    for _ in 0..3 {
+        refuses_the_next(&mut host);
+    }
+    let failed = u64::try_from(host.now.since(Moment::ZERO).as_millis()).unwrap();
+    host.at(failed + 600);
+    host.hears_announcement_of(VIP);
+    host.at(failed + 700);
+    assert_eq!(host.releases(), vec![failed + 603]);
 }
 
 #[test]

@@ -335,20 +335,20 @@ fn stop_waits_for_the_kernel_to_release() {
     let router = host.engine.ids()[0];
     host.told(Input::Stop);
     host.at(30_000);
-    assert_eq!(host.releases(), vec![11_500]);
+    assert_eq!(host.releases(), vec![11_400]);
     assert!(!host.engine.is_finished());
     host.told(Input::Released { router });
     assert!(host.engine.is_finished());
 }
 
 #[test]
-fn stop_without_a_neighbour_releases_after_one_interval_and_a_half() {
+fn stop_without_a_neighbour_ends_within_one_interval_and_a_half() {
     let mut host = Host::is_active(&[web()]);
     host.told(Input::Stop);
-    host.at(11_499);
+    host.at(11_399);
     assert!(!host.engine.is_finished());
-    host.at(11_500);
-    assert_eq!(host.releases(), vec![11_500]);
+    host.at(11_400);
+    assert_eq!(host.releases(), vec![11_400]);
     assert!(host.engine.is_finished());
     assert_eq!(host.sends(), vec![(10_000, 0)]);
 }

@@ -139,7 +139,7 @@ fn another_vrid_interface_or_version_replaces_the_router() {
                 ..web()
             },
             "vrid 51 -> 53",
-            11_500,
+            11_400,
         ),
         (
             RouterConfig {
@@ -147,7 +147,7 @@ fn another_vrid_interface_or_version_replaces_the_router() {
                 ..web()
             },
             "interface eth0 -> eth1",
-            11_500,
+            11_400,
         ),
         (
             RouterConfig {

@@ -21,7 +21,7 @@ pub(super) struct Backup {
     pub(super) preempt_at: Option<Moment>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Waiting {
     /// For the next advert: `Active_Down_Interval`.
     Advert,

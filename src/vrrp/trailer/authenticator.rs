@@ -62,7 +62,7 @@ pub struct Settings {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Authenticator {
     settings: Settings,
     sender: Sender,

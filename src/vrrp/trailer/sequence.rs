@@ -93,7 +93,7 @@ impl Freshness {
 }
 
 /// The numbers of the adverts that one router sends.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Sender(Option<Sequence>);
 
 impl Sender {
@@ -110,7 +110,7 @@ impl Sender {
 }
 
 /// The highest number heard from each sender.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Marks {
     /// The one that was heard last stands last.
     list: Vec<(IpAddr, Sequence)>,
