@@ -86,7 +86,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "tie-break-reversed",
         what: "among equals the lower address wins, on all hosts alike",
-        file: "src/vrrp/election.rs",
+        file: "src/vrrp/election/active.rs",
         from: "heard.source > own.local",
         to: "heard.source < own.local",
         killer: Killer::Rule("p57"),
@@ -94,7 +94,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "no-tie-break",
         what: "among equals both stay Active",
-        file: "src/vrrp/election.rs",
+        file: "src/vrrp/election/active.rs",
         from: "heard.source > own.local",
         to: "heard.source > own.local && heard.source.is_loopback()",
         killer: Killer::Simulator,
@@ -102,7 +102,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "no-way-is-given",
         what: "an Active that hears a better one stays",
-        file: "src/vrrp/election.rs",
+        file: "src/vrrp/election/active.rs",
         from: "if heard.priority > own.priority {",
         to: "if heard.priority > own.priority && heard.priority == Priority::Owner {",
         killer: Killer::Simulator,
@@ -110,7 +110,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "answers-without-limit",
         what: "each losing advert is answered at once: two clones never stop",
-        file: "src/vrrp/election.rs",
+        file: "src/vrrp/election/active.rs",
         from: "if now < self.answer_from {",
         to: "if now < self.answer_from && own.interval.duration().is_zero() {",
         killer: Killer::Rule("p59"),
@@ -119,8 +119,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "handover-releases-at-once",
         what: "who gives up lets go before anybody took over",
         file: "src/engine/handover.rs",
-        from: "return self.limit;",
-        to: "return self.started;",
+        from: "} else {\n                self.limit\n",
+        to: "} else {\n                self.started\n",
         killer: Killer::Simulator,
     },
     Mutation {
@@ -174,7 +174,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "not-put-back",
         what: "an address that somebody takes off stays off",
-        file: "src/engine/router/holding.rs",
+        file: "src/engine/router/removals.rs",
         from: "holding.put_back_at = Some(soonest.max(now));",
         to: "holding.put_back_at = Some(soonest.max(now) + Duration::from_secs(60));",
         killer: Killer::Simulator,
@@ -196,6 +196,14 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killer: Killer::Unit("p58"),
     },
     Mutation {
+        name: "sleep-not-noticed",
+        what: "who overslept goes on as if it had been awake",
+        file: "src/vrrp/election/sleep.rs",
+        from: "const INTERVALS_ASLEEP: u32 = 2;",
+        to: "const INTERVALS_ASLEEP: u32 = 2000;",
+        killer: Killer::Unit("engine::tests::sleep"),
+    },
+    Mutation {
         name: "fates-not-tied",
         what: "families and groups move one by one",
         file: "src/engine/fate.rs",
@@ -215,8 +223,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "adoption-without-age",
         what: "an engine goes on as Active however long it was away",
         file: "src/engine/snapshot.rs",
-        from: "let until = alive + PATIENCE_INTERVALS * old.interval.duration();",
-        to: "let until = alive + 1000 * PATIENCE_INTERVALS * old.interval.duration();",
+        from: "let until = last_advert + PATIENCE_INTERVALS * interval;",
+        to: "let until = last_advert + 1000 * PATIENCE_INTERVALS * interval;",
         killer: Killer::Unit("two_intervals_after_the_last_sign_of_life"),
     },
     Mutation {
