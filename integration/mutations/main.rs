@@ -108,9 +108,10 @@ impl Copy {
             &tree.join("src/lib.rs"),
             b"pub mod config;\npub mod engine;\npub mod vrrp;\n",
         );
+        write(&tree.join("integration/simulator.rs"), b"mod sim;\n");
         write(
-            &tree.join("integration/main.rs"),
-            b"mod rfc9568;\nmod sim;\nmod station;\n",
+            &tree.join("integration/rules.rs"),
+            b"mod rfc9568;\nmod station;\n",
         );
         Self {
             tree,
@@ -133,8 +134,8 @@ impl Copy {
     /// Who saw that something is wrong, and how.
     fn is_seen_by(&self, killer: Killer) -> Option<String> {
         let (target, filter) = match killer {
-            Killer::Simulator => (["--test", "integration"].as_slice(), "sim::"),
-            Killer::Rule(test) => (["--test", "integration"].as_slice(), test),
+            Killer::Simulator => (["--test", "simulator"].as_slice(), "sim::"),
+            Killer::Rule(test) => (["--test", "rules"].as_slice(), test),
             Killer::Unit(test) => (["--lib"].as_slice(), test),
         };
         let built = self.cargo(&[&["test", "--no-run"], target].concat());
@@ -184,15 +185,15 @@ edition = "2024"
 autotests = false
 
 [[test]]
-name = "integration"
-path = "integration/main.rs"
+name = "simulator"
+path = "integration/simulator.rs"
+
+[[test]]
+name = "rules"
+path = "integration/rules.rs"
 
 [profile.dev]
-opt-level = 1
 debug = false
-
-[profile.dev.package."*"]
-opt-level = 0
 "#;
 
 fn copy(from: &Path, to: &Path) {

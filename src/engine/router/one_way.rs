@@ -14,7 +14,7 @@ use crate::engine::event::Event;
 use crate::engine::outputs::{Announce, Outputs};
 use crate::engine::status::CloneStatus;
 use crate::vrrp::announce::{HardwareAddress, Said};
-use crate::vrrp::election::{Cause, listening_time};
+use crate::vrrp::election::Cause;
 use crate::vrrp::fingerprint::Fingerprint;
 use crate::vrrp::times::{Moment, active_down_interval};
 use crate::vrrp::{Priority, Role};
@@ -178,7 +178,7 @@ impl Router {
         if let Some(known) = self.neighbours.last_with_a_claim() {
             // Its adverts may be seconds apart, and this host may have slept through the last.
             return known > (parameters.priority, parameters.local)
-                && now.since(suspicion.first) >= listening_time(parameters.interval);
+                && now.since(self.since) >= parameters.interval.duration() + APART;
         }
         let is_lower = self.place.is_some_and(|place| place.hardware.0 < other.0);
         let (halves, least) = if is_lower { LOWER_WAITS } else { HIGHER_WAITS };

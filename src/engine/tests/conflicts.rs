@@ -219,6 +219,26 @@ fn a_deaf_host_lets_go_of_what_its_better_neighbour_announces_and_asks_before_it
 }
 
 #[test]
+fn nobody_is_taken_for_unheard_before_an_interval_of_adverts_could_have_come() {
+    let slow = RouterConfig {
+        interval: every(3000),
+        ..web()
+    };
+    let mut host = Host::starts(std::slice::from_ref(&slow));
+    host.keeps_hearing(&advert(250).of(&slow), 20_000);
+    let mut since = 20_000;
+    while host.role() != Role::Active {
+        since += 1;
+        host.at(since);
+    }
+    // Both slept for a moment: the better one advertises every three seconds.
+    is_contradicted_until(&mut host, since, since + 3000);
+    assert_eq!((host.role(), host.status().one_way), (Role::Active, None));
+    is_contradicted_until(&mut host, since + 3000, since + 4100);
+    assert_eq!(host.role(), Role::Backup, "by now one should have come");
+}
+
+#[test]
 fn a_host_that_is_not_outranked_by_whom_it_knows_stays() {
     let (mut host, since) = took_over_from(100);
     is_contradicted_until(&mut host, since, since + 8000);

@@ -621,6 +621,29 @@ fn groups() -> Lan {
 }
 
 #[test]
+fn a_stop_waits_for_the_slowest_member_of_the_neighbours_fate() {
+    let unlike = |priority| {
+        let mut routers = group_of_two(priority);
+        routers[0].interval = every(250);
+        grouped(routers)
+    };
+    let mut lan = Lan::of(&[unlike(200), unlike(100)]);
+    lan.runs(10 * SECOND);
+    lan.one_holds_all(0);
+    lan.told(0, Input::Stop);
+    for passed in 0..2 * SECOND {
+        lan.runs(1);
+        let mut hosts = lan.claimed.iter();
+        assert!(
+            hosts.any(|claims| claims.len() == 2),
+            "a member is dark after {passed} ms"
+        );
+    }
+    assert!(lan.hosts[0].is_finished());
+    assert!(lan.is_all(1, Role::Active));
+}
+
+#[test]
 fn a_group_moves_as_one_when_a_member_fails_and_comes_back_as_one() {
     let mut lan = groups();
     lan.runs(10 * SECOND);

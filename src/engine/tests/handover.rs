@@ -312,6 +312,23 @@ fn stop_hands_over_and_then_the_engine_is_finished() {
 }
 
 #[test]
+fn who_waits_for_a_successor_longer_than_its_lease_renews_it() {
+    let mut host = Host::is_active(&[web()]);
+    // No address to advertise from: it answers until a neighbour was heard.
+    host.sees("eth0", Some(with_addresses(&[])));
+    host.at(14_000);
+    let renewals = host.wishes();
+    let times: Vec<u64> = renewals.iter().map(|(ms, _)| *ms).collect();
+    assert!(renewals.iter().all(|(_, epoch)| *epoch == Some(1)));
+    let (first, last) = (times[0], times[times.len() - 1]);
+    assert!(first <= 11_000 && last >= 13_000, "{times:?}");
+    assert!(
+        times.windows(2).all(|pair| pair[1] - pair[0] <= 1000),
+        "{times:?}"
+    );
+}
+
+#[test]
 fn stop_waits_for_the_kernel_to_release() {
     let mut host = Host::is_active(&[web()]);
     host.kernel_is_slow = true;
