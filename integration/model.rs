@@ -128,12 +128,12 @@ fn small() -> Vec<Scene> {
             .until(FOR_EVER),
         two("2 hosts, 2 of demote, restore, stop")
             .with(&PEOPLE, 2)
-            .until(3800),
+            .until(3600),
         two("2 hosts, 1 of all faults").with(&FAULTS, 1).until(5000),
         two("2 hosts, 1 frame lost and 1 of people's")
             .with(&PEOPLE, 1)
             .losing(1)
-            .until(3600),
+            .until(3500),
         two("2 hosts every 0.1 s, 1 of everything")
             .with(&[PEOPLE.as_slice(), &FAULTS].concat(), 1)
             .every(SECOND / 10)

@@ -22,11 +22,14 @@ use buoyd::vrrp::times::{Moment, active_down_interval};
 use buoyd::vrrp::{AdvertisementInterval, ChecksumStyle, Priority, Role, Version, Vrid};
 
 use super::scene::{Act, Scene};
-use super::world::{ADDRESS, World, interface, local};
+use super::world::{ADDRESS, Host, World, interface, local};
 
 /// An announcement that came before its advert is not waited for: 100 ms after the advert; the
 /// kernel's work on both sides, and some.
 const HANDOVER: Duration = Duration::from_millis(110);
+
+/// The shortest lease, and how late the kernel may end it.
+const LEASE_OF_THE_DEAD: Duration = Duration::from_millis(1250);
 
 /// What happened so far, as far as it decides what is promised.
 #[derive(Debug, Clone, Default)]
@@ -40,12 +43,14 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn notes_act(&mut self, act: Act, steady: bool) {
+    /// `steady`: until now all hosts followed one Active.
+    pub(super) fn notes_act(&mut self, act: Act, steady: bool, interval: Duration) {
         self.crashed = act == Act::Crash && steady && !self.failed;
         self.failed |= match act {
-            // Who is restarted in order goes on; what it was about to do it forgets.
-            Act::Restart(_) => !steady,
-            other => other.is_fault(),
+            Act::Demote | Act::Restore | Act::Stop => false,
+            // Who is back before the neighbours lose patience goes on; what was under way is lost.
+            Act::Restart(ms) => !steady || Duration::from_millis(ms.into()) >= 2 * interval,
+            Act::Crash | Act::Pause(_) | Act::Cut(_) => true,
         };
     }
 
@@ -132,14 +137,18 @@ pub(super) fn is_steady(world: &World) -> bool {
 
 /// True while nothing bad lasts.
 pub(super) fn is_calm(world: &World) -> bool {
-    world.cut_until.is_none() && world.hosts.iter().all(|host| host.paused_until.is_none())
+    let runs = |host: &Host| host.paused_until.is_none() && host.restarts.is_none();
+    world.cut_until.is_none() && world.hosts.iter().all(runs)
 }
 
 /// What promise 4 gives: the longest `Active_Down_Interval`, a handover that was under way, one
-/// interval and a quarter for who has to listen first, and the way of the last frames.
+/// interval and a quarter for who has to listen first, and the way of the last frames. At short
+/// intervals what a crashed host holds lasts longer than all of that.
 pub(super) fn patience(scene: &Scene) -> Duration {
     let longest = active_down_interval(Priority::from_octet(1), interval(scene));
-    longest + scene.interval * 3 / 2 + scene.interval * 5 / 4 + HANDOVER + 3 * scene.slow
+    let patience =
+        longest + scene.interval * 3 / 2 + scene.interval * 5 / 4 + HANDOVER + 3 * scene.slow;
+    patience.max(LEASE_OF_THE_DEAD + HANDOVER)
 }
 
 fn interval(scene: &Scene) -> AdvertisementInterval {

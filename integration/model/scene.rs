@@ -61,16 +61,6 @@ pub(super) enum Act {
     Cut(u32),
 }
 
-impl Act {
-    /// True for what nobody plans.
-    pub(super) const fn is_fault(self) -> bool {
-        match self {
-            Self::Demote | Self::Restore | Self::Stop | Self::Restart(_) => false,
-            Self::Crash | Self::Pause(_) | Self::Cut(_) => true,
-        }
-    }
-}
-
 impl Scene {
     pub(super) fn config(&self, number: usize) -> Config {
         let text = format!(

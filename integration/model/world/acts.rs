@@ -44,7 +44,7 @@ impl World {
         }
         self.most_acts -= 1;
         let strict = judge::is_steady(self);
-        self.memory.notes_act(act, strict);
+        self.memory.notes_act(act, strict, self.scene.interval);
         self.tell(|| match act {
             Act::Cut(for_so_long) => {
                 format!("*** nothing passes between the hosts for {for_so_long} intervals")

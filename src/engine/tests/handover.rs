@@ -284,10 +284,10 @@ fn a_stop_during_a_demotion_nobody_answered_gives_up_once_more() {
     host.told(Input::Stop);
     host.told(Input::Stop);
     assert_eq!(host.sends(), vec![(10_300, 0), (11_300, 0)]);
-    host.at(12_799);
+    host.at(12_699);
     assert!(host.releases().is_empty());
-    host.at(12_801);
-    assert_eq!(host.releases(), vec![12_800]);
+    host.at(12_701);
+    assert_eq!(host.releases(), vec![12_700]);
 }
 
 #[test]
