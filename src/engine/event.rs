@@ -113,6 +113,15 @@ pub enum Event {
         /// Where it is said to be.
         hardware: HardwareAddress,
     },
+    /// Somebody asked whose an address is, as one does that held it too and gave way in silence.
+    Asked {
+        /// Which router.
+        router: RouterName,
+        /// Which address.
+        address: IpAddr,
+        /// Who asked.
+        by: HardwareAddress,
+    },
     /// A neighbour's configuration differs from ours.
     Mismatch {
         /// Which router.
@@ -222,6 +231,7 @@ impl Event {
             | Self::OneWay { .. }
             | Self::Clone { .. }
             | Self::AnnouncedElsewhere { .. }
+            | Self::Asked { .. }
             | Self::Mismatch { .. }
             | Self::Rejected { .. }
             | Self::AddressPutBack { .. }
@@ -254,6 +264,7 @@ impl Event {
             | Self::OneWay { router, .. }
             | Self::Clone { router, .. }
             | Self::AnnouncedElsewhere { router, .. }
+            | Self::Asked { router, .. }
             | Self::Mismatch { router, .. }
             | Self::Rejected { router, .. }
             | Self::AddressPutBack { router, .. }
@@ -356,6 +367,11 @@ impl fmt::Display for Event {
                     "conflict: {hardware} announced {address}, which this host holds; announced again"
                 )
             }
+            Self::Asked { address, by, .. } => write!(
+                f,
+                "conflict: {by} asked whose {address} is, as a host does that held it too and gave way; no \
+                 advert of it was heard, so it lasted 0 s here; announced again"
+            ),
             Self::Mismatch {
                 neighbour,
                 interval_differs,

@@ -175,7 +175,7 @@ impl Engine {
             if router.has(address) {
                 self.with(id, now, outputs, |router, outputs| match said {
                     Said::Here => router.announcement_heard(address, hardware, now, outputs),
-                    Said::WhoseIsIt => router.asked_for(now, outputs),
+                    Said::WhoseIsIt => router.asked_for(address, hardware, now, outputs),
                     Said::Uses => router.used_elsewhere(now),
                 });
             } else if router.is_at(address) && said != Said::WhoseIsIt && !hardware.is_virtual() {

@@ -69,6 +69,7 @@ struct Logged {
     announced_elsewhere: Seldom,
     mismatch: Seldom,
     put_back: Seldom,
+    asked: Seldom,
     clone: Seldom,
 }
 

@@ -202,9 +202,16 @@ impl Router {
 
     /// Somebody asks whose our addresses are: a former Active that gave way to us in silence, or a
     /// host that means to use one (RFC 5227 §2.4). Both, and everybody else, are told.
-    pub(in crate::engine) fn asked_for(&mut self, now: Moment, outputs: &mut Outputs) {
+    pub(in crate::engine) fn asked_for(
+        &mut self,
+        address: IpAddr,
+        by: HardwareAddress,
+        now: Moment,
+        outputs: &mut Outputs,
+    ) {
         // Who gave up and has no successor yet answers too: nobody else holds them.
-        let speaks = self.election.role() == Role::Active || self.waits_for_a_successor();
+        let is_active = self.election.role() == Role::Active;
+        let speaks = is_active || self.waits_for_a_successor();
         if let Some(holding) = self.holding.as_mut().filter(|_| speaks)
             && holding
                 .contradicted
@@ -212,6 +219,13 @@ impl Router {
         {
             holding.contradicted = Some(now);
             outputs.announcements.extend(holding.announce_anew(now));
+            if is_active && self.logged.asked.now(now) {
+                outputs.events.push(Event::Asked {
+                    router: self.config.name.clone(),
+                    address,
+                    by,
+                });
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Router;
+use crate::config::VirtualAddress;
 use crate::engine::event::Event;
 use crate::engine::outputs::{Announce, Outputs};
 use crate::engine::status::CloneStatus;
@@ -157,11 +158,27 @@ impl Router {
                     last: now,
                     heard: 1,
                 });
+                self.ask_for_a_clone(outputs);
             }
         }
         if self.would_lose_to(hardware, now) {
             self.give_way_unheard(address, hardware, now, outputs);
         }
+    }
+
+    /// The kernel drops what comes from our own address, so the adverts of a clone are never heard. But
+    /// its kernel answers when it is asked for that address (RFC 5227 §2.1.1).
+    fn ask_for_a_clone(&self, outputs: &mut Outputs) {
+        let Some(place) = self.place else { return };
+        let bits = if place.local.is_ipv4() { 32 } else { 128 };
+        outputs
+            .announcements
+            .extend(VirtualAddress::new(place.local, bits).map(|own| Announce {
+                say: Said::WhoseIsIt,
+                interface: place.index,
+                hardware: place.hardware,
+                addresses: [own].into(),
+            }));
     }
 
     /// By the order of the election, as far as the other's place in it is known.

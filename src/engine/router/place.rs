@@ -253,8 +253,9 @@ impl Router {
             let reason = format!("cannot send adverts on {}: {error}", self.config.interface);
             // The neighbours' timers run since the first that was refused. A firewall that lets no
             // advert out may let none in either, but it knows nothing of ARP.
+            // One that has only just come to claim leaves the addresses where they are.
             let answers = !self.config.virtual_mac;
-            let holding = self.holding.take_if(|_| answers);
+            let holding = self.holding.take_if(|holding| answers && holding.claimed);
             self.fail_for_a_while(reason, now, outputs);
             self.answer_until_succeeded(holding, now);
             if let Some(handover) = &mut self.handover {
