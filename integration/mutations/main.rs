@@ -39,12 +39,12 @@ fn main() -> ExitCode {
     let mut survivors = Vec::new();
     let chosen = MUTATIONS.iter().filter(|one| one.name.contains(&wanted));
     for mutation in chosen {
-        match copy.with(mutation, || copy.is_seen_by(mutation.killer)) {
-            Some(killer) => println!("{:34} {killer}", mutation.name),
-            None => {
-                println!("{:34} SURVIVED: {}", mutation.name, mutation.what);
-                survivors.push(mutation.name);
-            }
+        let seen = copy.with(mutation, || copy.is_seen_by(mutation.killer));
+        if let Some(killer) = seen {
+            println!("{:34} {killer}", mutation.name);
+        } else {
+            println!("{:34} SURVIVED: {}", mutation.name, mutation.what);
+            survivors.push(mutation.name);
         }
     }
     if survivors.is_empty() {

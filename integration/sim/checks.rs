@@ -139,9 +139,10 @@ impl Judge {
                     Duration::from_secs(valid_lifetime(interval).into())
                 });
             // A lease of before a reload may be the longer one.
-            let lease = match world.calm {
-                true => lease,
-                false => self.longest_lease,
+            let lease = if world.calm {
+                lease
+            } else {
+                self.longest_lease
             };
             let longest = lease + ROUNDING + SLACK + world.slowest_kernel();
             if let Some(since) = self.without_engine.get(holder)

@@ -38,7 +38,7 @@ impl Mood {
 }
 
 /// What the worker tells the engine.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Report {
     Claimed(RouterId, u64),
     Failed(RouterId, u64, VirtualAddress),

@@ -36,6 +36,10 @@ pub(super) enum Pause {
     },
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about the host"
+)]
 pub(super) struct Node {
     pub(super) number: usize,
     pub(super) clock: Clock,
