@@ -225,7 +225,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "src/engine/snapshot.rs",
         from: "let until = last_advert + PATIENCE_INTERVALS * interval;",
         to: "let until = last_advert + 1000 * PATIENCE_INTERVALS * interval;",
-        killer: Killer::Unit("two_intervals_after_the_last_sign_of_life"),
+        killer: Killer::Unit("three_intervals_after_the_last_advert"),
     },
     Mutation {
         name: "no-adoption",
