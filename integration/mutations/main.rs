@@ -158,10 +158,11 @@ impl Copy {
             .lines()
             .find_map(|line| line.split("BUOY_SIM_SEED=").nth(1));
         let seed = seed.and_then(|rest| rest.split(' ').next());
-        Some(match seed {
-            Some(seed) => format!("simulator, seed {seed}"),
-            None => format!("test {filter}"),
-        })
+        match (killer, seed) {
+            (_, Some(seed)) => Some(format!("simulator, seed {seed}")),
+            (Killer::Rule(test) | Killer::Unit(test), None) => Some(format!("test {test}")),
+            (Killer::Simulator, None) => panic!("the simulator broke:\n{said}"),
+        }
     }
 
     fn cargo(&self, arguments: &[&str]) -> Output {

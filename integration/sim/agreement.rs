@@ -32,6 +32,8 @@ pub(super) struct Aftermath {
     /// Somebody lets others come first for so long yet: it was not heard, or its addresses were taken
     /// off. Or it was deaf, and asks a few times whose the addresses are.
     pub(super) stepping_back: Duration,
+    /// Elections with one fate may be won by different hosts.
+    pub(super) split: bool,
     /// The longest interval that was in force; a Backup may have learned it from another Active.
     pub(super) longest: Duration,
 }
@@ -61,7 +63,7 @@ pub(super) fn patience(world: &World, after: Aftermath) -> Duration {
         } else {
             Duration::ZERO
         };
-        let settled = if is_joint(config, router) {
+        let settled = if after.split && is_joint(config, router) {
             longest * 5 + longest * 3 / 2 + down
         } else {
             Duration::ZERO

@@ -127,7 +127,7 @@ impl Story {
             let span = self.world.random.between(Duration::ZERO, most);
             self.goes_on_for(span, Mode::Calm)?;
         }
-        self.settles_after(before, Mode::Calm)?;
+        self.settles_after(before, true, Mode::Calm)?;
         self.judge.begins(&self.world);
         Ok(())
     }

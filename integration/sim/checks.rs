@@ -73,6 +73,8 @@ impl Mode {
 
 #[derive(Default)]
 pub(super) struct Judge {
+    /// What was looked at last, and in which mode.
+    seen: Option<(u64, Mode)>,
     /// Since when both hold it.
     both: BTreeMap<(IpAddr, usize, usize), Moment>,
     /// Since when a host has no engine that runs, and the longest lease it had then.
@@ -90,6 +92,14 @@ impl Judge {
         if let Some(wrong) = &world.wrong {
             return Err(wrong.clone());
         }
+        // What is the same as before is right for ever, unless something is right for a while only.
+        let changes = world.nodes.iter().map(|node| node.kernel.changes);
+        let seen = Some((world.changes + changes.sum::<u64>(), mode));
+        let waits = [self.both.len(), self.dark.len(), self.without_engine.len()];
+        if self.seen == seen && waits == [0, 0, 0] {
+            return Ok(());
+        }
+        self.seen = seen;
         self.notes_engines(world);
         let held: BTreeSet<IpAddr> = (world.nodes.iter())
             .flat_map(|node| node.kernel.addresses())
@@ -230,6 +240,7 @@ impl Judge {
     pub(super) fn begins(&mut self, world: &World) {
         self.both.clear();
         self.dark.clear();
+        self.seen = None;
         self.longest_lease = Duration::ZERO;
         self.promised = floating(world).into_iter().collect();
     }
@@ -287,7 +298,7 @@ fn all_put_the_same_first(world: &World) -> bool {
 /// Where hosts have equal priorities, two that are demoted for example, which RFC 9568 §8.3.2 warns of, they take over at one instant, and
 /// the loser may have announced last. The two tie-breaks of a router of both families may disagree, as
 /// may the priorities of a group: then the members settle it, which takes some intervals (`engine::fate`).
-fn while_undecided(world: &World) -> Duration {
+pub(super) fn while_undecided(world: &World) -> Duration {
     let config = &world.site.configs[0];
     let agree = all_put_the_same_first(world);
     let of = |router: &RouterConfig| {

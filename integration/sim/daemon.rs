@@ -26,6 +26,7 @@ impl World {
             return;
         }
         self.tell(&format!("host {number} starts"));
+        self.changes += 1;
         let node = &mut self.nodes[number];
         node.config = self.site.configs[number].clone();
         let (left, refused) = node.boots(self.now);
@@ -41,6 +42,7 @@ impl World {
     /// The process ends at once; its leases do not.
     pub(super) fn crash(&mut self, number: usize) {
         self.tell(&format!("host {number} crashes"));
+        self.changes += 1;
         let node = &mut self.nodes[number];
         node.engine = None;
         node.kernel.loses_its_worker(self.now, &mut self.random);
@@ -77,6 +79,8 @@ impl World {
             return;
         }
         node.config = config.clone();
+        self.changes += 1;
+        let node = &mut self.nodes[number];
         // Demotions of routers that are gone are forgotten; groups have one for all.
         let names = config.routers.iter().map(|router| router.name.clone());
         let names: Vec<_> = names.collect();
@@ -236,6 +240,7 @@ impl World {
         let node = &mut self.nodes[number];
         if node.engine.as_ref().is_some_and(Engine::is_finished) {
             node.engine = None;
+            self.changes += 1;
             if let Some(address) = node.kernel.addresses().next() {
                 let left = format!("host {number} is finished and left {address} behind");
                 self.wrong = Some(left);

@@ -70,6 +70,8 @@ pub(super) struct Kernel {
     /// The batch that the kernel has in hand.
     batch: Option<Wishes>,
     installed: BTreeMap<RouterId, Installed>,
+    /// How often it held other addresses than before.
+    pub(super) changes: u64,
 }
 
 impl Kernel {
@@ -80,6 +82,7 @@ impl Kernel {
             wishes: BTreeMap::new(),
             batch: None,
             installed: BTreeMap::new(),
+            changes: 0,
         }
     }
 
@@ -101,6 +104,7 @@ impl Kernel {
     }
 
     pub(super) fn drop_address(&mut self, address: IpAddr) -> bool {
+        self.changes += 1;
         self.held.remove(&address).is_some()
     }
 
@@ -190,7 +194,8 @@ impl Kernel {
             if is_done {
                 let late = random.between(Duration::ZERO, ROUNDING);
                 let ends = now + Duration::from_secs(hold.lease.into()) + late;
-                self.held.insert(address.ip(), ends);
+                let is_new = self.held.insert(address.ip(), ends).is_none();
+                self.changes += u64::from(is_new);
             }
         }
         let is_new = old.as_ref().is_none_or(|old| old.hold.epoch != hold.epoch);

@@ -8,7 +8,7 @@ use super::agreement::{
     Aftermath, REFRESH, all_agree, client_is_misled, longest_interval, patience,
     somebody_hands_over, stepping_back,
 };
-use super::checks::{Judge, Mode, SHORTEST_LEASE};
+use super::checks::{Judge, Mode, SHORTEST_LEASE, while_undecided};
 use super::random::Random;
 use super::world::World;
 
@@ -92,6 +92,7 @@ impl Story {
         }
         self.after.longest = self.after.longest.max(self.interval());
         self.world.heals();
+        self.after.split = true;
         self.after.handing_over = somebody_hands_over(&self.world);
         self.after.stepping_back = stepping_back(&self.world);
         self.goes_on_for(patience(&self.world, self.after), Mode::Chaos)?;
@@ -125,14 +126,21 @@ impl Story {
     }
 
     pub(super) fn settles(&mut self, mode: Mode) -> Result<(), String> {
-        self.settles_after(self.interval(), mode)
+        let split = mode == Mode::Chaos || !while_undecided(&self.world).is_zero();
+        self.settles_after(self.interval(), split, mode)
     }
 
     /// When this interval was in force a moment ago.
-    pub(super) fn settles_after(&mut self, longest: Duration, mode: Mode) -> Result<(), String> {
+    pub(super) fn settles_after(
+        &mut self,
+        longest: Duration,
+        split: bool,
+        mode: Mode,
+    ) -> Result<(), String> {
         let after = Aftermath {
             handing_over: true,
             refused: false,
+            split,
             stepping_back: stepping_back(&self.world),
             longest: longest.max(self.interval()),
         };
@@ -144,6 +152,7 @@ impl Story {
     pub(super) fn settles_without(&mut self, mode: Mode) -> Result<(), String> {
         let after = Aftermath {
             longest: self.interval(),
+            split: true,
             stepping_back: stepping_back(&self.world),
             ..Aftermath::default()
         };

@@ -76,6 +76,8 @@ pub(super) struct World {
     /// By time and by the order of making; with the host it happens to (the client is the last).
     queue: BTreeMap<(Moment, u64), (usize, Happening)>,
     made: u64,
+    /// How often a host, its interface or what the client knows became another.
+    pub(super) changes: u64,
     pub(super) tokens: u64,
     pub(super) story: VecDeque<String>,
     /// Two answers to one command, an address left behind by a finished engine.
@@ -102,6 +104,7 @@ impl World {
             client: BTreeMap::new(),
             queue: BTreeMap::new(),
             made: 0,
+            changes: 0,
             tokens: 0,
             story: VecDeque::new(),
             wrong: None,
@@ -120,6 +123,7 @@ impl World {
         if self.nodes[number].link_is_up != up {
             self.tell(&format!("host {number}: carrier {up}"));
             self.nodes[number].link_is_up = up;
+            self.changes += 1;
             self.news_of_interface(number);
         }
     }
@@ -138,6 +142,7 @@ impl World {
             let until = self.now + span;
             // What the kernel has in hand it finishes: else it would do it when it wakes.
             self.kernel_is_done(number);
+            self.changes += 1;
             self.nodes[number].pause = Some((how, self.now, until));
             self.later(until, number, Happening::Resumes);
         }
@@ -232,7 +237,8 @@ impl World {
                 && announce.say == Said::Here
             {
                 for address in announce.addresses.iter() {
-                    self.client.insert(address.ip(), node);
+                    let before = self.client.insert(address.ip(), node);
+                    self.changes += u64::from(before != Some(node));
                 }
             }
             return;
@@ -256,6 +262,7 @@ impl World {
             Happening::Resumes => {
                 self.tell(&format!("host {number} wakes up"));
                 self.nodes[number].wakes_up(self.now);
+                self.changes += 1;
                 self.leases_end();
             }
             Happening::CarrierIsBack | Happening::IsRestarted { .. } => {
