@@ -3,6 +3,7 @@
 //! Owns the layout of the overview and of one router in detail. Pure but for [`leftovers`], which
 //! asks the kernel when no daemon answers. Text from the daemon is stripped of control characters.
 
+mod machine;
 mod tables;
 
 use crate::config::RouterName;
@@ -10,10 +11,10 @@ use crate::control::Status;
 use crate::engine::status::{
     ActiveStatus, AddressStatus, ConflictStatus, DemotionStatus, ElectionStatus, RouterStatus,
 };
-use crate::engine::witness::WitnessStatus;
 use crate::os::addresses;
 use crate::vrrp::Role;
 
+use self::machine::{timeliness, witness_line};
 use self::tables::{counters, drops, neighbours, notable};
 use super::text::{Cell, Style, Table, clean, clean_lines, interval, paint, span, time_of_day};
 
@@ -173,53 +174,6 @@ fn head(status: &Status, colour: bool) -> String {
         text += &witness_line(witness, colour);
     }
     text + &failed_reload(status, colour)
-}
-
-/// What keeps the engine from being on time.
-fn timeliness(status: &Status) -> Vec<String> {
-    let lateness = &status.lateness;
-    let late = (lateness.too_late > 0).then(|| {
-        let times = match lateness.too_late {
-            1 => "once".to_owned(),
-            many => format!("{many} times"),
-        };
-        let by = span(lateness.max_us / 1000);
-        let ago = span(lateness.max_ms_ago.unwrap_or_default());
-        format!(
-            "the engine woke later than half of its neighbours' patience {times}, the latest by {by}, {ago} ago"
-        )
-    });
-    let state = status.realtime.state.as_str();
-    let realtime = match state {
-        "demoted" => Some(
-            "realtime was switched off: a thread ran without end; the log says when".to_owned(),
-        ),
-        _ => state
-            .strip_prefix("refused: ")
-            .map(|reason| format!("realtime is not used: {reason}")),
-    };
-    late.into_iter().chain(realtime).collect()
-}
-
-fn witness_line(witness: &WitnessStatus, colour: bool) -> String {
-    let (how, style) = match witness.reachable {
-        Some(true) => ("reachable", Style::Plain),
-        Some(false) => ("unreachable", Style::Bad),
-        None => ("not known yet", Style::Warning),
-    };
-    let why = witness
-        .last_error
-        .as_ref()
-        .filter(|_| witness.reachable != Some(true))
-        .map_or_else(String::new, |error| format!(": {}", clean(error)));
-    let line = format!(
-        "witness {}: {how} for {}{why}; {} of {} probes failed",
-        clean(&witness.target),
-        span(witness.since_ms),
-        witness.failures,
-        witness.probes
-    );
-    format!("{}\n", paint(&line, style, colour))
 }
 
 fn failed_reload(status: &Status, colour: bool) -> String {
