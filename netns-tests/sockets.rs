@@ -219,16 +219,17 @@ fn p76_a_kernel_that_is_asked_whose_an_address_is_tells_everybody_and_that_is_he
     let announcements = announcements_on(a);
     b.add_address(VIP.into(), 64).unwrap();
     let (index, mac) = (index_of(a), a.mac());
-    a.run(move || {
-        let question = frame(Said::WhoseIsIt, VIP.into(), mac);
-        AnnounceSocket::open()
-            .unwrap()
-            .send(index, &[question])
-            .unwrap();
-    })
-    .unwrap();
     let mut heard = Vec::new();
+    // Asked again: a busy kernel may not have taken the address in yet.
     until("the answer is heard", PATIENCE, || {
+        a.run(move || {
+            let question = frame(Said::WhoseIsIt, VIP.into(), mac);
+            AnnounceSocket::open()
+                .unwrap()
+                .send(index, &[question])
+                .unwrap();
+        })
+        .unwrap();
         heard = heard_of_vip(&announcements);
         !heard.is_empty()
     });
@@ -237,7 +238,7 @@ fn p76_a_kernel_that_is_asked_whose_an_address_is_tells_everybody_and_that_is_he
         hardware: b.mac(),
         said: Said::Here,
     };
-    assert_eq!(heard, [expected]);
+    assert_eq!(heard.first(), Some(&expected));
 }
 
 #[test]

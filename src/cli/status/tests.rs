@@ -4,6 +4,7 @@ use super::*;
 use crate::control::{ConfigurationStatus, RealtimeStatus, SCHEMA};
 use crate::engine::lateness::LatenessStatus;
 use crate::engine::status::{CloneStatus, Counters, DropStatus, NeighbourStatus};
+use crate::engine::witness::WitnessStatus;
 use crate::vrrp::{ChecksumStyle, Family, Priority};
 
 const NOON: u64 = 1_714_737_600_000; // 2024-05-03 12:00:00 UTC
