@@ -26,6 +26,9 @@ const EARLY: Duration = Duration::from_millis(2);
 const LATE: Duration = Duration::from_millis(120);
 /// "At once", on such a machine.
 const AT_ONCE: Duration = Duration::from_millis(100);
+/// What the kernel may take to take an address in: one lock stands before the addresses of all
+/// namespaces, and other tests make and delete theirs. Adverts do not wait for it.
+const KERNEL: Duration = Duration::from_secs(1);
 /// Long enough for an answer that must not come.
 const SILENCE: Duration = Duration::from_millis(250);
 /// The router's own link-local address in IPv6 lists.

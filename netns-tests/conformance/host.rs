@@ -12,7 +12,8 @@ use super::wire::{
     neighbour_advertisement, neighbour_solicitation,
 };
 use super::{
-    AT_ONCE, Bench, PATIENCE, RIVAL, RIVAL_MAC, SILENCE, VIRTUAL_LINK_LOCAL, on_the_wire, until,
+    AT_ONCE, Bench, KERNEL, PATIENCE, RIVAL, RIVAL_MAC, SILENCE, VIRTUAL_LINK_LOCAL, on_the_wire,
+    until,
 };
 
 on_the_wire! {
@@ -117,7 +118,7 @@ impl Bench {
         if self.dialect.ipv6() {
             addresses.insert(0, VIRTUAL_LINK_LOCAL.into());
         }
-        let deadline = first.at + AT_ONCE;
+        let deadline = first.at + KERNEL;
         let frames = std::iter::from_fn(|| self.wire.next_until(deadline)).collect();
         (addresses, first.at, frames)
     }
