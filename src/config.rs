@@ -5,12 +5,14 @@
 //! in, a [`Loaded`] or all [`Problems`](error::Problems) of the text come out.
 
 pub mod authentication;
+pub mod check;
 pub mod error;
 mod file;
+pub mod hook;
 pub mod witness;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -18,8 +20,10 @@ use serde::{Deserialize, Serialize};
 use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Family, Priority, Version, Vrid};
 
 pub use authentication::Authentication;
+use check::{CheckConfig, CheckUse};
 use error::Warnings;
 pub use file::{load, minimal_example, parse};
+use hook::HookConfig;
 use witness::WitnessConfig;
 
 /// A usable file.
@@ -44,6 +48,12 @@ pub struct Config {
     pub realtime: Realtime,
     /// Who tells whether this host is cut off; nobody when left out.
     pub witness: Option<WitnessConfig>,
+    /// In the order of the file. Names are unique. Also those that no router uses.
+    pub checks: Vec<CheckConfig>,
+    /// In the order of the file. Names are unique.
+    pub hooks: Vec<HookConfig>,
+    /// Where metrics are served; nowhere when left out.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// `realtime`: whether the engine goes before ordinary programs of the machine.
@@ -105,6 +115,10 @@ pub struct RouterConfig {
     pub transport: Transport,
     /// How adverts are signed and judged; `None`: not at all.
     pub authentication: Option<Authentication>,
+    /// `checks`: what keeps it from taking part, or changes its priority. None twice.
+    pub checks: Vec<CheckUse>,
+    /// For how long at most its claims wait for the hooks that have `before-claim`; `None`: there are none.
+    pub before_claim: Option<Duration>,
 }
 
 /// Where adverts go. Exactly one of the two; there is no way back from one to the other.

@@ -11,6 +11,9 @@ pub mod server;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::check::CheckName;
+use crate::config::hook::HookName;
+use crate::engine::checks::CheckState;
 use crate::engine::command::{Demoted, Plan, Restored, Selection};
 use crate::engine::lateness::LatenessStatus;
 use crate::engine::status::{DropStatus, RouterStatus};
@@ -116,6 +119,12 @@ pub struct Status {
     /// Who is asked whether this host is cut off; none without `[witness]`.
     #[serde(default)]
     pub witness: Option<WitnessStatus>,
+    /// In the order of the file.
+    #[serde(default)]
+    pub checks: Vec<CheckStatus>,
+    /// In the order of the file.
+    #[serde(default)]
+    pub hooks: Vec<HookStatus>,
     /// Frames that belong to no router, by reason.
     #[serde(default)]
     pub drops: Vec<DropStatus>,
@@ -127,6 +136,68 @@ pub struct Status {
     /// How the engine is scheduled.
     #[serde(default)]
     pub realtime: RealtimeStatus,
+}
+
+/// One check, as its runner sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CheckStatus {
+    /// Its name in the file.
+    pub name: CheckName,
+    /// `http`, `tcp`, `process`, ...
+    pub kind: String,
+    /// What is looked at.
+    pub target: String,
+    /// What it counts as.
+    pub state: CheckState,
+    /// For how long, milliseconds.
+    pub since_ms: u64,
+    /// Looks in a row that contradict the state.
+    pub against: u8,
+    /// How many it takes to change it.
+    pub needed: u8,
+    /// Looks since the daemon started, or since the target changed.
+    pub looks: u64,
+    /// Of those, failed.
+    pub failures: u64,
+    /// Of those, because they took too long.
+    pub timeouts: u64,
+    /// How long the last one took, microseconds; none before the first.
+    pub latency_us: Option<u64>,
+    /// How long all of them took together, microseconds.
+    pub latency_sum_us: u64,
+    /// Looks by their latency: those of at most 0.1, 1, 10, 100, 1000 ms, and those of more.
+    pub latency_buckets: [u64; 6],
+    /// Why the last failed one failed, as a sentence.
+    pub last_error: Option<String>,
+    /// Milliseconds since then.
+    pub last_error_ms_ago: Option<u64>,
+}
+
+/// One hook, as its dispatcher sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct HookStatus {
+    /// Its name in the file.
+    pub name: HookName,
+    /// `run`, `url` or `fifo`.
+    pub kind: String,
+    /// What waits for it.
+    pub queued: u64,
+    /// True while it runs.
+    pub running: bool,
+    /// Runs, requests or lines that went well, since the daemon started.
+    pub done: u64,
+    /// Those that failed for good.
+    pub failed: u64,
+    /// Of those, because they took too long.
+    pub timeouts: u64,
+    /// What was left out because something later said more.
+    pub coalesced: u64,
+    /// Why the last failed one failed, as a sentence.
+    pub last_error: Option<String>,
+    /// Milliseconds since then.
+    pub last_error_ms_ago: Option<u64>,
 }
 
 /// How the engine is scheduled.

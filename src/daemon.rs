@@ -7,10 +7,12 @@
 
 mod control;
 mod engine_thread;
+mod happenings;
 mod leftovers;
 mod log;
 mod mailbox;
 mod ports;
+mod threads;
 mod upgrade;
 
 use std::fmt;
@@ -20,13 +22,11 @@ use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::thread;
 use std::time::Duration;
 
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
 use crate::cli::{LogFormat, LogLevel};
@@ -38,22 +38,22 @@ use crate::engine::snapshot::Adopted;
 use crate::engine::{Engine, StoredDemotion};
 use crate::exit::Exit;
 use crate::os::addresses::Worker;
-use crate::os::realtime::{self, Part, Realtime};
+use crate::os::realtime::{self, Realtime};
 use crate::os::snapshot::{SnapshotFile, Snapshots};
 use crate::os::state::{DemotionRecord, StateDirectory};
 use crate::os::sysctl::{Keeper, Settings};
 use crate::os::wishes::Wishes;
 use crate::os::witness::Prober;
-use crate::os::{OsError, capabilities, clock, keys, links};
+use crate::os::{OsError, capabilities, clock, keys};
 use crate::vrrp::times::Moment;
 
 use control::Control;
 use engine_thread::{EngineThread, Succession};
+use happenings::Stream;
 use mailbox::{Mailbox, Message, Undelivered};
+use threads::{Keeping, start_threads, write_snapshots};
 use upgrade::Upgrade;
 
-/// Lines that wait for the log at most; more are counted as lost.
-const EVENTS: usize = 1024;
 /// A larger file is not read to its end.
 const LONGEST_FILE: u64 = (1 << 20) + 1;
 
@@ -294,7 +294,7 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
         .map_err(|error| OsError::new("let signals in", error))?;
 
     let lost = Arc::new(AtomicU64::new(0));
-    let (events, event_receiver) = mpsc::channel(EVENTS);
+    let (events, happened) = happenings::open(Arc::clone(&lost));
     let (mailbox, inbox) = Mailbox::open()?;
     let Life {
         state, snapshots, ..
@@ -312,7 +312,6 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
         settings.clone(),
         Succession::new(left.clone(), snapshots.heartbeat()?),
         events,
-        Arc::clone(&lost),
     )?;
     let keeper = Keeping::start(life.keeper, settings.clone())?;
     let mut worker = Worker::open(state.maker(), settings.clone())?;
@@ -322,7 +321,8 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
     realtime.apply(config.realtime);
     let (prober, witness) = Prober::open(config.witness.clone())?;
     let ended = start_threads(thread, worker, prober, wishes, &mailbox, &realtime)?;
-    let logging = tokio::spawn(log::write(event_receiver));
+    let stream = Stream::default();
+    let logging = tokio::spawn(happenings::spread(happened, stream.clone()));
 
     let control = Control::new(
         &options,
@@ -380,84 +380,6 @@ fn stored(record: &DemotionRecord) -> StoredDemotion {
         until: record.until_unix_ms.map(moment),
         never: record.never,
     }
-}
-
-/// The thread that writes snapshots.
-fn write_snapshots(left: Snapshots, file: SnapshotFile) -> Result<thread::JoinHandle<()>, OsError> {
-    thread::Builder::new()
-        .name("snapshots".to_owned())
-        .spawn(move || left.write_to(&file))
-        .map_err(|error| OsError::new("start the thread snapshots", error))
-}
-
-/// The thread that keeps the kernel's settings.
-struct Keeping {
-    settings: Settings,
-    thread: thread::JoinHandle<()>,
-}
-
-impl Keeping {
-    fn start(keeper: Keeper, settings: Settings) -> Result<Self, OsError> {
-        let left = settings.clone();
-        let thread = thread::Builder::new()
-            .name("settings".to_owned())
-            .spawn(move || keeper.run(&left))
-            .map_err(|error| OsError::new("start the thread settings", error))?;
-        Ok(Self { settings, thread })
-    }
-
-    /// Returns when all settings are as they were.
-    fn end(self) {
-        self.settings.end();
-        // A panic of that thread has been printed; the next start puts back what it left.
-        let _ = self.thread.join();
-    }
-}
-
-/// Starts the four threads. What comes back is the end of the engine's.
-fn start_threads(
-    engine: EngineThread,
-    worker: Worker,
-    prober: Prober,
-    wishes: Wishes,
-    mailbox: &Mailbox,
-    realtime: &Realtime,
-) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
-    let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
-        let started = thread::Builder::new().name(name.to_owned()).spawn(run);
-        started
-            .map(drop)
-            .map_err(|error| OsError::new(format!("start the thread {name}"), error))
-    };
-    let (report, ended) = oneshot::channel();
-    let (done, enters) = (mailbox.clone(), realtime.clone());
-    spawn(
-        "addresses",
-        Box::new(move || {
-            enters.enter(Part::Addresses);
-            worker.run(&wishes, |done_| done.send(Message::Done(done_)));
-        }),
-    )?;
-    let (seen, enters) = (mailbox.clone(), realtime.clone());
-    spawn(
-        "links",
-        Box::new(move || links::watch(|seen_| seen.send(Message::Seen(seen_)))),
-    )?;
-    let reports = mailbox.clone();
-    spawn(
-        "witness",
-        Box::new(move || prober.run(|report| reports.send(Message::Witness(report)))),
-    )?;
-    spawn(
-        "engine",
-        Box::new(move || {
-            enters.enter(Part::Engine);
-            let result = engine.run().map_err(Error::Os);
-            // Nobody listens only when the process is ending anyway.
-            let _ = report.send(result);
-        }),
-    )?;
-    Ok(ended)
 }
 
 fn notify_systemd(states: &[sd_notify::NotifyState<'_>]) {

@@ -9,6 +9,7 @@
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod checks;
 pub mod command;
 pub mod event;
 pub mod interface;
@@ -139,6 +140,13 @@ pub enum Input<'a> {
     WallClock(WallClock),
     /// A probe of the witness is over.
     Witness(&'a witness::Report),
+    /// A check counts as something else from now on.
+    Check(&'a checks::Report),
+    /// The hooks that run before a claim of this configured router are done, or their time is up.
+    BeforeClaimDone {
+        /// Which router, both families.
+        router: &'a RouterName,
+    },
     /// Somebody asks for something.
     Command(Token, Command),
     /// The daemon is to end: hand everything over.
@@ -310,6 +318,8 @@ impl Engine {
             }
             Input::WallClock(wall) => self.set_wall_clock(wall),
             Input::Witness(report) => self.witness(report, now, outputs),
+            // Until the engine draws conclusions of checks and waits for hooks.
+            Input::Check(_) | Input::BeforeClaimDone { .. } => {}
             Input::Command(token, command) => self.command(token, command, now, outputs),
             Input::Stop => self.stop(now, outputs),
         }

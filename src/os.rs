@@ -16,6 +16,7 @@ pub mod netlink;
 pub mod packet_socket;
 mod raw;
 pub mod realtime;
+pub mod runner;
 pub mod snapshot;
 pub mod state;
 pub mod sysctl;

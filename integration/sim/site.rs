@@ -37,6 +37,9 @@ impl Site {
             control: ControlConfig::default(),
             realtime: Realtime::default(),
             witness: None,
+            checks: Vec::new(),
+            hooks: Vec::new(),
+            metrics: None,
         };
         let mut site = Self {
             configs: (0..hosts).map(|_| empty()).collect(),
@@ -84,6 +87,8 @@ impl Site {
                 virtual_mac: false,
                 transport: Transport::Multicast,
                 authentication: None,
+                checks: Vec::new(),
+                before_claim: None,
             });
         }
     }

@@ -162,6 +162,8 @@ mod tests {
             virtual_mac: false,
             transport: crate::config::Transport::Multicast,
             authentication: None,
+            checks: Vec::new(),
+            before_claim: None,
         }
     }
 
@@ -174,6 +176,9 @@ mod tests {
             control: ControlConfig::default(),
             realtime: crate::config::Realtime::default(),
             witness: None,
+            checks: Vec::new(),
+            hooks: Vec::new(),
+            metrics: None,
         };
         assert_eq!(
             verdict("buoy.toml", "lb1", &config),

@@ -138,6 +138,9 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
         control,
         realtime,
         witness,
+        checks: Vec::new(),
+        hooks: Vec::new(),
+        metrics: None,
     })
 }
 

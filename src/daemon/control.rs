@@ -138,6 +138,8 @@ impl Inner {
             },
             routers: snapshot.routers,
             witness: snapshot.witness,
+            checks: Vec::new(),
+            hooks: Vec::new(),
             drops: snapshot.drops,
             queue_drops: self.lost.load(Ordering::Relaxed),
             lateness: snapshot.lateness,

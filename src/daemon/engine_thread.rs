@@ -9,21 +9,19 @@ mod traffic;
 mod vigil;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
+use super::happenings::Happened;
 use super::mailbox::{Inbox, Message, Snapshot};
 use super::ports::{Ports, STRANGERS_REST};
 use crate::config::InterfaceName;
 use crate::engine::command::{Reply, Token};
-use crate::engine::event::Event;
 use crate::engine::lateness::Lateness;
 use crate::engine::sleep::SHORTEST_SLEEP;
 use crate::engine::{Engine, Input, Outputs, RouterId};
@@ -86,8 +84,7 @@ pub(super) struct EngineThread {
     succession: Succession,
     replies: HashMap<Token, oneshot::Sender<Reply>>,
     next_token: u64,
-    events: mpsc::Sender<Event>,
-    lost: Arc<AtomicU64>,
+    events: Happened,
     outputs: Outputs,
     failure: Option<OsError>,
 }
@@ -100,8 +97,7 @@ impl EngineThread {
         wishes: Wishes,
         settings: Settings,
         succession: Succession,
-        events: mpsc::Sender<Event>,
-        lost: Arc<AtomicU64>,
+        events: Happened,
     ) -> Result<Self, OsError> {
         let failed = |error: Errno| OsError::new("set up the engine's timer", error);
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(failed)?;
@@ -134,7 +130,6 @@ impl EngineThread {
             replies: HashMap::new(),
             next_token: 0,
             events,
-            lost,
             outputs: Outputs::default(),
             failure: None,
         })
@@ -453,9 +448,7 @@ impl EngineThread {
             }
         }
         for event in self.outputs.events.drain(..) {
-            if self.events.try_send(event).is_err() {
-                self.lost.fetch_add(1, Ordering::Relaxed);
-            }
+            self.events.tell(event);
         }
     }
 }

@@ -1,12 +1,11 @@
 //! Logs: one line a transition, with its cause; nothing an advert.
 //!
-//! Owns the set-up of `tracing` and the task that logs the engine's events. Lines are written by a
+//! Owns the set-up of `tracing` and how an event becomes a line. Lines are written by a
 //! thread that does nothing else, out of a bounded queue: a log that blocks costs lines, and nothing
 //! waits for it.
 
 use std::io;
 
-use tokio::sync::mpsc::Receiver;
 use tracing::{info, warn};
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
@@ -75,14 +74,12 @@ const fn filter(level: LogLevel) -> LevelFilter {
     }
 }
 
-/// Writes events until the engine's thread has ended.
-pub(super) async fn write(mut events: Receiver<Event>) {
-    while let Some(event) = events.recv().await {
-        match (event.router(), event.is_warning()) {
-            (Some(router), true) => warn!(%router, "{event}"),
-            (Some(router), false) => info!(%router, "{event}"),
-            (None, true) => warn!("{event}"),
-            (None, false) => info!("{event}"),
-        }
+/// Writes one event.
+pub(super) fn write(event: &Event) {
+    match (event.router(), event.is_warning()) {
+        (Some(router), true) => warn!(%router, "{event}"),
+        (Some(router), false) => info!(%router, "{event}"),
+        (None, true) => warn!("{event}"),
+        (None, false) => info!("{event}"),
     }
 }

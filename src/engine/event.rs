@@ -4,7 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::checks::Verdict;
 use super::command::Plan;
+use crate::config::check::CheckName;
+use crate::config::hook::Occasion;
 use crate::config::{RouterName, VirtualAddress};
 use crate::vrrp::advert::Rejected;
 use crate::vrrp::announce::HardwareAddress;
@@ -201,6 +204,44 @@ pub enum Event {
         /// How long it was lost; none for the first answer.
         after: Option<Duration>,
     },
+    /// A check counts as something else from now on.
+    Check {
+        /// Which.
+        check: CheckName,
+        /// As what.
+        verdict: Verdict,
+        /// The routers that use it.
+        routers: Vec<RouterName>,
+    },
+    /// A configured router, both families taken together, stands otherwise from now on.
+    Standing {
+        /// Which.
+        router: RouterName,
+        /// How.
+        occasion: Occasion,
+        /// Why, as a sentence.
+        cause: String,
+        /// The priority in force.
+        priority: Priority,
+    },
+    /// The same of a group.
+    GroupStanding {
+        /// Which.
+        group: RouterName,
+        /// How.
+        occasion: Occasion,
+        /// Why, as a sentence.
+        cause: String,
+        /// The lowest priority in force of its members.
+        priority: Priority,
+    },
+    /// A router became Active and waits with its claim until the hooks with `before-claim` are done.
+    BeforeClaim {
+        /// Which.
+        router: RouterName,
+        /// The priority in force.
+        priority: Priority,
+    },
     /// A new configuration is in force.
     Reloaded(Plan),
     /// The daemon begins to stop.
@@ -240,7 +281,11 @@ impl Event {
             | Self::StandsAlready { .. }
             | Self::ClaimFailed { .. }
             | Self::WitnessLost { .. } => true,
+            Self::Check { verdict, .. } => matches!(verdict, Verdict::Down(_)),
             Self::Transition { .. }
+            | Self::Standing { .. }
+            | Self::GroupStanding { .. }
+            | Self::BeforeClaim { .. }
             | Self::RetreatEnded { .. }
             | Self::HandedOver { .. }
             | Self::DemotionEnded { .. }
@@ -271,8 +316,12 @@ impl Event {
             | Self::LeaseRanOut { router, .. }
             | Self::StandsAlready { router, .. }
             | Self::ClaimFailed { router, .. }
+            | Self::Standing { router, .. }
+            | Self::BeforeClaim { router, .. }
             | Self::DemotionEnded { router } => Some(router),
-            Self::WitnessLost { .. }
+            Self::Check { .. }
+            | Self::GroupStanding { .. }
+            | Self::WitnessLost { .. }
             | Self::WitnessFound { .. }
             | Self::WokeLate { .. }
             | Self::Reloaded(_)
@@ -428,6 +477,26 @@ impl fmt::Display for Event {
                 ),
                 None => write!(f, "witness {witness} reachable"),
             },
+            Self::Check { check, verdict, .. } => match verdict {
+                Verdict::Unknown => write!(f, "check {check}: not known"),
+                Verdict::Up { weight: None } => write!(f, "check {check}: up"),
+                Verdict::Up {
+                    weight: Some(weight),
+                } => write!(f, "check {check}: up, {weight:+}"),
+                Verdict::Down(reason) => write!(f, "check {check}: down: {reason}"),
+            },
+            Self::Standing {
+                occasion, cause, ..
+            } => write!(f, "{occasion}: {cause}"),
+            Self::GroupStanding {
+                group,
+                occasion,
+                cause,
+                ..
+            } => write!(f, "group {group}: {occasion}: {cause}"),
+            Self::BeforeClaim { .. } => {
+                write!(f, "waits for its hooks before it claims the addresses")
+            }
             Self::Reloaded(plan) => write!(f, "configuration reloaded: {plan}"),
             Self::Stopping => write!(f, "stopping: handing everything over"),
         }

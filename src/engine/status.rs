@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::checks::CheckState;
 use crate::config::RouterName;
 use crate::vrrp::trailer::{Freshness, Mode, Settings};
 use crate::vrrp::{ChecksumStyle, Family, Priority, Role};
@@ -62,6 +63,21 @@ pub struct RouterStatus {
     /// Why it does not elect as configured, although nothing is wrong with it: the witness.
     #[serde(default)]
     pub held_back: Option<String>,
+    /// The checks that it uses, in the order of the file.
+    #[serde(default)]
+    pub checks: Vec<CheckUseStatus>,
+    /// Of what the effective priority is made, in order; their sum, kept within 1 and 254.
+    #[serde(default)]
+    pub priority_parts: Vec<PriorityPart>,
+    /// Set while a check that flapped is not believed yet.
+    #[serde(default)]
+    pub hold_down: Option<HoldDownStatus>,
+    /// The last ten, the latest first.
+    #[serde(default)]
+    pub transitions: Vec<TransitionStatus>,
+    /// How close this host came to a takeover that was not needed.
+    #[serde(default)]
+    pub near_misses: NearMissStatus,
     /// Own `Advertisement_Interval`, milliseconds.
     pub interval_ms: u64,
     /// `Active_Adver_Interval`: learned from the Active in version 3.
@@ -84,6 +100,79 @@ pub struct RouterStatus {
     /// above is the sum of both; where they differ it is the worse.
     #[serde(default)]
     pub elections: Vec<ElectionStatus>,
+}
+
+/// What one check means for one router.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CheckUseStatus {
+    /// Which check.
+    pub check: RouterName,
+    /// None: while it is down the router takes no part.
+    pub weight: Option<i16>,
+    /// What it counts as.
+    pub state: CheckState,
+    /// Why it is down.
+    pub reason: Option<String>,
+    /// What it adds to the priority now.
+    pub part: i32,
+}
+
+/// One line of the arithmetic of a priority.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PriorityPart {
+    /// `configured`, `check NAME`, `demoted`, ...
+    pub what: String,
+    /// What it adds.
+    pub value: i32,
+}
+
+/// A check flapped: that it is up again is not believed before its time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct HoldDownStatus {
+    /// Milliseconds left.
+    pub remaining_ms: u64,
+    /// How often it went down within the time that counts.
+    pub falls: u64,
+    /// What that means, as a sentence.
+    pub sentence: String,
+}
+
+/// One change of the role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TransitionStatus {
+    /// Milliseconds ago.
+    pub ago_ms: u64,
+    /// Of which family, where the router has both.
+    pub family: Option<Family>,
+    /// Before.
+    pub from: Role,
+    /// After.
+    pub to: Role,
+    /// Why, as a sentence.
+    pub cause: String,
+    /// For how long it was what it was before, milliseconds.
+    pub lasted_ms: u64,
+}
+
+/// Adverts that came late, as a Backup hears them; since the daemon started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct NearMissStatus {
+    /// Gaps of more than one and a half intervals between two adverts of the same Active.
+    pub late: u64,
+    /// Adverts that were missing in those gaps.
+    pub lost: u64,
+    /// The longest gap, milliseconds.
+    pub longest_gap_ms: u64,
+    /// How long before this host would have taken over the latest of all came, milliseconds; none
+    /// before the first late one.
+    pub closest_ms: Option<u64>,
+    /// How long ago that was.
+    pub closest_ago_ms: Option<u64>,
 }
 
 /// The election of one family.

@@ -81,6 +81,8 @@ fn web() -> RouterConfig {
         virtual_mac: false,
         transport: Transport::Multicast,
         authentication: None,
+        checks: Vec::new(),
+        before_claim: None,
     }
 }
 
@@ -101,6 +103,9 @@ fn config(routers: &[RouterConfig]) -> Config {
         control: ControlConfig::default(),
         realtime: crate::config::Realtime::default(),
         witness: None,
+        checks: Vec::new(),
+        hooks: Vec::new(),
+        metrics: None,
     }
 }
 

@@ -254,6 +254,9 @@ mod tests {
             groups: Vec::new(),
             control: ControlConfig::default(),
             witness: None,
+            checks: Vec::new(),
+            hooks: Vec::new(),
+            metrics: None,
             realtime: crate::config::Realtime::default(),
         };
         let engine = Engine::new(&config, &Keyring::default(), &[], Moment::ZERO);

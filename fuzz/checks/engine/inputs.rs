@@ -98,6 +98,9 @@ pub(super) fn some_config(bytes: &mut Bytes<'_>) -> Config {
         control: ControlConfig::default(),
         realtime: buoyd::config::Realtime::default(),
         witness: None,
+        checks: Vec::new(),
+        hooks: Vec::new(),
+        metrics: None,
     }
 }
 
@@ -187,6 +190,8 @@ fn some_router_config(which: u8, bytes: &mut Bytes<'_>) -> RouterConfig {
         virtual_mac: false,
         transport: Transport::Multicast,
         authentication: None,
+        checks: Vec::new(),
+        before_claim: None,
     }
 }
 

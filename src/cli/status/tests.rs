@@ -3,7 +3,7 @@
 use super::*;
 use crate::control::{ConfigurationStatus, RealtimeStatus, SCHEMA};
 use crate::engine::lateness::LatenessStatus;
-use crate::engine::status::{CloneStatus, Counters, DropStatus, NeighbourStatus};
+use crate::engine::status::{CloneStatus, Counters, DropStatus, NearMissStatus, NeighbourStatus};
 use crate::engine::witness::WitnessStatus;
 use crate::vrrp::{ChecksumStyle, Family, Priority};
 
@@ -39,6 +39,11 @@ fn router(name: &str, role: Role) -> RouterStatus {
         back_off_ms: None,
         handover: None,
         held_back: None,
+        checks: Vec::new(),
+        priority_parts: Vec::new(),
+        hold_down: None,
+        transitions: Vec::new(),
+        near_misses: NearMissStatus::default(),
         interval_ms: 250,
         active_interval_ms: 250,
         preempt: true,
@@ -129,6 +134,8 @@ fn status(routers: Vec<RouterStatus>) -> Status {
         },
         routers,
         witness: None,
+        checks: Vec::new(),
+        hooks: Vec::new(),
         drops: Vec::new(),
         queue_drops: 0,
         lateness: LatenessStatus::default(),

@@ -99,6 +99,8 @@ impl Draft {
                 Transport::Unicast(peers)
             },
             authentication: self.authentication,
+            checks: Vec::new(),
+            before_claim: None,
         })
     }
 }

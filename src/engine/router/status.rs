@@ -4,10 +4,10 @@ use super::Router;
 use super::authentication::Authentication;
 use crate::config::VirtualAddress;
 use crate::engine::handover::Handover;
-use crate::engine::status::millis;
 use crate::engine::status::{
     ActiveStatus, AddressStatus, DemotionStatus, ElectionStatus, RouterStatus,
 };
+use crate::engine::status::{NearMissStatus, millis};
 use crate::vrrp::Role;
 use crate::vrrp::times::Moment;
 
@@ -43,6 +43,11 @@ impl Router {
             back_off_ms: self.retreats.remaining_ms(now),
             handover: self.handover.as_ref().map(Handover::open),
             held_back: None,
+            checks: Vec::new(),
+            priority_parts: Vec::new(),
+            hold_down: None,
+            transitions: Vec::new(),
+            near_misses: NearMissStatus::default(),
             interval_ms: millis(self.config().interval.duration()),
             active_interval_ms: millis(election.active_interval().duration()),
             preempt: self.config().preempt,

@@ -59,6 +59,9 @@ pub(super) fn grouped(routers: Vec<RouterConfig>) -> Config {
         control: ControlConfig::default(),
         realtime: crate::config::Realtime::default(),
         witness: None,
+        checks: Vec::new(),
+        hooks: Vec::new(),
+        metrics: None,
     }
 }
 

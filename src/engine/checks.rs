@@ -1,0 +1,174 @@
+//! Checks: what counts as up and down, and what it means for the routers of this host.
+//!
+//! Owns [`Tally`], which the runner of ring 3 asks after every look, so that the engine hears of changes
+//! only; [`Verdict`], what a check counts as; and the last verdict on each check. Pure; cannot fail.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::check::{CheckConfig, CheckName, Initially};
+
+/// What a check counts as.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// It has not answered yet.
+    Unknown,
+    /// All is well.
+    Up {
+        /// What is added to the priority of routers that use it without weight: a `file` may hold a number.
+        weight: Option<i16>,
+    },
+    /// For this reason it is not.
+    Down(String),
+}
+
+impl Verdict {
+    /// Well, and nothing more.
+    pub const UP: Self = Self::Up { weight: None };
+
+    /// Before the first look.
+    #[must_use]
+    pub fn initial(config: &CheckConfig) -> Self {
+        match config.initially {
+            Initially::Up => Self::UP,
+            Initially::Down => Self::Down("not looked at yet".to_owned()),
+            Initially::Unknown => Self::Unknown,
+        }
+    }
+
+    /// Without the reason.
+    #[must_use]
+    pub const fn state(&self) -> CheckState {
+        match self {
+            Self::Unknown => CheckState::Unknown,
+            Self::Up { .. } => CheckState::Up,
+            Self::Down(_) => CheckState::Down,
+        }
+    }
+}
+
+/// [`Verdict`] as one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckState {
+    /// It has not answered yet.
+    #[default]
+    Unknown,
+    /// All is well.
+    Up,
+    /// It is not.
+    Down,
+}
+
+impl fmt::Display for CheckState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unknown => "unknown",
+            Self::Up => "up",
+            Self::Down => "down",
+        })
+    }
+}
+
+/// For the engine: a check counts as something else from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Which; one that is not in the file any more is passed over.
+    pub check: CheckName,
+    /// As what.
+    pub verdict: Verdict,
+}
+
+/// How one look went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// Well; a `file` may say by how much.
+    Fine {
+        /// See [`Verdict::Up`].
+        weight: Option<i16>,
+    },
+    /// Not well, or it could not be looked at, for this reason.
+    Failed(String),
+}
+
+/// Counts the looks at one check: `fall` and `rise`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    fall: u8,
+    rise: u8,
+    verdict: Verdict,
+    /// Looks in a row that contradict the verdict.
+    against: u8,
+}
+
+impl Tally {
+    /// Nothing was looked at yet.
+    #[must_use]
+    pub fn new(config: &CheckConfig) -> Self {
+        Self {
+            fall: config.fall.get(),
+            rise: config.rise.get(),
+            verdict: Verdict::initial(config),
+            against: 0,
+        }
+    }
+
+    /// After a reload that changed how it is counted, and not what is looked at.
+    #[must_use]
+    pub fn goes_on_as(self, config: &CheckConfig) -> Self {
+        Self {
+            fall: config.fall.get(),
+            rise: config.rise.get(),
+            ..self
+        }
+    }
+
+    /// What it counts as.
+    #[must_use]
+    pub const fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+
+    /// Looks in a row that contradict the verdict, and how many it takes.
+    #[must_use]
+    pub const fn against(&self) -> (u8, u8) {
+        match self.verdict {
+            Verdict::Up { .. } => (self.against, self.fall),
+            Verdict::Unknown | Verdict::Down(_) => (self.against, self.rise),
+        }
+    }
+
+    /// One look more; true when the verdict changed. The first look at an unknown one decides alone; a
+    /// new number in a file, or a new reason to be down, is a change that nothing has to be counted for.
+    #[must_use]
+    pub fn take(&mut self, look: &Look) -> bool {
+        let wanted = match look {
+            Look::Fine { weight } => Verdict::Up { weight: *weight },
+            Look::Failed(reason) => Verdict::Down(reason.clone()),
+        };
+        let needed = match (&self.verdict, &wanted) {
+            (Verdict::Up { .. }, Verdict::Down(_)) => self.fall,
+            (Verdict::Down(_), Verdict::Up { .. }) => self.rise,
+            (Verdict::Unknown, _)
+            | (Verdict::Up { .. }, Verdict::Up { .. })
+            | (Verdict::Down(_), Verdict::Down(_))
+            | (_, Verdict::Unknown) => {
+                self.against = 0;
+                let changed = self.verdict != wanted;
+                self.verdict = wanted;
+                return changed;
+            }
+        };
+        self.against += 1;
+        if self.against < needed {
+            return false;
+        }
+        self.against = 0;
+        self.verdict = wanted;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;
