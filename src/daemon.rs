@@ -39,6 +39,7 @@ use crate::engine::{Engine, StoredDemotion};
 use crate::exit::Exit;
 use crate::os::addresses::Worker;
 use crate::os::realtime::{self, Realtime};
+use crate::os::runner::Runner;
 use crate::os::snapshot::{SnapshotFile, Snapshots};
 use crate::os::state::{DemotionRecord, StateDirectory};
 use crate::os::sysctl::{Keeper, Settings};
@@ -168,6 +169,7 @@ pub fn run(options: Options) -> Result<(), Error> {
             return Ok(());
         }
     }
+    let runner = Runner::start()?;
     capabilities::give_up_overriding()?;
     // Before there is any other thread.
     realtime::hold_back_signal()?;
@@ -183,6 +185,7 @@ pub fn run(options: Options) -> Result<(), Error> {
     let demotions = demotions(&state)?;
     let stored: Vec<_> = demotions.iter().map(stored).collect();
     let mut life = Life {
+        runner,
         engine: Engine::new(&config, &keyring, &stored, clock::now()),
         adopted: Vec::new(),
         keeper: Keeper::new(state.clone()),
@@ -211,6 +214,7 @@ fn early() -> SigSet {
 
 /// What is ready before the threads are.
 struct Life {
+    runner: Runner,
     engine: Engine,
     /// What it goes on with.
     adopted: Vec<Adopted>,
@@ -297,10 +301,13 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
     let (events, happened) = happenings::open(Arc::clone(&lost));
     let (mailbox, inbox) = Mailbox::open()?;
     let Life {
-        state, snapshots, ..
+        state,
+        snapshots,
+        runner,
+        ..
     } = &life;
-    let (state, snapshots) = (state.clone(), snapshots.clone());
-    let upgrade = Upgrade::new(&options, snapshots.clone())
+    let (state, snapshots, runner) = (state.clone(), snapshots.clone(), runner.clone());
+    let upgrade = Upgrade::new(&options, snapshots.clone(), runner.clone())
         .map_err(|error| OsError::new("find this program", error))?;
     let left = Snapshots::default();
     let wishes = Wishes::default();
