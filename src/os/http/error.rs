@@ -94,6 +94,10 @@ fn of_rustls(error: &rustls::Error) -> String {
                     .to_owned()
             }
             Bad::Revoked => "its certificate was revoked".to_owned(),
+            Bad::Other(other) if other.0.to_string().contains("CaUsedAsEndEntity") => {
+                "its certificate is one that signs others; a server needs one that does not (CA:FALSE)"
+                    .to_owned()
+            }
             bad => format!("its certificate is not valid: {bad}"),
         },
         rustls::Error::InvalidMessage(_) => {

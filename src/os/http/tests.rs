@@ -148,6 +148,8 @@ impl SelfSigned {
                 "/CN=lb.example",
                 "-addext",
                 "subjectAltName=DNS:lb.example",
+                "-addext",
+                "basicConstraints=critical,CA:FALSE",
             ])
             .arg("-keyout")
             .arg(&key)
