@@ -8,6 +8,7 @@ pub mod addresses;
 pub mod capabilities;
 pub mod clock;
 pub mod files;
+pub mod http;
 pub mod keys;
 pub mod lab;
 pub mod links;

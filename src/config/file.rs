@@ -8,13 +8,16 @@ mod addresses;
 mod authentication;
 mod clashes;
 mod groups;
+mod hook;
 mod link_local;
 mod peers;
 mod priority;
+mod program;
 mod reader;
 mod router;
 mod syntax;
 mod timing;
+mod url;
 mod witness;
 mod words;
 
@@ -99,14 +102,26 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
         refuse_no_router(0..0, findings);
         Vec::new()
     };
-    let groups = match file.take("group") {
+    let names: Vec<_> = routers.iter().flat_map(names_in).collect();
+    let group_sections = file.take("group");
+    let group_names: Vec<_> = group_sections.iter().flat_map(names_in).collect();
+    let groups = match group_sections {
         Some(value) => {
-            let names: Vec<_> = routers.iter().flat_map(names_in).collect();
             let known = groups::Known {
                 names: &names,
                 drafts: &drafts,
             };
             groups::read(&value, &known, findings)
+        }
+        None => Vec::new(),
+    };
+    let hooks = match file.take("hook") {
+        Some(value) => {
+            let known = hook::Known {
+                routers: &names,
+                groups: &group_names,
+            };
+            hook::read(&value, &known, findings)
         }
         None => Vec::new(),
     };
@@ -128,10 +143,13 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
     file.refuse_unasked(top_level_hint, findings);
     clashes::refuse_shared_vrids(&drafts, findings);
     clashes::refuse_shared_addresses(&drafts, findings);
-    let routers = drafts
+    let mut routers = drafts
         .into_iter()
         .map(Draft::finish)
         .collect::<Option<Vec<_>>>()?;
+    for router in &mut routers {
+        router.before_claim = hook::before_claim(router, &hooks, &groups);
+    }
     Some(Config {
         routers,
         groups,
@@ -139,7 +157,7 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
         realtime,
         witness,
         checks: Vec::new(),
-        hooks: Vec::new(),
+        hooks,
         metrics: None,
     })
 }
@@ -245,9 +263,9 @@ fn top_level_hint(name: &str, value: &DeValue<'_>) -> Option<String> {
     match (is_table, belongs_to_router) {
         (false, true) => Some("write `[router.web]` on a line above it".to_owned()),
         (true, _) => {
-            let near = words::nearest(name, ["router", "group", "control", "witness"]);
+            let near = words::nearest(name, ["router", "group", "hook", "control", "witness"]);
             Some(near.map_or_else(
-                || format!("the sections are `[router.NAME]`, `[group.NAME]`, `[control]` and `[witness]`; for a router write `[router.{}]`", reader::quotable(name)),
+                || format!("the sections are `[router.NAME]`, `[group.NAME]`, `[hook.NAME]`, `[control]` and `[witness]`; for a router write `[router.{}]`", reader::quotable(name)),
                 |near| format!("did you mean `{near}`?"),
             ))
         }

@@ -256,7 +256,7 @@ fn host_and_port(text: &str) -> Result<(TcpHost, u16), (String, String)> {
 }
 
 /// Labels of letters, digits, `-` and `_`, and not digits alone: that is a mistyped address.
-fn is_host_name(name: &str) -> bool {
+pub(super) fn is_host_name(name: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label

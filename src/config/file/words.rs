@@ -69,9 +69,12 @@ pub(super) fn of_other_programs(key: &str) -> Option<&'static str> {
         "sync_group" | "track_group" => {
             "write `[group.NAME]` and below it `routers = [\"web\", \"db\"]`"
         }
-        "notify" | "notify_master" | "notify_backup" | "notify_fault" | "track_script"
-        | "track_interface" | "track_process" | "track_file" => {
-            "leave it out: this version of buoy has no checks and hooks yet; `buoy status --watch` shows each change"
+        "notify" | "notify_master" | "notify_backup" | "notify_fault" | "notify_stop"
+        | "notify_fifo" | "hook" | "hooks" => {
+            "write a section `[hook.NAME]` with `on = [\"active\"]` and `run = [\"/usr/local/bin/moved\"]`: it is told of all routers unless it names some; scripts get keepalived's four arguments"
+        }
+        "track_script" | "track_interface" | "track_process" | "track_file" => {
+            "leave it out: this version of buoy has no checks yet; one of your own can run `buoy demote ROUTER` and `buoy restore ROUTER`"
         }
         "garp_master_delay"
         | "garp_master_repeat"
@@ -96,7 +99,6 @@ pub(super) fn of_later_versions(name: &str) -> Option<&'static str> {
         "check" | "checks" => {
             "leave it out; a check of your own can run `buoy demote ROUTER` and `buoy restore ROUTER`"
         }
-        "hook" | "hooks" => "leave it out; follow `buoy status --watch` to act on changes",
         "metrics" => "leave it out; read `buoy status --json`",
         _ => return None,
     })
