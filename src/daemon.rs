@@ -38,6 +38,7 @@ use crate::engine::snapshot::Adopted;
 use crate::engine::{Engine, StoredDemotion};
 use crate::exit::Exit;
 use crate::os::addresses::Worker;
+use crate::os::checks::Checks;
 use crate::os::realtime::{self, Realtime};
 use crate::os::runner::Runner;
 use crate::os::snapshot::{SnapshotFile, Snapshots};
@@ -48,7 +49,7 @@ use crate::os::witness::Prober;
 use crate::os::{OsError, capabilities, clock, keys};
 use crate::vrrp::times::Moment;
 
-use control::Control;
+use control::{Control, Watchers};
 use engine_thread::{EngineThread, Succession};
 use happenings::Stream;
 use mailbox::{Mailbox, Message, Undelivered};
@@ -327,7 +328,9 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
     let realtime = Realtime::default();
     realtime.apply(config.realtime);
     let (prober, witness) = Prober::open(config.witness.clone())?;
-    let ended = start_threads(thread, worker, prober, wishes, &mailbox, &realtime)?;
+    let (checks, looking) = Checks::open(config.checks.clone(), runner)?;
+    let checks = (checks, looking.links);
+    let ended = start_threads(thread, worker, prober, checks, wishes, &mailbox, &realtime)?;
     let stream = Stream::default();
     let logging = tokio::spawn(happenings::spread(happened, stream.clone()));
 
@@ -338,7 +341,11 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
         life.demotions,
         lost,
         realtime,
-        witness,
+        Watchers {
+            witness,
+            checks: looking.wanted,
+            table: looking.table,
+        },
     );
     let serving = server.serve(control.clone());
     tokio::pin!(serving, ended);

@@ -173,6 +173,3 @@ fn look_at(
     let looker = Looker::new(config, entry.clone(), means, Rc::clone(report));
     Task(spawn_local(looker.run()))
 }
-
-#[cfg(test)]
-mod tests;

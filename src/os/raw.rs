@@ -13,7 +13,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::mem;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -22,6 +22,8 @@ use nix::libc;
 use nix::sys::socket::{ControlMessageOwned, LinkAddr, MsgFlags, SockaddrLike, recvmsg};
 use nix::unistd::{ForkResult, Pid};
 use socket2::{SockAddr, SockAddrStorage};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// How the kernel schedules a thread. What the thread starts is scheduled in the ordinary way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +146,13 @@ pub(super) fn pidfd_open(process: Pid) -> Result<OwnedFd, Errno> {
         let descriptor = RawFd::try_from(Errno::result(result)?).map_err(|_| Errno::EBADF)?;
         Ok(OwnedFd::from_raw_fd(descriptor))
     }
+}
+
+/// Lets a runtime tell when it is readable. Only for what owns its descriptor and keeps it until its end.
+pub(super) fn watch_readable<T: AsFd + AsRawFd>(source: T) -> io::Result<AsyncFd<T>> {
+    // SAFETY: `AsFd` says that it is open as long as `source` lives, and no caller of ours replaces it.
+    let watched = unsafe { AsyncFd::register_with_interest(source, Interest::READABLE) };
+    watched.map_err(io::Error::from)
 }
 
 /// The next descriptor that comes over this socket; `None` when its other end is closed.

@@ -7,15 +7,15 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::config::check::{Present, Weight};
 use crate::engine::checks::Look;
+use crate::os::raw;
 
 /// A number needs no more.
 const LONGEST_NUMBER: u64 = 64;
@@ -29,6 +29,12 @@ pub(super) struct Watched {
 }
 
 struct Notices(Inotify);
+
+impl AsFd for Notices {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 impl AsRawFd for Notices {
     fn as_raw_fd(&self) -> RawFd {
@@ -108,8 +114,7 @@ impl Watched {
         if self.notices.is_none() {
             let flags = InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC;
             let notices = Inotify::init(flags).ok().map(Notices);
-            self.notices = notices
-                .and_then(|notices| AsyncFd::with_interest(notices, Interest::READABLE).ok());
+            self.notices = notices.and_then(|notices| raw::watch_readable(notices).ok());
         }
         let Some(notices) = &self.notices else {
             return;
@@ -126,7 +131,9 @@ impl Watched {
         for folder in self.path.ancestors().skip(1) {
             // Asking again for what is watched already gives the same descriptor.
             if let (Some(wanted), Ok(watch)) = (name, inotify.add_watch(folder, flags)) {
-                let before = self.at.replace((watch, folder.to_owned(), wanted.to_owned()));
+                let before = self
+                    .at
+                    .replace((watch, folder.to_owned(), wanted.to_owned()));
                 if let Some((old, ..)) = before.filter(|(old, ..)| *old != watch) {
                     // The kernel has taken it away itself when the folder is gone.
                     let _ = inotify.rm_watch(old);

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::probe::{Means, Prober};
 use super::table::Entry;
@@ -46,8 +46,8 @@ impl Looker {
         if let Some(report) = self.entry.untold() {
             (self.report)(report);
         }
-        let begin = Instant::from_std(clock::now_std()) + self.delay();
-        let mut ticks = interval_at(begin, self.config.interval);
+        sleep(self.delay()).await;
+        let mut ticks = interval(self.config.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         ticks.tick().await;
         self.look().await;

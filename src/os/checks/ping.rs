@@ -9,10 +9,10 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::config::InterfaceName;
+use crate::os::raw;
 
 /// Types of RFC 792 and of RFC 4443.
 const ECHO: u8 = 8;
@@ -94,7 +94,7 @@ impl Ping {
             (address, _) => SocketAddr::new(address, 0),
         };
         socket.connect(&target.into())?;
-        AsyncFd::with_interest(socket, Interest::READABLE)
+        raw::watch_readable(socket)
     }
 }
 
@@ -103,13 +103,21 @@ fn echo(is_ipv4: bool, identifier: u16, sequence: u16) -> [u8; 8] {
     let [id_high, id_low] = identifier.to_be_bytes();
     let [number_high, number_low] = sequence.to_be_bytes();
     let kind = if is_ipv4 { ECHO } else { ECHO_IPV6 };
-    let sum = u32::from(u16::from_be_bytes([kind, 0])) + u32::from(identifier) + u32::from(sequence);
+    let sum =
+        u32::from(u16::from_be_bytes([kind, 0])) + u32::from(identifier) + u32::from(sequence);
     let folded = (sum & 0xffff) + (sum >> 16);
     let folded = (folded & 0xffff) + (folded >> 16);
     let checksum = !u16::try_from(folded).unwrap_or_default();
     let [sum_high, sum_low] = if is_ipv4 { checksum } else { 0 }.to_be_bytes();
     [
-        kind, 0, sum_high, sum_low, id_high, id_low, number_high, number_low,
+        kind,
+        0,
+        sum_high,
+        sum_low,
+        id_high,
+        id_low,
+        number_high,
+        number_low,
     ]
 }
 
@@ -139,9 +147,15 @@ mod tests {
     fn the_checksum_of_ipv4_makes_the_sum_of_all_words_ones() {
         for (identifier, sequence) in [(0, 0), (0x1234, 7), (0xffff, 0xffff), (0xf7ff, 1)] {
             let echo = echo(true, identifier, sequence);
-            let words = echo.chunks(2).map(|word| u32::from(word[0]) << 8 | u32::from(word[1]));
+            let words = echo
+                .chunks(2)
+                .map(|word| u32::from(word[0]) << 8 | u32::from(word[1]));
             let sum: u32 = words.sum();
-            assert_eq!((sum & 0xffff) + (sum >> 16), 0xffff, "{identifier} {sequence}");
+            assert_eq!(
+                (sum & 0xffff) + (sum >> 16),
+                0xffff,
+                "{identifier} {sequence}"
+            );
         }
     }
 

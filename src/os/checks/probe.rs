@@ -49,9 +49,7 @@ impl Prober {
             Probe::Process(name) => Self::Process(Process::new(name)),
             Probe::Unit(unit) => Self::Unit(unit.clone(), means.runner.clone(), patience),
             Probe::File { path, present } => Self::File(Watched::new(path, *present)),
-            Probe::Script(program) => {
-                Self::Script(program.clone(), means.runner.clone(), patience)
-            }
+            Probe::Script(program) => Self::Script(program.clone(), means.runner.clone(), patience),
             Probe::Interface(name) => Self::Interface(name.clone(), means.interfaces.clone()),
             Probe::Route {
                 destination,
@@ -89,7 +87,7 @@ impl Prober {
         match self {
             Self::Process(process) => process.stirs().await,
             Self::File(file) => file.stirs().await,
-            Self::Interface(name, interfaces) => changes(name, interfaces).await,
+            Self::Interface(_, interfaces) => change(interfaces).await,
             Self::Route(route) => route.stirs().await,
             Self::Http(_) | Self::Tcp(_) | Self::Unit(..) | Self::Script(..) | Self::Ping(_) => {
                 std::future::pending().await
@@ -120,10 +118,16 @@ async fn get(probe: &HttpProbe) -> Result<(), String> {
         verify: probe.verify,
         method: Ask::Get,
     };
-    let answer = http::ask(request).await.map_err(|error| error.to_string())?;
+    let answer = http::ask(request)
+        .await
+        .map_err(|error| error.to_string())?;
     let (first, last) = probe.status;
     if !(first..=last).contains(&answer.status) {
-        return Err(format!("status {}, not {}", answer.status, range(first, last)));
+        return Err(format!(
+            "status {}, not {}",
+            answer.status,
+            range(first, last)
+        ));
     }
     match &probe.body {
         Some(wanted) if !contains(&answer.body, wanted.as_bytes()) => Err(format!(
@@ -159,16 +163,9 @@ async fn is_up(name: &InterfaceName, interfaces: &mut Interfaces) -> Result<(), 
     }
 }
 
-/// Returns when this interface is not as it was at the last look.
-async fn changes(name: &InterfaceName, interfaces: &mut Interfaces) {
-    let state = |interfaces: &Interfaces| {
-        let known = interfaces.borrow();
-        known.as_ref().and_then(|links| links.get(name).copied())
-    };
-    let before = state(interfaces);
-    while state(interfaces) == before {
-        if interfaces.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
+/// Returns when some interface is not as it was at the last look.
+async fn change(interfaces: &mut Interfaces) {
+    if interfaces.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

@@ -10,7 +10,6 @@ use std::path::Path;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::os::raw;
@@ -32,7 +31,11 @@ impl Process {
     }
 
     pub(super) fn look(&mut self) -> Result<(), String> {
-        if self.known.as_ref().is_some_and(|known| lives(known.get_ref())) {
+        if self
+            .known
+            .as_ref()
+            .is_some_and(|known| lives(known.get_ref()))
+        {
             return Ok(());
         }
         self.known = None;
@@ -53,9 +56,13 @@ impl Process {
     }
 
     fn search(&self) -> Result<Option<AsyncFd<OwnedFd>>, String> {
-        let entries = fs::read_dir("/proc").map_err(|error| format!("cannot read /proc: {error}"))?;
+        let entries =
+            fs::read_dir("/proc").map_err(|error| format!("cannot read /proc: {error}"))?;
         for entry in entries.flatten() {
-            let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            let number = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse().ok());
             let Some(number) = number else {
                 continue;
             };
@@ -67,7 +74,7 @@ impl Process {
             };
             // Its number may have been given to another one before it was held.
             if is_named(&entry.path(), &self.name) && lives(&process) {
-                let held = AsyncFd::with_interest(process, Interest::READABLE);
+                let held = raw::watch_readable(process);
                 return held
                     .map(Some)
                     .map_err(|error| format!("cannot watch process {number}: {error}"));

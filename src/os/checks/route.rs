@@ -14,13 +14,12 @@ use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteType,
 };
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::os::netlink::{Netlink, Notices};
-use crate::os::{OsError, clock};
+use crate::os::{OsError, clock, raw};
 use crate::vrrp::times::Moment;
 
 /// Between two readings of the table.
@@ -72,7 +71,9 @@ impl Route {
         if is_there {
             Ok(())
         } else {
-            Err(format!("no route to {address}/{prefix_length} in the main table"))
+            Err(format!(
+                "no route to {address}/{prefix_length} in the main table"
+            ))
         }
     }
 
@@ -126,7 +127,7 @@ fn subscribe(destination: Destination) -> Result<AsyncFd<Netlink>, OsError> {
     let notices = Netlink::subscribe(group)?;
     let watch = || {
         notices.never_wait()?;
-        AsyncFd::with_interest(notices, Interest::READABLE)
+        raw::watch_readable(notices)
     };
     watch().map_err(|error| OsError::new("watch routes", error))
 }
