@@ -101,7 +101,7 @@ fn a_route_of_ipv6() {
 fn a_ping_over_ipv6_and_to_a_link_local_address() {
     for target in [
         "ping = \"2001:db8::2\"",
-        "ping = \"fe80::2\"\nfrom = \"eth0\"",
+        "ping = \"fe80::2\"\ninterface = \"eth0\"",
     ] {
         let mut lan = super::Lan::two_servers_with_ipv6();
         lan.a.start(super::checked(&format!("{target}\n{OFTEN}")));
