@@ -11,12 +11,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use buoyd::control::CheckStatus;
 use buoyd::engine::checks::CheckState;
+use buoyd::os::clock;
 use buoyd::os::lab::Process;
 
-use super::harness::{Lan, PATIENCE, Router, Server, buoy, until};
+use super::harness::{Lan, PATIENCE, Router, Server, buoy, pause, until};
 
 /// Ten times a second.
 const OFTEN: &str = "interval = \"100ms\"\ntimeout = \"100ms\"";
@@ -45,21 +47,33 @@ fn it(server: &Server) -> CheckStatus {
 
 #[track_caller]
 fn until_up(server: &Server) {
-    let mut last = None;
-    until("the check is up", PATIENCE, || {
-        let status = last.insert(it(server));
-        status.state == CheckState::Up
-    });
+    let deadline = clock::now() + PATIENCE;
+    loop {
+        let status = it(server);
+        if status.state == CheckState::Up {
+            return;
+        }
+        assert!(clock::now() < deadline, "not up: {status:?}");
+        pause(Duration::from_millis(5));
+    }
 }
 
 /// Waits until it is down for a reason with these words.
 #[track_caller]
 fn until_down(server: &Server, words: &str) {
-    until(&format!("the check is down: {words}"), PATIENCE, || {
+    let deadline = clock::now() + PATIENCE;
+    loop {
         let status = it(server);
-        let reason = status.last_error.unwrap_or_default();
-        status.state == CheckState::Down && reason.contains(words)
-    });
+        let reason = status.last_error.clone().unwrap_or_default();
+        if status.state == CheckState::Down && reason.contains(words) {
+            return;
+        }
+        assert!(
+            clock::now() < deadline,
+            "not down for `{words}`: {status:?}"
+        );
+        pause(Duration::from_millis(5));
+    }
 }
 
 /// A program of the server's own, which may be executed by everybody.

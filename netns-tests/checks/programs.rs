@@ -26,10 +26,10 @@ fn a_script_is_run_as_nobody_with_nothing_but_what_it_needs() {
         ))
     };
     lan.a.start(start(""));
-    // dash keeps the script open as 10. PWD is of the shell.
+    // dash keeps the script open as 10, and reads from `$(...)` by 3. PWD is its own.
     until_down(
         &lan.a,
-        "exit code 3: u=65534 g=65534 c=0000000000000000 n=1 m=0022 d=/ f=0 1 10 2 e=3",
+        "exit code 3: u=65534 g=65534 c=0000000000000000 n=1 m=0022 d=/ f=0 1 10 2 3 e=3",
     );
     lan.a.stop();
     lan.a.start(start("user = \"daemon\"\n"));

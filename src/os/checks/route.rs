@@ -174,3 +174,50 @@ fn leads_somewhere(route: &RouteMessage) -> bool {
     let is_off = RouteFlags::Dead | RouteFlags::Linkdown;
     route.header.kind == RouteType::Unicast && !route.header.flags.intersects(is_off)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEFAULT: Destination = Destination {
+        address: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+        prefix_length: 0,
+    };
+
+    fn route(prefix_length: u8, table: u8) -> RouteMessage {
+        let mut route = RouteMessage::default();
+        route.header.destination_prefix_length = prefix_length;
+        route.header.table = table;
+        route.header.kind = RouteType::Unicast;
+        route
+    }
+
+    fn is_of(route: &RouteMessage) -> bool {
+        concerns(&RouteNetlinkMessage::DelRoute(route.clone()), DEFAULT)
+    }
+
+    #[test]
+    fn a_default_route_bears_no_destination() {
+        assert!(is_of(&route(0, RouteHeader::RT_TABLE_MAIN)));
+        assert!(!is_of(&route(8, RouteHeader::RT_TABLE_MAIN)));
+    }
+
+    #[test]
+    fn another_table_is_not_meant_however_it_is_written() {
+        assert!(!is_of(&route(0, 77)));
+        let mut large = route(0, RouteHeader::RT_TABLE_COMPAT);
+        large.attributes.push(RouteAttribute::Table(1000));
+        assert!(!is_of(&large));
+    }
+
+    #[test]
+    fn a_route_that_refuses_or_is_dead_leads_nowhere() {
+        let mut route = route(0, RouteHeader::RT_TABLE_MAIN);
+        assert!(leads_somewhere(&route));
+        route.header.flags = RouteFlags::Linkdown;
+        assert!(!leads_somewhere(&route));
+        route.header.flags = RouteFlags::empty();
+        route.header.kind = RouteType::Unreachable;
+        assert!(!leads_somewhere(&route));
+    }
+}

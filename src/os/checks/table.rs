@@ -183,3 +183,62 @@ fn milliseconds(time: Duration) -> u64 {
 fn microseconds(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU8;
+
+    use super::*;
+    use crate::config::check::{CheckName, Initially, Probe};
+    use crate::engine::checks::{CheckState, Verdict};
+
+    fn config(process: &str, fall: u8) -> CheckConfig {
+        CheckConfig {
+            name: CheckName::new("it").unwrap(),
+            probe: Probe::Process(process.to_owned()),
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            fall: NonZeroU8::new(fall).unwrap(),
+            rise: NonZeroU8::MIN,
+            initially: Initially::Up,
+        }
+    }
+
+    fn failed() -> Look {
+        Look::Failed("gone".to_owned())
+    }
+
+    #[test]
+    fn only_a_change_of_the_verdict_is_reported() {
+        let entry = Entry::new(&config("a", 2));
+        let fine = Look::Fine { weight: None };
+        assert_eq!(entry.take(&fine, false, Duration::ZERO), None);
+        assert_eq!(entry.take(&failed(), true, Duration::from_millis(5)), None);
+        assert!(entry.is_undecided());
+        let report = entry
+            .take(&failed(), false, Duration::from_secs(2))
+            .unwrap();
+        assert_eq!(report.verdict, Verdict::Down("gone".to_owned()));
+        assert!(!entry.is_undecided());
+        let status = entry.status(clock::now());
+        assert_eq!((status.looks, status.failures, status.timeouts), (3, 2, 1));
+        assert_eq!(status.latency_buckets, [1, 0, 1, 0, 0, 1]);
+        assert_eq!(status.latency_sum_us, 2_005_000);
+        assert_eq!(status.state, CheckState::Down);
+        assert_eq!(status.last_error.as_deref(), Some("gone"));
+    }
+
+    #[test]
+    fn a_reload_keeps_what_looks_at_the_same_and_starts_anew_what_does_not() {
+        let entry = Entry::new(&config("a", 1));
+        assert!(entry.take(&failed(), false, Duration::ZERO).is_some());
+        let same = entry.goes_on_as(&config("a", 3));
+        assert_eq!(same.untold(), None);
+        let status = same.status(clock::now());
+        assert_eq!((status.state, status.looks), (CheckState::Down, 1));
+        let other = same.goes_on_as(&config("b", 3));
+        assert_eq!(other.untold().unwrap().verdict, Verdict::UP);
+        assert_eq!(other.untold(), None);
+        assert_eq!(other.status(clock::now()).looks, 0);
+    }
+}

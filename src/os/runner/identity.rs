@@ -10,7 +10,7 @@ use caps::{CapSet, Capability};
 use nix::libc::rlim_t;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, User, geteuid, getgrouplist, setgroups, setresgid, setresuid, setsid};
 
@@ -71,6 +71,8 @@ impl Identity {
     /// In the new process: from here on it can only execute the program.
     pub(super) fn take_on(&self) -> io::Result<()> {
         setsid()?;
+        // The runner blocks those that end a daemon.
+        SigSet::empty().thread_set_mask()?;
         umask(Mode::S_IWGRP | Mode::S_IWOTH);
         // The unit refuses these calls, and bounds its processes by TasksMax=.
         let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
