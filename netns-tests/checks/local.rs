@@ -3,14 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use super::{OFTEN, RARELY, it, server_with, until_down, until_up};
+use super::{Lan, OFTEN, RARELY, checked, it, server_with, until_down, until_up};
 
 #[test]
 fn a_drain_flag_is_seen_when_it_comes_and_when_it_goes() {
-    let lan = server_with(&format!("file = \"/tmp/buoy-none\"\n{RARELY}"));
-    until_up(&lan.a);
-    drop(lan);
-
     let place = std::env::temp_dir().join(format!("buoy-check-{}", std::process::id()));
     let flag = place.join("below/drain");
     let lan = server_with(&format!("file = \"{}\"\n{RARELY}", flag.display()));
@@ -86,10 +82,9 @@ fn a_route_is_that_to_exactly_the_destination_in_the_main_table() {
 
 #[test]
 fn a_route_of_ipv6() {
-    let mut lan = super::Lan::two_servers_with_ipv6();
-    lan.a.start(super::checked(&format!(
-        "route = \"2001:db8:1::/48\"\n{RARELY}"
-    )));
+    let mut lan = Lan::two_servers_with_ipv6();
+    lan.a
+        .start(checked(&format!("route = \"2001:db8:1::/48\"\n{RARELY}")));
     until_down(&lan.a, "no route to 2001:db8:1::/48");
     lan.a.run("ip -6 route add 2001:db8:1::/48 via 2001:db8::2");
     until_up(&lan.a);
@@ -103,11 +98,11 @@ fn a_ping_over_ipv6_and_to_a_link_local_address() {
         "ping = \"2001:db8::2\"",
         "ping = \"fe80::2\"\ninterface = \"eth0\"",
     ] {
-        let mut lan = super::Lan::two_servers_with_ipv6();
-        lan.a.start(super::checked(&format!("{target}\n{OFTEN}")));
+        let mut lan = Lan::two_servers_with_ipv6();
+        lan.a.start(checked(&format!("{target}\n{OFTEN}")));
         until_up(&lan.a);
         lan.b.host().silence().unwrap();
-        until_down(&lan.a, "");
+        until_down(&lan.a, "no answer within 100ms");
         lan.b.host().heal().unwrap();
         until_up(&lan.a);
     }

@@ -1,8 +1,11 @@
 //! `http`, `tcp` and `process`: HAProxy and nginx; and `ping`.
 
 use std::fs;
+use std::process::Command;
 
-use super::{OFTEN, RARELY, haproxy, it, nginx, server_with, until_down, until_up};
+use super::{
+    OFTEN, PATIENCE, RARELY, checked, haproxy, it, nginx, server_with, until, until_down, until_up,
+};
 
 #[test]
 fn http_wants_an_answer_with_the_status_and_the_body_asked_for() {
@@ -85,26 +88,21 @@ fn the_death_of_a_process_is_seen_at_once_and_another_one_keeps_it_up() {
     let mut lan = lan;
     let first = haproxy(&lan.a, "haproxy-of-check");
     lan.a.stop();
-    lan.a.start(super::checked(&format!(
+    lan.a.start(checked(&format!(
         "process = \"haproxy-of-check\"\n{RARELY}"
     )));
     until_up(&lan.a);
-    // Two processes, and the port is not shared: the second one is only a name.
-    let mut sleeper =
-        std::process::Command::new(super::script(&lan.a, "sleeper", "exec sleep 1000"));
-    sleeper.stdin(std::process::Stdio::null());
-    let second = {
-        let copy = lan.a.directory().join("other");
-        fs::create_dir_all(&copy).unwrap();
-        let program = copy.join("haproxy-of-check");
-        fs::copy("/bin/sleep", &program).unwrap();
-        let mut command = std::process::Command::new(program);
-        command.arg("1000");
-        lan.a.spawn_beside(command)
-    };
+    // Another one of that name, whatever it does.
+    let other = lan.a.directory().join("other");
+    fs::create_dir(&other).unwrap();
+    let program = other.join("haproxy-of-check");
+    fs::copy("/bin/sleep", &program).unwrap();
+    let mut command = Command::new(program);
+    command.arg("1000");
+    let second = lan.a.spawn_beside(command);
     let looks = it(&lan.a).looks;
     drop(first);
-    super::until("it is looked at again", super::PATIENCE, || {
+    until("it is looked at again", PATIENCE, || {
         it(&lan.a).looks > looks
     });
     until_up(&lan.a);
@@ -117,7 +115,7 @@ fn ping_wants_an_answer() {
     let lan = server_with(&format!("ping = \"192.0.2.2\"\n{OFTEN}"));
     until_up(&lan.a);
     lan.b.host().silence().unwrap();
-    until_down(&lan.a, "192.0.2.2");
+    until_down(&lan.a, "no answer within 100ms");
     lan.b.host().heal().unwrap();
     until_up(&lan.a);
 }
