@@ -90,7 +90,7 @@ impl Prober {
             Self::Interface(_, interfaces) => change(interfaces).await,
             Self::Route(route) => route.stirs().await,
             Self::Http(_) | Self::Tcp(_) | Self::Unit(..) | Self::Script(..) | Self::Ping(_) => {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }

@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn another_table_is_not_meant_however_it_is_written() {
         assert!(!is_of(&route(0, 77)));
-        let mut large = route(0, RouteHeader::RT_TABLE_COMPAT);
+        let mut large = route(0, 252);
         large.attributes.push(RouteAttribute::Table(1000));
         assert!(!is_of(&large));
     }

@@ -25,7 +25,7 @@ pub(super) fn serve(socket: &OwnedFd) -> ! {
     if prepare(socket).is_ok() {
         while let Ok(Some(job)) = next(socket) {
             if let Ok(ForkResult::Child) = raw::fork() {
-                keeper::keep(job.into());
+                keeper::keep(job);
                 raw::end();
             }
         }
