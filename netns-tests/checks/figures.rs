@@ -149,8 +149,8 @@ fn two_hundred_checks_a_second_cost_little() {
     let daemon = lan.a.process().id();
     let before = ticks_of(daemon);
     pause(WATCHED);
-    let used = ticks_of(daemon) - before;
-    let share = f64::from(u32::try_from(used).unwrap()) / WATCHED.as_secs_f64();
+    let ticks = ticks_of(daemon) - before;
+    let share = f64::from(u32::try_from(ticks).unwrap()) / WATCHED.as_secs_f64();
     println!("200 checks a second: {share:.2} % of a core");
     // A build without optimization, on a machine that others use: what it must not be is a mistake.
     assert!(share < 20.0, "{share} % of a core");

@@ -11,7 +11,7 @@ use super::{
     until_up,
 };
 
-/// What a script says of itself before it fails: user, groups, capabilities of all sets, no_new_privs,
+/// What a script says of itself before it fails: user, groups, capabilities of all sets, `no_new_privs`,
 /// umask, folder, open files, environment.
 const WHO: &str = "s=/proc/self/status; echo \"u=$(id -u) g=$(id -G) c=$(grep ^Cap $s | cut -f2 | sort -u) \
     n=$(grep NoNewPrivs $s | cut -f2) m=$(umask) d=$(pwd) f=$(ls /proc/$$/fd | tr '\\n' ' ')e=$(env | wc -l)\"\nexit 3";
