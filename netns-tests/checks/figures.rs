@@ -103,7 +103,11 @@ fn a_service_that_dies_is_dark_for_two_looks_and_the_move() {
     let mut lan = Lan::two_servers_in_peace();
     let dying = nginx(&lan.a);
     let _other = nginx(&lan.b);
-    lan.a_holds(&guarded());
+    lan.a.start(guarded().priority(200));
+    lan.a.until_holds(VIP);
+    // Close by: `Skew_Time`, which a Backup waits before it takes over, is 55 ms with 199 and 152 ms with 100.
+    lan.b.start(guarded().priority(199));
+    lan.b.until_backup_of(&lan.a);
     until_all_checks_are_up(&lan.b);
     until_all_checks_are_up(&lan.a);
     let browser = Browser::of(&lan);
