@@ -78,7 +78,11 @@ async fn run(
         stdin: Vec::new(),
         timeout: patience,
     };
-    runner.run(job).await
+    match runner.run(job).await {
+        // The look has the same patience, and counts what it waited for in vain.
+        Ending::TimedOut => std::future::pending().await,
+        ending @ (Ending::Exited(..) | Ending::Killed(_) | Ending::NotStarted(_)) => ending,
+    }
 }
 
 fn reason(ending: Ending, patience: Duration) -> String {
