@@ -81,6 +81,7 @@ impl Router {
         self.apply(actions, now, outputs);
         if advert.priority != Priority::Release {
             self.heard_an_active(now, outputs);
+            self.checks_hear_an_active(now, outputs);
         }
         if is_conflict {
             self.conflict_heard(heard, now, outputs);
