@@ -12,6 +12,7 @@ mod groups;
 mod link_local;
 mod peers;
 mod priority;
+mod proof;
 mod reader;
 mod router;
 mod syntax;
@@ -132,6 +133,7 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
         None => Vec::new(),
     };
     uses::judge(&drafts, &checks, findings);
+    proof::warn_of_idle_checks(&drafts, findings);
     file.refuse_unasked(top_level_hint, findings);
     clashes::refuse_shared_vrids(&drafts, findings);
     clashes::refuse_shared_addresses(&drafts, findings);

@@ -428,3 +428,122 @@ fn words_of_keepalived_lead_to_checks() {
     );
     assert!(said.contains("this check has no name"), "{said}");
 }
+
+/// Warnings of a router with these lines, beside three checks.
+fn warnings(lines: &str) -> Vec<String> {
+    let text = format!(
+        "[router.web]\ninterface = \"eth0\"\nvrid = 51\naddresses = [\"192.0.2.100/24\"]\n{lines}\n\
+         [check.a]\nprocess = \"a\"\n[check.b]\nprocess = \"b\"\n"
+    );
+    let loaded = parse(&text, "lb1").expect(lines);
+    let warnings = loaded.warnings.iter().map(ToString::to_string);
+    warnings
+        .filter(|line| !line.contains("no router uses"))
+        .collect()
+}
+
+#[test]
+fn a_check_that_can_move_the_address_is_nothing_to_warn_of() {
+    let two = "priority = { lb1 = 200, lb2 = 100 }";
+    let three = "priority = { lb1 = 200, lb2 = 150, lb3 = 100 }";
+    let a = |weight: i16| format!("checks = [{{ check = \"a\", weight = {weight} }}]");
+    let both = |one: i16, other: i16| {
+        format!(
+            "checks = [{{ check = \"a\", weight = {one} }}, {{ check = \"b\", weight = {other} }}]"
+        )
+    };
+    for (priority, checks) in [
+        (two, "checks = [\"a\"]".to_owned()),
+        (two, a(-101)),
+        (two, a(-253)),
+        (two, a(101)),
+        (three, a(-51)),
+        (three, a(51)),
+        ("priority = 100", a(-1)),
+        ("priority = 100", a(1)),
+        ("", a(-1)),
+        (two, both(-101, 101)),
+        // Each alone moves nothing, both of them do.
+        (two, both(-60, -60)),
+        (two, both(-60, 60)),
+    ] {
+        assert_eq!(
+            warnings(&format!("{priority}\n{checks}")),
+            [""; 0],
+            "{priority} {checks}"
+        );
+    }
+}
+
+#[test]
+fn a_check_that_cannot_move_the_address_is_worth_a_warning_with_the_arithmetic() {
+    let two = "priority = { lb1 = 200, lb2 = 100 }";
+    let a = |weight: i16| format!("checks = [{{ check = \"a\", weight = {weight} }}]");
+    for (lines, wanted, help) in [
+        (
+            format!("{two}\n{}", a(-50)),
+            "`lb1` keeps 150 while it is down, `lb2` has 100",
+            "write `weight = -101` or less",
+        ),
+        (
+            format!("{two}\n{}", a(-100)),
+            "`lb1` keeps 100 while it is down, `lb2` has 100",
+            "write `weight = -101` or less",
+        ),
+        (
+            format!("{two}\n{}", a(50)),
+            "`lb1` keeps 200 while it is down, `lb2` has 150",
+            "write `weight = 101` or more",
+        ),
+        // Kept within 254: 254 + 10 against 100 + 10, whatever is added.
+        (
+            format!("priority = {{ lb1 = 254, lb2 = 100 }}\n{}", a(10)),
+            "`lb1` keeps 254 while it is down, `lb2` has 110",
+            "no such weight does",
+        ),
+        (
+            format!("priority = {{ lb1 = 3, lb2 = 1 }}\n{}", a(-9)),
+            "`lb1` keeps 1 while it is down, `lb2` has 1",
+            "no such weight does",
+        ),
+        // The first step is large enough, the second is not.
+        (
+            format!(
+                "priority = {{ lb1 = 200, lb2 = 190, lb3 = 100 }}\n{}",
+                a(-50)
+            ),
+            "`lb2` keeps 140 while it is down, `lb3` has 100",
+            "write `weight = -91` or less",
+        ),
+        (
+            format!("priority = 254\n{}", a(50)),
+            "the holder keeps 254 while it is down, any other host has 254",
+            "no such weight does",
+        ),
+        (
+            format!("priority = 1\n{}", a(-50)),
+            "the holder keeps 1 while it is down, any other host has 1",
+            "no such weight does",
+        ),
+        (
+            format!("{two}\npreempt = false\n{}", a(-150)),
+            "with `preempt = false` nobody takes",
+            "leave the weight out",
+        ),
+        (
+            format!("priority = {{ lb1 = 200 }}\n{}", a(-150)),
+            "`lb1` is the only host",
+            "add the other hosts",
+        ),
+        (
+            "priority = { lb1 = 200 }\nchecks = [\"a\"]".to_owned(),
+            "leaves the addresses to nobody",
+            "add the other hosts",
+        ),
+    ] {
+        let warnings = warnings(&lines);
+        assert_eq!(warnings.len(), 1, "{lines}\n{warnings:?}");
+        assert!(warnings[0].contains(wanted), "{lines}\n{warnings:?}");
+        assert!(warnings[0].contains(help), "{lines}\n{warnings:?}");
+    }
+}
