@@ -413,3 +413,35 @@ fn a_change_is_told_once_with_the_routers_that_use_the_check() {
             .all(|(_, did)| !matches!(did, Did::Noted(Event::Check { .. })))
     );
 }
+
+#[test]
+fn a_plan_names_every_section_that_changes() {
+    let of = |uses: &[(&str, Option<i16>)]| checked(ungrouped(vec![web()]), uses, Initially::Up);
+    let old = of(&[("haproxy", None)]);
+    let mut new = of(&[("haproxy", None), ("uplink", Some(-50))]);
+    new.checks[0].fall = NonZeroU8::new(5).unwrap();
+    new.checks[1].name = name("link");
+    new.metrics = Some("127.0.0.1:9650".parse().unwrap());
+    let plan =
+        Engine::new(&old, &Keyring::default(), &[], Moment::ZERO).plan(&new, &Keyring::default());
+    assert_eq!(
+        plan.changes[0].details,
+        ["checks haproxy -> haproxy uplink (-50)"]
+    );
+    let sections: Vec<_> = plan
+        .sections
+        .iter()
+        .map(|change| format!("{change}: {}", change.details.join(", ")))
+        .collect();
+    assert_eq!(
+        sections,
+        [
+            "check haproxy: fall 3 -> 5",
+            "check link: process uplink",
+            "check uplink: process uplink",
+            "metrics: 127.0.0.1:9650",
+        ]
+    );
+    let said = "check haproxy changed, check link added, check uplink removed, metrics added";
+    assert!(plan.to_string().ends_with(said), "{plan}");
+}
