@@ -30,6 +30,10 @@ pub enum Selection {
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "commands are few, and nobody keeps one"
+)]
 pub enum Command {
     /// Hand over and stay out of the way.
     Demote {
