@@ -14,6 +14,7 @@ mod link_local;
 mod peers;
 mod priority;
 mod program;
+mod proof;
 mod reader;
 mod router;
 mod syntax;
@@ -147,6 +148,7 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
         None => Vec::new(),
     };
     uses::judge(&drafts, &checks, findings);
+    proof::warn_of_idle_checks(&drafts, findings);
     file.refuse_unasked(top_level_hint, findings);
     clashes::refuse_shared_vrids(&drafts, findings);
     clashes::refuse_shared_addresses(&drafts, findings);

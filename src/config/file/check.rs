@@ -3,6 +3,7 @@
 //! Owns the sections; `probe` reads what is looked at, and `uses` what routers make of it. Called by the
 //! loader after the routers. What is wrong is a finding; the checks that could be read are returned.
 
+mod http;
 pub(super) mod probe;
 pub(super) mod url;
 
