@@ -6,6 +6,7 @@
 pub mod accept_filter;
 pub mod addresses;
 pub mod capabilities;
+pub mod checks;
 pub mod clock;
 pub mod files;
 pub mod http;

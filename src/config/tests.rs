@@ -1,5 +1,6 @@
 //! What is wrong with a file, where, and what the loader says to write instead.
 
+mod checks;
 mod families;
 mod groups;
 mod hooks;
@@ -307,7 +308,7 @@ fn keepalived_words_are_translated() {
         ("auth_pass = \"secret\"", "can be read by everybody"),
         ("notify_master = \"/bin/x\"", "`[hook.NAME]`"),
         ("hooks = []", "`[hook.NAME]`"),
-        ("track_script = []", "no checks yet"),
+        ("track_script = []", "[check.NAME]"),
     ] {
         expect_after_head(line, 1, "unknown key", help);
     }
@@ -346,7 +347,7 @@ fn realtime_is_true_or_false_and_stands_above_all_sections() {
 
 #[test]
 fn what_a_later_version_will_have_is_not_called_unknown() {
-    for (line, column) in [("checks = []", 1), ("metrics = 1", 1), ("[check.a]", 2)] {
+    for (line, column) in [("metrics = 1", 1)] {
         expect_after_head(
             line,
             column,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, oneshot, watch};
 use tracing::{error, info};
 
 use super::mailbox::{Mailbox, Message, Snapshot, Undelivered};
@@ -19,10 +19,10 @@ use crate::control::server::Answer;
 use crate::control::{ConfigurationStatus, Request, Response, SCHEMA, Status};
 use crate::engine::command::{Command, Reply, Selection};
 use crate::engine::status::RouterStatus;
-use crate::os::clock;
 use crate::os::realtime::Realtime;
 use crate::os::state::{DemotionRecord, StateDirectory};
 use crate::os::witness::Wanted;
+use crate::os::{checks, clock};
 use crate::vrrp::times::Moment;
 
 /// The engine's thread answers in microseconds; if it does not for so long, something is wrong.
@@ -40,9 +40,16 @@ struct Inner {
     lost: Arc<AtomicU64>,
     realtime: Realtime,
     path: PathBuf,
-    witness: Wanted,
+    watchers: Watchers,
     /// One change at a time: reload, demote, restore.
     configuration: Mutex<Configuration>,
+}
+
+/// Those who look at the world outside of the engine.
+pub(super) struct Watchers {
+    pub(super) witness: Wanted,
+    pub(super) checks: checks::Wanted,
+    pub(super) table: checks::Table,
 }
 
 struct Configuration {
@@ -59,7 +66,7 @@ impl Control {
         demotions: Vec<DemotionRecord>,
         lost: Arc<AtomicU64>,
         realtime: Realtime,
-        witness: Wanted,
+        watchers: Watchers,
     ) -> Self {
         let loaded_unix_ms = clock::unix_ms(clock::wall_now());
         Self(Arc::new(Inner {
@@ -70,7 +77,7 @@ impl Control {
             lost,
             realtime,
             path: options.config.clone(),
-            witness,
+            watchers,
             configuration: Mutex::new(Configuration {
                 loaded_unix_ms,
                 error: None,
@@ -138,7 +145,7 @@ impl Inner {
             },
             routers: snapshot.routers,
             witness: snapshot.witness,
-            checks: Vec::new(),
+            checks: self.watchers.table.status(),
             hooks: Vec::new(),
             drops: snapshot.drops,
             queue_drops: self.lost.load(Ordering::Relaxed),
@@ -241,6 +248,7 @@ impl Inner {
         };
         let realtime = config.realtime;
         let witness = config.witness.clone();
+        let checks = config.checks.clone();
         let command = Command::Reload {
             config,
             keyring,
@@ -250,12 +258,9 @@ impl Inner {
             Ok(Reply::Reloaded(plan)) => {
                 if !dry_run {
                     self.realtime.apply(realtime);
-                    // Only now: the engine passes over reports on a witness that it does not know.
-                    self.witness.send_if_modified(|wanted| {
-                        let is_new = *wanted != witness;
-                        *wanted = witness;
-                        is_new
-                    });
+                    // Only now: the engine passes over reports on what it does not know.
+                    replace(&self.watchers.witness, witness);
+                    replace(&self.watchers.checks, checks);
                     configuration.error = None;
                     configuration.loaded_unix_ms = clock::unix_ms(clock::wall_now());
                     self.follow_names(&mut configuration, &before).await;
@@ -324,6 +329,15 @@ impl Inner {
         self.mailbox.try_send(Message::Command(command, sender))?;
         Ok(receiver)
     }
+}
+
+/// What stays as it is wakes nobody.
+fn replace<T: PartialEq>(wanted: &watch::Sender<T>, new: T) {
+    wanted.send_if_modified(|wanted| {
+        let is_new = *wanted != new;
+        *wanted = new;
+        is_new
+    });
 }
 
 /// The record of each router that is demoted after a reload, under its new name. A router is the same
