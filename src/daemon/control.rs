@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, oneshot, watch};
 use tracing::{error, info};
 
 use super::mailbox::{Mailbox, Message, Snapshot, Undelivered};
-use super::{Error, Options, load, load_keys, log_warnings, moment};
+use super::{Error, Options, hooks, load, load_keys, log_warnings, moment};
 use crate::config::{Loaded, RouterName};
 use crate::control::server::Answer;
 use crate::control::{ConfigurationStatus, Request, Response, SCHEMA, Status};
@@ -50,6 +50,8 @@ pub(super) struct Watchers {
     pub(super) witness: Wanted,
     pub(super) checks: checks::Wanted,
     pub(super) table: checks::Table,
+    pub(super) hooks: hooks::Wanted,
+    pub(super) hook_table: hooks::Table,
 }
 
 struct Configuration {
@@ -146,7 +148,10 @@ impl Inner {
             routers: snapshot.routers,
             witness: snapshot.witness,
             checks: self.watchers.table.status(),
-            hooks: Vec::new(),
+            hooks: {
+                let config = Arc::clone(&self.watchers.hooks.borrow());
+                self.watchers.hook_table.status(&config.hooks)
+            },
             drops: snapshot.drops,
             queue_drops: self.lost.load(Ordering::Relaxed),
             lateness: snapshot.lateness,
@@ -249,6 +254,7 @@ impl Inner {
         let realtime = config.realtime;
         let witness = config.witness.clone();
         let checks = config.checks.clone();
+        let hooks = Arc::new(config.clone());
         let command = Command::Reload {
             config,
             keyring,
@@ -261,6 +267,7 @@ impl Inner {
                     // Only now: the engine passes over reports on what it does not know.
                     replace(&self.watchers.witness, witness);
                     replace(&self.watchers.checks, checks);
+                    replace(&self.watchers.hooks, hooks);
                     configuration.error = None;
                     configuration.loaded_unix_ms = clock::unix_ms(clock::wall_now());
                     self.follow_names(&mut configuration, &before).await;
