@@ -7,6 +7,7 @@
 
 mod control;
 mod engine_thread;
+mod events;
 mod happenings;
 mod hooks;
 mod leftovers;
@@ -355,6 +356,7 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
             table: looking.table,
             hooks: hooks_wanted,
             hook_table,
+            stream,
         },
     );
     let serving = server.serve(control.clone());

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tracing::{error, info};
 
+use super::happenings::Stream;
 use super::mailbox::{Mailbox, Message, Snapshot, Undelivered};
-use super::{Error, Options, hooks, load, load_keys, log_warnings, moment};
+use super::{Error, Options, events, hooks, load, load_keys, log_warnings, moment};
 use crate::config::{Loaded, RouterName};
 use crate::control::server::Answer;
 use crate::control::{ConfigurationStatus, Request, Response, SCHEMA, Status};
@@ -52,6 +53,7 @@ pub(super) struct Watchers {
     pub(super) table: checks::Table,
     pub(super) hooks: hooks::Wanted,
     pub(super) hook_table: hooks::Table,
+    pub(super) stream: Stream,
 }
 
 struct Configuration {
@@ -105,11 +107,21 @@ impl Control {
 }
 
 impl Answer for Control {
+    fn follow(&self, router: Option<RouterName>, since: Option<u64>) -> mpsc::Receiver<String> {
+        events::follow(&self.0.watchers.stream, router, since)
+    }
+
     /// A change that was begun is finished, also when its client hangs up meanwhile.
     async fn answer(&self, request: Request) -> Response {
         let inner = Arc::clone(&self.0);
         let change = match request {
             Request::Status => return inner.status().await,
+            // The server asks for these by themselves.
+            Request::Events { .. } => {
+                return Response::Error {
+                    message: "events are followed, not answered".to_owned(),
+                };
+            }
             Request::Demote {
                 routers,
                 for_ms,

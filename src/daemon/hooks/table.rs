@@ -87,7 +87,7 @@ impl Table {
     /// The one in hand is not waiting any more.
     pub(super) fn rests(&self, hook: &HookName) {
         self.with(hook, |counts| {
-            counts.running = counts.running.saturating_sub(1)
+            counts.running = counts.running.saturating_sub(1);
         });
     }
 

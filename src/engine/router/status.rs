@@ -14,6 +14,10 @@ use crate::vrrp::Role;
 use crate::vrrp::times::Moment;
 
 /// What of a router decides how it stands, for whoever is told when that changes.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not exclude each other"
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) struct Facts {
     pub(in crate::engine) role: Role,
