@@ -6,6 +6,7 @@
 pub mod answers;
 pub mod ask;
 pub mod check;
+pub mod events;
 pub mod status;
 pub mod terminal;
 pub mod text;
@@ -108,6 +109,21 @@ pub enum Command {
         /// Show it anew every second, until Ctrl-C.
         #[arg(long)]
         watch: bool,
+    },
+    /// Print what happens, one line each, until Ctrl-C.
+    #[command(
+        after_help = "Examples:\n  buoy events web\n  buoy events --json --since 0 | jq 'select(.event == \"standing\")'"
+    )]
+    Events {
+        /// Only this router.
+        #[arg(value_name = "ROUTER", value_parser = router_name)]
+        router: Option<RouterName>,
+        /// Print JSON, one object a line.
+        #[arg(long)]
+        json: bool,
+        /// Begin behind this sequence number, with what the daemon still knows; 0 is all of that.
+        #[arg(long, value_name = "SEQUENCE")]
+        since: Option<u64>,
     },
     /// Hand over without loss and stay out of the way, across restarts and reboots.
     ///

@@ -33,6 +33,13 @@ pub const SCHEMA: u32 = 1;
 pub enum Request {
     /// The state of everything.
     Status,
+    /// What happens from now on, one JSON object a line until the client hangs up.
+    Events {
+        /// Of this router only.
+        router: Option<crate::config::RouterName>,
+        /// First those that are still known behind this sequence number.
+        since: Option<u64>,
+    },
     /// Hand over and stay out of the way.
     Demote {
         /// Which routers.

@@ -7,7 +7,9 @@
 
 mod control;
 mod engine_thread;
+mod events;
 mod happenings;
+mod hooks;
 mod leftovers;
 mod log;
 mod mailbox;
@@ -328,10 +330,17 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
     let realtime = Realtime::default();
     realtime.apply(config.realtime);
     let (prober, witness) = Prober::open(config.witness.clone())?;
+    let stream = Stream::default();
+    let (hooks, hooks_wanted, hook_table) = hooks::start(
+        config,
+        &options.host,
+        &stream,
+        runner.clone(),
+        mailbox.clone(),
+    );
     let (checks, looking) = Checks::open(config.checks.clone(), runner)?;
     let checks = (checks, looking.links);
     let ended = start_threads(thread, worker, prober, checks, wishes, &mailbox, &realtime)?;
-    let stream = Stream::default();
     let logging = tokio::spawn(happenings::spread(happened, stream.clone()));
 
     let control = Control::new(
@@ -345,6 +354,9 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
             witness,
             checks: looking.wanted,
             table: looking.table,
+            hooks: hooks_wanted,
+            hook_table,
+            stream,
         },
     );
     let serving = server.serve(control.clone());
@@ -362,6 +374,7 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
             result = &mut ended => {
                 // What the engine said last is written before the process ends.
                 let _ = tokio::time::timeout(Duration::from_secs(1), logging).await;
+                hooks.finish().await;
                 keeper.end();
                 left.end();
                 // A panic of that thread has been printed.

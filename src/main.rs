@@ -4,7 +4,7 @@ use std::process::{self, ExitCode};
 use std::{env, io, panic};
 
 use buoyd::cli::terminal::{self, Reader};
-use buoyd::cli::{Arguments, Command, Paths, RunArguments, ask, check};
+use buoyd::cli::{Arguments, Command, Paths, RunArguments, ask, check, events};
 use buoyd::exit::{Exit, Failure};
 use buoyd::{daemon, demo, release};
 use clap::Parser;
@@ -81,6 +81,11 @@ fn run(Arguments { paths, command }: Arguments) -> Result<(), Failure> {
                 watch,
             )
         }
+        Command::Events {
+            router,
+            json,
+            since,
+        } => events::follow(&paths.runtime_dir, router, json, since),
         Command::Demote {
             which,
             duration,

@@ -347,14 +347,12 @@ fn realtime_is_true_or_false_and_stands_above_all_sections() {
 
 #[test]
 fn what_a_later_version_will_have_is_not_called_unknown() {
-    for (line, column) in [("metrics = 1", 1)] {
-        expect_after_head(
-            line,
-            column,
-            "not supported by this version of buoy yet",
-            "",
-        );
-    }
+    expect_after_head(
+        "metrics = 1",
+        1,
+        "not supported by this version of buoy yet",
+        "",
+    );
 }
 
 #[track_caller]

@@ -9,16 +9,19 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::instance::Instance;
 use super::peer::{Guard, Peer};
 use super::{Request, Response};
+use crate::config::RouterName;
 
 pub use super::instance::ControlError;
 
@@ -26,6 +29,8 @@ pub use super::instance::ControlError;
 pub const LONGEST_REQUEST: usize = 64 * 1024;
 /// Clients at once.
 pub const MOST_CLIENTS: usize = 64;
+/// Of those, such as follow events.
+pub const MOST_FOLLOWERS: usize = 32;
 /// A client that sends no whole request for so long is let go.
 pub const REQUEST_PATIENCE: Duration = Duration::from_secs(5);
 /// A client that does not read its answer for so long is let go.
@@ -41,6 +46,10 @@ const LONGEST_MESSAGE: usize = 200;
 pub trait Answer: Clone + Send + Sync + 'static {
     /// Answers one request.
     fn answer(&self, request: Request) -> impl Future<Output = Response> + Send;
+
+    /// Lines for a client that follows what happens, without their ends; it is dropped when the client
+    /// hangs up.
+    fn follow(&self, router: Option<RouterName>, since: Option<u64>) -> mpsc::Receiver<String>;
 }
 
 /// A bound control socket.
@@ -84,6 +93,7 @@ impl Server {
         let listener = UnixListener::from_std(listener)
             .map_err(ControlError::io("cannot watch", instance.socket()))?;
         let mut clients = JoinSet::new();
+        let followers = Arc::new(Semaphore::new(MOST_FOLLOWERS));
         loop {
             let accepted = listener.accept().await;
             while clients.try_join_next().is_some() {}
@@ -91,7 +101,10 @@ impl Server {
                 Ok((stream, _)) if clients.len() < MOST_CLIENTS => {
                     let answer = answer.clone();
                     // A client that breaks off has nobody left to tell.
-                    clients.spawn(async move { drop(converse(stream, guard, answer).await) });
+                    let followers = Arc::clone(&followers);
+                    clients.spawn(async move {
+                        drop(converse(stream, guard, answer, &followers).await);
+                    });
                 }
                 Ok((stream, _)) => turn_away(&stream),
                 Err(_) => sleep(ACCEPT_PAUSE).await,
@@ -110,7 +123,12 @@ fn turn_away(stream: &UnixStream) {
 }
 
 /// Requests and answers, in order, until the client hangs up or tires us.
-async fn converse(stream: UnixStream, guard: Guard, answer: impl Answer) -> io::Result<()> {
+async fn converse(
+    stream: UnixStream,
+    guard: Guard,
+    answer: impl Answer,
+    followers: &Semaphore,
+) -> io::Result<()> {
     // Of whoever connected, at that moment: what it becomes later, and whom it hands the connection, is
     // its own affair.
     let peer = Peer::of(&stream)?;
@@ -124,6 +142,13 @@ async fn converse(stream: UnixStream, guard: Guard, answer: impl Answer) -> io::
             }
             Heard::Line => match parse_request(&request) {
                 Err(message) => Response::Error { message },
+                Ok(Request::Events { router, since }) => {
+                    let Ok(_place) = followers.try_acquire() else {
+                        let message = format!("{MOST_FOLLOWERS} clients follow events already");
+                        return respond(&mut stream, &Response::Error { message }).await;
+                    };
+                    return send_events(stream.get_mut(), answer.follow(router, since)).await;
+                }
                 Ok(request) => tokio::select! {
                     response = admitted(guard, peer, request, &answer) => response,
                     () = hung_up(stream.get_ref()) => return Ok(()),
@@ -131,6 +156,23 @@ async fn converse(stream: UnixStream, guard: Guard, answer: impl Answer) -> io::
             },
         };
         respond(&mut stream, &response).await?;
+    }
+}
+
+/// Until the client hangs up. One that reads slowly waits for nobody but itself.
+async fn send_events(stream: &mut UnixStream, mut lines: mpsc::Receiver<String>) -> io::Result<()> {
+    let (mut reader, mut writer) = stream.split();
+    let mut unasked = [0; 64];
+    loop {
+        tokio::select! {
+            line = lines.recv() => {
+                let Some(mut line) = line else { return Ok(()) };
+                line.push('\n');
+                writer.write_all(line.as_bytes()).await?;
+            }
+            // What it says meanwhile is nobody's; its end is the end.
+            read = reader.read(&mut unasked) => if read? == 0 { return Ok(()) },
+        }
     }
 }
 
@@ -182,7 +224,7 @@ async fn read_request(
 /// # Errors
 /// A message for the client: what is wrong, and what is known instead. Printable and short.
 pub fn parse_request(line: &[u8]) -> Result<Request, String> {
-    const HELP: &str = r#"a request is one JSON object a line, such as {"command":"status"}; commands: status, demote, restore, reload"#;
+    const HELP: &str = r#"a request is one JSON object a line, such as {"command":"status"}; commands: status, events, demote, restore, reload"#;
     if line.trim_ascii().is_empty() {
         return Err(format!("an empty line is no request; {HELP}"));
     }

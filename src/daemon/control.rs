@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tracing::{error, info};
 
+use super::happenings::Stream;
 use super::mailbox::{Mailbox, Message, Snapshot, Undelivered};
-use super::{Error, Options, load, load_keys, log_warnings, moment};
+use super::{Error, Options, events, hooks, load, load_keys, log_warnings, moment};
 use crate::config::{Loaded, RouterName};
 use crate::control::server::Answer;
 use crate::control::{ConfigurationStatus, Request, Response, SCHEMA, Status};
@@ -50,6 +51,9 @@ pub(super) struct Watchers {
     pub(super) witness: Wanted,
     pub(super) checks: checks::Wanted,
     pub(super) table: checks::Table,
+    pub(super) hooks: hooks::Wanted,
+    pub(super) hook_table: hooks::Table,
+    pub(super) stream: Stream,
 }
 
 struct Configuration {
@@ -103,11 +107,21 @@ impl Control {
 }
 
 impl Answer for Control {
+    fn follow(&self, router: Option<RouterName>, since: Option<u64>) -> mpsc::Receiver<String> {
+        events::follow(&self.0.watchers.stream, router, since)
+    }
+
     /// A change that was begun is finished, also when its client hangs up meanwhile.
     async fn answer(&self, request: Request) -> Response {
         let inner = Arc::clone(&self.0);
         let change = match request {
             Request::Status => return inner.status().await,
+            // The server asks for these by themselves.
+            Request::Events { .. } => {
+                return Response::Error {
+                    message: "events are followed, not answered".to_owned(),
+                };
+            }
             Request::Demote {
                 routers,
                 for_ms,
@@ -146,7 +160,10 @@ impl Inner {
             routers: snapshot.routers,
             witness: snapshot.witness,
             checks: self.watchers.table.status(),
-            hooks: Vec::new(),
+            hooks: {
+                let config = Arc::clone(&self.watchers.hooks.borrow());
+                self.watchers.hook_table.status(&config.hooks)
+            },
             drops: snapshot.drops,
             queue_drops: self.lost.load(Ordering::Relaxed),
             lateness: snapshot.lateness,
@@ -249,6 +266,7 @@ impl Inner {
         let realtime = config.realtime;
         let witness = config.witness.clone();
         let checks = config.checks.clone();
+        let hooks = Arc::new(config.clone());
         let command = Command::Reload {
             config,
             keyring,
@@ -261,6 +279,7 @@ impl Inner {
                     // Only now: the engine passes over reports on what it does not know.
                     replace(&self.watchers.witness, witness);
                     replace(&self.watchers.checks, checks);
+                    replace(&self.watchers.hooks, hooks);
                     configuration.error = None;
                     configuration.loaded_unix_ms = clock::unix_ms(clock::wall_now());
                     self.follow_names(&mut configuration, &before).await;

@@ -365,6 +365,9 @@ impl EngineThread {
             }
             Message::Witness(report) => self.handle(Input::Witness(&report), now),
             Message::Check(report) => self.handle(Input::Check(&report), now),
+            Message::BeforeClaimDone(router) => {
+                self.handle(Input::BeforeClaimDone { router: &router }, now);
+            }
             Message::Command(command, reply) => {
                 let token = Token(self.next_token);
                 self.next_token += 1;

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::oneshot;
 
+use crate::config::RouterName;
 use crate::engine::checks;
 use crate::engine::command::{Command, Reply};
 use crate::engine::lateness::LatenessStatus;
@@ -27,6 +28,8 @@ pub(super) enum Message {
     Witness(witness::Report),
     /// From the thread of checks: a verdict changed.
     Check(checks::Report),
+    /// From the dispatcher of hooks: those with `before-claim` are done.
+    BeforeClaimDone(RouterName),
     /// From a control client.
     Command(Command, oneshot::Sender<Reply>),
     /// From a control client.

@@ -33,10 +33,14 @@ impl Engine {
             drops: _,
             stopping,
             mark: _,
+            standings,
             witness: _,
             verdicts,
         } = self;
         fingerprint.fact((order, stopping));
+        for waiting in standings.waiting() {
+            fingerprint.fact(waiting);
+        }
         fingerprint.any_moment(*next_beat);
         verdicts.fingerprint(fingerprint);
         for router in routers {

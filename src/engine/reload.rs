@@ -104,6 +104,7 @@ impl Engine {
         }
         self.tell_of_checks(now, outputs);
         self.tell_of_witness(now, outputs);
+        self.touch_all_standings();
         plan
     }
 

@@ -354,7 +354,12 @@ fn of_other_programs(word: &str) -> Option<&'static str> {
         "slave" | "secondary" | "standby" => "backup",
         "stopped" | "shutdown" => "stop",
         "failed" | "failure" => "fault",
-        _ => return None,
+        _ => {
+            return Occasion::ALL
+                .into_iter()
+                .map(Occasion::name)
+                .find(|name| *name == word);
+        }
     })
 }
 
