@@ -9,6 +9,7 @@ mod authentication;
 mod clashes;
 mod groups;
 mod link_local;
+mod metrics;
 mod peers;
 mod priority;
 mod reader;
@@ -125,6 +126,9 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
     let witness = file
         .take("witness")
         .and_then(|value| witness::read(&value, &drafts, findings));
+    let metrics = file
+        .take("metrics")
+        .and_then(|value| metrics::read(&value, &drafts, findings));
     file.refuse_unasked(top_level_hint, findings);
     clashes::refuse_shared_vrids(&drafts, findings);
     clashes::refuse_shared_addresses(&drafts, findings);
@@ -140,7 +144,7 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
         witness,
         checks: Vec::new(),
         hooks: Vec::new(),
-        metrics: None,
+        metrics,
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod families;
 mod groups;
+mod metrics;
 mod modes;
 mod unicast;
 mod witness;
@@ -346,7 +347,6 @@ fn what_a_later_version_will_have_is_not_called_unknown() {
     for (line, column) in [
         ("checks = []", 1),
         ("hooks = []", 1),
-        ("metrics = 1", 1),
         ("[check.a]", 2),
         ("[hook.a]", 2),
     ] {

@@ -85,7 +85,7 @@ pub(super) fn of_other_programs(key: &str) -> Option<&'static str> {
 
 /// What to do about a key that belongs to no section.
 pub(super) fn of_the_file(name: &str) -> Option<&'static str> {
-    (name == "realtime").then_some(
+    matches!(name, "realtime" | "metrics").then_some(
         "write it on a line above all sections: what stands below a header belongs to that section",
     )
 }
@@ -97,7 +97,6 @@ pub(super) fn of_later_versions(name: &str) -> Option<&'static str> {
             "leave it out; a check of your own can run `buoy demote ROUTER` and `buoy restore ROUTER`"
         }
         "hook" | "hooks" => "leave it out; follow `buoy status --watch` to act on changes",
-        "metrics" => "leave it out; read `buoy status --json`",
         _ => return None,
     })
 }
