@@ -13,12 +13,14 @@ use tokio::sync::{Mutex, oneshot};
 use tracing::{error, info};
 
 use super::mailbox::{Mailbox, Message, Snapshot, Undelivered};
+use super::metrics::Metrics;
 use super::{Error, Options, load, load_keys, log_warnings, moment};
 use crate::config::{Loaded, RouterName};
-use crate::control::server::Answer;
-use crate::control::{ConfigurationStatus, Request, Response, SCHEMA, Status};
+use crate::control::server::{Answer, Clients};
+use crate::control::{ConfigurationStatus, RenewalStatus, Request, Response, SCHEMA, Status};
 use crate::engine::command::{Command, Reply, Selection};
 use crate::engine::status::RouterStatus;
+use crate::os::addresses::Renewals;
 use crate::os::clock;
 use crate::os::realtime::Realtime;
 use crate::os::state::{DemotionRecord, StateDirectory};
@@ -37,17 +39,28 @@ struct Inner {
     started: Moment,
     mailbox: Mailbox,
     state: StateDirectory,
-    lost: Arc<AtomicU64>,
-    realtime: Realtime,
+    sources: Sources,
     path: PathBuf,
     witness: Wanted,
     /// One change at a time: reload, demote, restore.
     configuration: Mutex<Configuration>,
 }
 
+/// What `status` says of the parts of the daemon beside the engine's thread.
+#[derive(Clone)]
+pub(super) struct Sources {
+    pub(super) lost: Arc<AtomicU64>,
+    pub(super) realtime: Realtime,
+    pub(super) renewals: Renewals,
+    pub(super) clients: Clients,
+    pub(super) metrics: Metrics,
+}
+
 struct Configuration {
     loaded_unix_ms: u64,
     error: Option<String>,
+    reloads: u64,
+    failed_reloads: u64,
     demotions: Vec<DemotionRecord>,
 }
 
@@ -57,8 +70,7 @@ impl Control {
         mailbox: Mailbox,
         state: StateDirectory,
         demotions: Vec<DemotionRecord>,
-        lost: Arc<AtomicU64>,
-        realtime: Realtime,
+        sources: Sources,
         witness: Wanted,
     ) -> Self {
         let loaded_unix_ms = clock::unix_ms(clock::wall_now());
@@ -67,16 +79,22 @@ impl Control {
             started: clock::now(),
             mailbox,
             state,
-            lost,
-            realtime,
+            sources,
             path: options.config.clone(),
             witness,
             configuration: Mutex::new(Configuration {
                 loaded_unix_ms,
                 error: None,
+                reloads: 0,
+                failed_reloads: 0,
                 demotions,
             }),
         }))
+    }
+
+    /// What `status` says, for the page of metrics; none when the engine does not answer.
+    pub(super) async fn observe(&self) -> Option<Status> {
+        self.0.observe().await.ok()
     }
 
     /// SIGHUP: there is no terminal to tell, so the log is told.
@@ -118,12 +136,18 @@ impl Answer for Control {
 
 impl Inner {
     async fn status(&self) -> Response {
-        let snapshot = match self.snapshot().await {
-            Ok(snapshot) => snapshot,
-            Err(undelivered) => return refuse(undelivered),
-        };
+        match self.observe().await {
+            Ok(status) => Response::Status(Box::new(status)),
+            Err(undelivered) => refuse(undelivered),
+        }
+    }
+
+    async fn observe(&self) -> Result<Status, Undelivered> {
+        let snapshot = self.snapshot().await?;
         let configuration = self.configuration.lock().await;
-        Response::Status(Box::new(Status {
+        let sources = &self.sources;
+        let (done, failed) = sources.renewals.done_and_failed();
+        Ok(Status {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -135,16 +159,21 @@ impl Inner {
                 path: self.path.display().to_string(),
                 loaded_unix_ms: configuration.loaded_unix_ms,
                 error: configuration.error.clone(),
+                reloads: configuration.reloads,
+                failed_reloads: configuration.failed_reloads,
             },
             routers: snapshot.routers,
             witness: snapshot.witness,
             checks: Vec::new(),
             hooks: Vec::new(),
             drops: snapshot.drops,
-            queue_drops: self.lost.load(Ordering::Relaxed),
+            queue_drops: sources.lost.load(Ordering::Relaxed),
             lateness: snapshot.lateness,
-            realtime: self.realtime.status(),
-        }))
+            realtime: sources.realtime.status(),
+            renewals: RenewalStatus { done, failed },
+            clients: sources.clients.count(),
+            metrics: sources.metrics.status(),
+        })
     }
 
     async fn demote(
@@ -224,6 +253,7 @@ impl Inner {
                     other => other.to_string(),
                 };
                 if !dry_run {
+                    configuration.failed_reloads += 1;
                     configuration.error = Some(problems.clone());
                 }
                 return Response::BadConfiguration { problems };
@@ -241,6 +271,7 @@ impl Inner {
         };
         let realtime = config.realtime;
         let witness = config.witness.clone();
+        let metrics = config.metrics;
         let command = Command::Reload {
             config,
             keyring,
@@ -249,13 +280,15 @@ impl Inner {
         match receive(self.send(command)).await {
             Ok(Reply::Reloaded(plan)) => {
                 if !dry_run {
-                    self.realtime.apply(realtime);
+                    self.sources.realtime.apply(realtime);
+                    self.sources.metrics.want(metrics);
                     // Only now: the engine passes over reports on a witness that it does not know.
                     self.witness.send_if_modified(|wanted| {
                         let is_new = *wanted != witness;
                         *wanted = witness;
                         is_new
                     });
+                    configuration.reloads += 1;
                     configuration.error = None;
                     configuration.loaded_unix_ms = clock::unix_ms(clock::wall_now());
                     self.follow_names(&mut configuration, &before).await;
