@@ -9,6 +9,8 @@ use crate::control::{MetricsStatus, Status, sample};
 use crate::engine::checks::CheckState;
 use crate::engine::status::{ConflictStatus, DropStatus, HoldDownStatus};
 use crate::vrrp::Role;
+use crate::vrrp::advert::RejectedKind;
+use crate::vrrp::election::CauseKind;
 
 const FILE: &str = r#"
 [router.web]
@@ -229,6 +231,18 @@ fn every_name_is_in_the_document_and_the_document_has_no_other() {
         .filter(|line| line.starts_with("| `"))
         .collect();
     assert_eq!(written, rows(), "{}", rows().join("\n"));
+}
+
+#[test]
+fn every_word_of_a_label_is_in_the_document() {
+    let document = document("metrics.md");
+    let causes = CauseKind::ALL.iter().map(|kind| kind.word());
+    let reasons = RejectedKind::ALL.iter().map(|kind| kind.name());
+    let missing: Vec<_> = causes
+        .chain(reasons)
+        .filter(|word| !document.contains(&format!("`{word}`")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 /// The words of a text that look like our metrics.
