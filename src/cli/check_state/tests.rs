@@ -194,11 +194,12 @@ fn what_somebody_should_look_at_is_a_warning() {
 
 #[test]
 fn many_routers_that_are_fine_are_summed_up() {
-    let file: String = (1..=5)
-        .map(|number| {
-            format!("[router.r{number}]\ninterface = \"eth0\"\nvrid = {number}\naddresses = [\"192.0.2.{number}/24\"]\n")
-        })
-        .collect();
+    let router = |number| {
+        format!(
+            "[router.r{number}]\ninterface = \"eth0\"\nvrid = {number}\naddresses = [\"192.0.2.{number}/24\"]\n"
+        )
+    };
+    let file = (1..=5).map(router).collect::<Vec<_>>().concat();
     let mut status = fine(&file);
     status.routers[2].fault = Some("eth0: no carrier".to_owned());
     let line = line(&status, Expected::Active);

@@ -1,4 +1,4 @@
-//! The page: everything that `status` knows, as OpenMetrics.
+//! The page: everything that `status` knows, as `OpenMetrics` text.
 //!
 //! Owns which value is behind which name. Called for each page with a snapshot; pure. The set of series
 //! depends on the file alone: what has no value now is 0, so nothing comes or goes when an address moves.
@@ -10,7 +10,7 @@ use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 
 use super::encode::{Lines, Value, seconds};
-use super::names;
+use super::names::{self, Metric};
 use super::process::Process;
 use super::routers;
 use crate::control::{CheckStatus, HookStatus, Status};
@@ -150,6 +150,9 @@ pub(super) fn rejections(drops: &[DropStatus]) -> impl Iterator<Item = (&'static
     })
 }
 
+/// A metric of checks or hooks, and where its value is.
+type Of<T, V> = (&'static Metric, fn(&T) -> V);
+
 const STATES: [(CheckState, &str); 3] = [
     (CheckState::Unknown, "unknown"),
     (CheckState::Up, "up"),
@@ -173,7 +176,7 @@ fn encode_checks(lines: &mut Lines<'_>, checks: &[CheckStatus]) -> fmt::Result {
             })
         }),
     )?;
-    let each: [(_, fn(&CheckStatus) -> Value); 5] = [
+    let each: [Of<CheckStatus, Value>; 5] = [
         (&names::CHECK_UP, |check| {
             Value::truth(check.state == CheckState::Up)
         }),
@@ -207,7 +210,7 @@ fn lateness(lateness: &LatenessStatus) -> Value {
 }
 
 fn encode_hooks(lines: &mut Lines<'_>, hooks: &[HookStatus]) -> fmt::Result {
-    let each: [(_, fn(&HookStatus) -> u64); 5] = [
+    let each: [Of<HookStatus, u64>; 5] = [
         (&names::HOOK_DONE, |hook| hook.done),
         (&names::HOOK_FAILED, |hook| hook.failed),
         (&names::HOOK_TIMEOUTS, |hook| hook.timeouts),
