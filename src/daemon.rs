@@ -39,7 +39,9 @@ use crate::engine::snapshot::Adopted;
 use crate::engine::{Engine, StoredDemotion};
 use crate::exit::Exit;
 use crate::os::addresses::Worker;
+use crate::os::checks::Checks;
 use crate::os::realtime::{self, Realtime};
+use crate::os::runner::Runner;
 use crate::os::snapshot::{SnapshotFile, Snapshots};
 use crate::os::state::{DemotionRecord, StateDirectory};
 use crate::os::sysctl::{Keeper, Settings};
@@ -48,7 +50,7 @@ use crate::os::witness::Prober;
 use crate::os::{OsError, capabilities, clock, keys};
 use crate::vrrp::times::Moment;
 
-use control::{Control, Sources};
+use control::{Control, Sources, Watchers};
 use engine_thread::{EngineThread, Succession};
 use happenings::Stream;
 use mailbox::{Mailbox, Message, Undelivered};
@@ -170,6 +172,7 @@ pub fn run(options: Options) -> Result<(), Error> {
             return Ok(());
         }
     }
+    let runner = Runner::start()?;
     capabilities::give_up_overriding()?;
     // Before there is any other thread.
     realtime::hold_back_signal()?;
@@ -185,6 +188,7 @@ pub fn run(options: Options) -> Result<(), Error> {
     let demotions = demotions(&state)?;
     let stored: Vec<_> = demotions.iter().map(stored).collect();
     let mut life = Life {
+        runner,
         engine: Engine::new(&config, &keyring, &stored, clock::now()),
         adopted: Vec::new(),
         keeper: Keeper::new(state.clone()),
@@ -213,6 +217,7 @@ fn early() -> SigSet {
 
 /// What is ready before the threads are.
 struct Life {
+    runner: Runner,
     engine: Engine,
     /// What it goes on with.
     adopted: Vec<Adopted>,
@@ -299,10 +304,13 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
     let (events, happened) = happenings::open(Arc::clone(&lost));
     let (mailbox, inbox) = Mailbox::open()?;
     let Life {
-        state, snapshots, ..
+        state,
+        snapshots,
+        runner,
+        ..
     } = &life;
-    let (state, snapshots) = (state.clone(), snapshots.clone());
-    let upgrade = Upgrade::new(&options, snapshots.clone())
+    let (state, snapshots, runner) = (state.clone(), snapshots.clone(), runner.clone());
+    let upgrade = Upgrade::new(&options, snapshots.clone(), runner.clone())
         .map_err(|error| OsError::new("find this program", error))?;
     let left = Snapshots::default();
     let wishes = Wishes::default();
@@ -323,7 +331,9 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
     let realtime = Realtime::default();
     realtime.apply(config.realtime);
     let (prober, witness) = Prober::open(config.witness.clone())?;
-    let ended = start_threads(thread, worker, prober, wishes, &mailbox, &realtime)?;
+    let (checks, looking) = Checks::open(config.checks.clone(), runner)?;
+    let checks = (checks, looking.links);
+    let ended = start_threads(thread, worker, prober, checks, wishes, &mailbox, &realtime)?;
     let stream = Stream::default();
     let logging = tokio::spawn(happenings::spread(happened, stream.clone()));
 
@@ -340,7 +350,11 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
             clients: server.clients(),
             metrics: metrics.clone(),
         },
-        witness,
+        Watchers {
+            witness,
+            checks: looking.wanted,
+            table: looking.table,
+        },
     );
     let serving = server.serve(control.clone());
     tokio::spawn(metrics.serve(control.clone()));

@@ -6,8 +6,10 @@
 pub mod accept_filter;
 pub mod addresses;
 pub mod capabilities;
+pub mod checks;
 pub mod clock;
 pub mod files;
+pub mod http;
 pub mod keys;
 pub mod lab;
 pub mod links;

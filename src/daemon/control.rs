@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, oneshot, watch};
 use tracing::{error, info};
 
 use super::mailbox::{Mailbox, Message, Snapshot, Undelivered};
@@ -21,10 +21,10 @@ use crate::control::{ConfigurationStatus, RenewalStatus, Request, Response, SCHE
 use crate::engine::command::{Command, Reply, Selection};
 use crate::engine::status::RouterStatus;
 use crate::os::addresses::Renewals;
-use crate::os::clock;
 use crate::os::realtime::Realtime;
 use crate::os::state::{DemotionRecord, StateDirectory};
 use crate::os::witness::Wanted;
+use crate::os::{checks, clock};
 use crate::vrrp::times::Moment;
 
 /// The engine's thread answers in microseconds; if it does not for so long, something is wrong.
@@ -41,7 +41,7 @@ struct Inner {
     state: StateDirectory,
     sources: Sources,
     path: PathBuf,
-    witness: Wanted,
+    watchers: Watchers,
     /// One change at a time: reload, demote, restore.
     configuration: Mutex<Configuration>,
 }
@@ -54,6 +54,13 @@ pub(super) struct Sources {
     pub(super) renewals: Renewals,
     pub(super) clients: Clients,
     pub(super) metrics: Metrics,
+}
+
+/// Those who look at the world outside of the engine.
+pub(super) struct Watchers {
+    pub(super) witness: Wanted,
+    pub(super) checks: checks::Wanted,
+    pub(super) table: checks::Table,
 }
 
 struct Configuration {
@@ -71,7 +78,7 @@ impl Control {
         state: StateDirectory,
         demotions: Vec<DemotionRecord>,
         sources: Sources,
-        witness: Wanted,
+        watchers: Watchers,
     ) -> Self {
         let loaded_unix_ms = clock::unix_ms(clock::wall_now());
         Self(Arc::new(Inner {
@@ -81,7 +88,7 @@ impl Control {
             state,
             sources,
             path: options.config.clone(),
-            witness,
+            watchers,
             configuration: Mutex::new(Configuration {
                 loaded_unix_ms,
                 error: None,
@@ -164,7 +171,7 @@ impl Inner {
             },
             routers: snapshot.routers,
             witness: snapshot.witness,
-            checks: Vec::new(),
+            checks: self.watchers.table.status(),
             hooks: Vec::new(),
             drops: snapshot.drops,
             queue_drops: sources.lost.load(Ordering::Relaxed),
@@ -272,6 +279,7 @@ impl Inner {
         let realtime = config.realtime;
         let witness = config.witness.clone();
         let metrics = config.metrics;
+        let checks = config.checks.clone();
         let command = Command::Reload {
             config,
             keyring,
@@ -282,12 +290,9 @@ impl Inner {
                 if !dry_run {
                     self.sources.realtime.apply(realtime);
                     self.sources.metrics.want(metrics);
-                    // Only now: the engine passes over reports on a witness that it does not know.
-                    self.witness.send_if_modified(|wanted| {
-                        let is_new = *wanted != witness;
-                        *wanted = witness;
-                        is_new
-                    });
+                    // Only now: the engine passes over reports on what it does not know.
+                    replace(&self.watchers.witness, witness);
+                    replace(&self.watchers.checks, checks);
                     configuration.reloads += 1;
                     configuration.error = None;
                     configuration.loaded_unix_ms = clock::unix_ms(clock::wall_now());
@@ -357,6 +362,15 @@ impl Inner {
         self.mailbox.try_send(Message::Command(command, sender))?;
         Ok(receiver)
     }
+}
+
+/// What stays as it is wakes nobody.
+fn replace<T: PartialEq>(wanted: &watch::Sender<T>, new: T) {
+    wanted.send_if_modified(|wanted| {
+        let is_new = *wanted != new;
+        *wanted = new;
+        is_new
+    });
 }
 
 /// The record of each router that is demoted after a reload, under its new name. A router is the same

@@ -364,6 +364,7 @@ impl EngineThread {
                 self.released = true;
             }
             Message::Witness(report) => self.handle(Input::Witness(&report), now),
+            Message::Check(report) => self.handle(Input::Check(&report), now),
             Message::Command(command, reply) => {
                 let token = Token(self.next_token);
                 self.next_token += 1;

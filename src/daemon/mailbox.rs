@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::oneshot;
 
+use crate::engine::checks;
 use crate::engine::command::{Command, Reply};
 use crate::engine::lateness::LatenessStatus;
 use crate::engine::snapshot::Snapshot as Standing;
@@ -24,6 +25,8 @@ pub(super) enum Message {
     Done(addresses::Done),
     /// From the prober of the witness.
     Witness(witness::Report),
+    /// From the thread of checks: a verdict changed.
+    Check(checks::Report),
     /// From a control client.
     Command(Command, oneshot::Sender<Reply>),
     /// From a control client.

@@ -33,9 +33,13 @@ impl Engine {
             drops: _,
             stopping,
             mark: _,
+            standings,
             witness: _,
         } = self;
         fingerprint.fact((order, stopping));
+        for waiting in standings.waiting() {
+            fingerprint.fact(waiting);
+        }
         fingerprint.any_moment(*next_beat);
         for router in routers {
             fingerprint.fact(router.is_some());

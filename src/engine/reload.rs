@@ -100,6 +100,7 @@ impl Engine {
             self.refresh(id, now, outputs);
         }
         self.tell_of_witness(now, outputs);
+        self.touch_all_standings();
         plan
     }
 

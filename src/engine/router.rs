@@ -49,6 +49,7 @@ use retreat::Retreats;
 
 pub(super) use retreat::Retreat;
 pub(super) use share::FateId;
+pub(super) use status::Facts;
 pub(super) use witness::Stand;
 
 /// A handover that nobody answered ends so long after its limit, when the router would claim again
@@ -115,6 +116,8 @@ pub(super) struct Router {
     refused_copies: usize,
     last_advert: Moment,
     holding: Option<Holding>,
+    /// Active, and until then its claim waits for hooks.
+    claim_at: Option<Moment>,
     device: Device,
     epoch: u64,
     handover: Option<Handover>,
@@ -184,6 +187,7 @@ impl Router {
             refused_copies: 0,
             last_advert: now,
             holding: None,
+            claim_at: None,
             device: Device::default(),
             epoch: 0,
             handover: None,
@@ -251,11 +255,6 @@ impl Router {
 
     pub(super) fn has(&self, address: IpAddr) -> bool {
         self.config.addresses.iter().any(|own| own.ip() == address)
-    }
-
-    /// Whether this is its primary address.
-    pub(super) fn is_at(&self, address: IpAddr) -> bool {
-        self.place.is_some_and(|place| place.local == address)
     }
 
     /// True while the kernel should hold the addresses for us.
@@ -403,7 +402,7 @@ impl Router {
             self.destinations = destinations(&self.config, self.family, |ip| state.has(ip));
         }
         self.reconfigure(now, outputs);
-        if addresses_changed && self.election.role() == Role::Active {
+        if addresses_changed && self.election.role() == Role::Active && self.claim_at.is_none() {
             self.claim(now, outputs);
             self.send(Send::Advert, now, outputs);
         } else {

@@ -36,6 +36,7 @@ impl Router {
             refused_copies,
             last_advert,
             holding,
+            claim_at,
             device,
             // Only whether a report is of the latest one matters: whoever delivers reports knows.
             epoch: _,
@@ -74,6 +75,7 @@ impl Router {
         fingerprint.fact((releasing.is_some(), outcome.is_some()));
         fingerprint.fact((adopted_since.is_some(), stand));
         fingerprint.any_moment(adoption.as_ref().map(|adoption| adoption.until));
+        fingerprint.any_moment(*claim_at);
         fingerprint.any_moment(*fate_at);
         fingerprint.any_moment(*outage_since);
         fingerprint.any_moment(*retry_at);

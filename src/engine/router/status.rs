@@ -1,5 +1,7 @@
 //! One router as observers see it.
 
+use std::net::IpAddr;
+
 use super::Router;
 use super::authentication::Authentication;
 use crate::config::VirtualAddress;
@@ -11,7 +13,46 @@ use crate::engine::status::{NearMissStatus, millis};
 use crate::vrrp::Role;
 use crate::vrrp::times::Moment;
 
+/// What of a router decides how it stands, for whoever is told when that changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct Facts {
+    pub(in crate::engine) role: Role,
+    /// The kernel holds its addresses, and they were announced.
+    pub(in crate::engine) claimed: bool,
+    /// The kernel holds nothing for it.
+    pub(in crate::engine) released: bool,
+    pub(in crate::engine) demoted: bool,
+    /// Its claim waits for hooks.
+    pub(in crate::engine) waits: bool,
+    /// It has still to be decided whether it goes on as Active.
+    pub(in crate::engine) may_go_on: bool,
+    pub(in crate::engine) is_ending: bool,
+}
+
 impl Router {
+    pub(in crate::engine) fn facts(&self) -> Facts {
+        Facts {
+            role: self.election.role(),
+            claimed: self.holding.as_ref().is_some_and(|holding| holding.claimed),
+            released: self.holding.is_none() && self.releasing.is_none(),
+            demoted: self.demotion.is_some(),
+            waits: self.claim_at.is_some(),
+            may_go_on: self.adoption.is_some(),
+            is_ending: self.ending,
+        }
+    }
+
+    /// Whether this is its primary address.
+    pub(in crate::engine) fn is_at(&self, address: IpAddr) -> bool {
+        self.place.is_some_and(|place| place.local == address)
+    }
+
+    /// Why it stands as it does, as a sentence.
+    pub(in crate::engine) fn why(&self) -> String {
+        self.present_fault()
+            .unwrap_or_else(|| self.cause.to_string())
+    }
+
     pub(in crate::engine) fn status(&self, now: Moment) -> RouterStatus {
         let election = self.election();
         let takeover_at = if self.fate().is_some() {
