@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::snapshot::{Adopted, NotAdopted, Refusal, Snapshot};
+use crate::vrrp::election::CauseKind;
 
 /// The last advert went out at 9218.75 ms; the most eager neighbour waits for 3 s.
 const LATEST: u64 = 12_218;
