@@ -119,6 +119,13 @@ fn the_witness_of_the_example_is_one_with_the_defaults_that_it_shows() {
 }
 
 #[test]
+fn the_metrics_of_the_example_are_served_to_this_host_only() {
+    let text = EXAMPLE.replacen("\n#metrics", "\nmetrics", 1);
+    let served = accepted(&text, "lb1").metrics.unwrap();
+    assert_eq!(served.to_string(), "127.0.0.1:9650");
+}
+
+#[test]
 fn the_hook_of_the_example_is_one_whatever_it_does() {
     let hook = |keys: &[&str]| {
         let mut text = EXAMPLE.replacen("\n#[hook.notify]", "\n[hook.notify]", 1);

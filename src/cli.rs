@@ -6,6 +6,7 @@
 pub mod answers;
 pub mod ask;
 pub mod check;
+pub mod check_state;
 pub mod events;
 pub mod status;
 pub mod terminal;
@@ -18,6 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::RouterName;
 use crate::engine::command::Selection;
+use check_state::Expected;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 fine, 64 usage, 69 daemon not reachable or unable, 70 bug,
@@ -125,6 +127,16 @@ pub enum Command {
         #[arg(long, value_name = "SEQUENCE")]
         since: Option<u64>,
     },
+    /// One line and an exit code for Nagios, Icinga and Zabbix.
+    #[command(after_help = CHECK_STATE_HELP)]
+    CheckState {
+        /// Only this router; without it all of the file, of which the worst counts.
+        #[arg(value_name = "ROUTER", value_parser = router_name)]
+        router: Option<RouterName>,
+        /// What each of them should be.
+        #[arg(long, value_name = "ROLE", default_value = "any", hide_possible_values = true, help = EXPECT_HELP)]
+        expect: Expected,
+    },
     /// Hand over without loss and stay out of the way, across restarts and reboots.
     ///
     /// Ends with `restore` or when the time is up. Until then this host steps in only if nobody
@@ -166,6 +178,17 @@ pub enum Command {
         after_stop: bool,
     },
 }
+
+const EXPECT_HELP: &str = "What each of them should be: active, backup, or any of the two";
+
+const CHECK_STATE_HELP: &str = "\
+Exit codes: 0 OK, 1 WARNING (demoted, held down, a check is down, a neighbour disagrees, the last
+reload failed, the engine is late), 2 CRITICAL (another role than expected, fault, conflict),
+3 UNKNOWN (the daemon does not answer, no such router, arguments that make no sense).
+
+Examples:
+  buoy check-state web --expect active
+  buoy check-state";
 
 const HOST_HELP: &str = "The name of this server in the file [default: its host name]";
 
@@ -240,6 +263,24 @@ pub enum LogLevel {
     Debug,
     /// Each advert.
     Trace,
+}
+
+/// Whether these arguments, without the name of the program, are those of `check-state`: whoever runs that
+/// expects its exit codes also when they make no sense.
+#[must_use]
+pub fn is_check_state<'a>(arguments: impl IntoIterator<Item = &'a str>) -> bool {
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        match argument {
+            "--config" | "--runtime-dir" | "--state-dir" => {
+                // Its value.
+                arguments.next();
+            }
+            option if option.starts_with('-') => {}
+            command => return command == "check-state",
+        }
+    }
+    false
 }
 
 fn router_name(text: &str) -> Result<RouterName, String> {

@@ -13,6 +13,7 @@ mod hooks;
 mod leftovers;
 mod log;
 mod mailbox;
+mod metrics;
 mod ports;
 mod threads;
 mod upgrade;
@@ -51,10 +52,11 @@ use crate::os::witness::Prober;
 use crate::os::{OsError, capabilities, clock, keys};
 use crate::vrrp::times::Moment;
 
-use control::{Control, Watchers};
+use control::{Control, Sources, Watchers};
 use engine_thread::{EngineThread, Succession};
 use happenings::Stream;
 use mailbox::{Mailbox, Message, Undelivered};
+use metrics::Metrics;
 use threads::{Keeping, start_threads, write_snapshots};
 use upgrade::Upgrade;
 
@@ -326,6 +328,7 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
     let keeper = Keeping::start(life.keeper, settings.clone())?;
     let mut worker = Worker::open(state.maker(), settings.clone())?;
     worker.adopt(&life.adopted);
+    let renewals = worker.renewals();
     let writing = write_snapshots(left.clone(), snapshots.clone())?;
     let realtime = Realtime::default();
     realtime.apply(config.realtime);
@@ -343,13 +346,19 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
     let ended = start_threads(thread, worker, prober, checks, wishes, &mailbox, &realtime)?;
     let logging = tokio::spawn(happenings::spread(happened, stream.clone()));
 
+    let metrics = Metrics::new(config.metrics);
     let control = Control::new(
         &options,
         mailbox.clone(),
         state.clone(),
         life.demotions,
-        lost,
-        realtime,
+        Sources {
+            lost,
+            realtime,
+            renewals,
+            clients: server.clients(),
+            metrics: metrics.clone(),
+        },
         Watchers {
             witness,
             checks: looking.wanted,
@@ -360,6 +369,7 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
         },
     );
     let serving = server.serve(control.clone());
+    tokio::spawn(metrics.serve(control.clone()));
     tokio::pin!(serving, ended);
     info!(
         version = env!("CARGO_PKG_VERSION"),

@@ -210,7 +210,7 @@ fn socket(runtime_dir: &Path) -> PathBuf {
     runtime_dir.join(SOCKET)
 }
 
-fn ask_status(runtime_dir: &Path) -> Result<Status, ClientError> {
+pub(super) fn ask_status(runtime_dir: &Path) -> Result<Status, ClientError> {
     let socket = socket(runtime_dir);
     match client::ask(&socket, &Request::Status, Some(PATIENCE))? {
         Response::Status(status) => Ok(*status),

@@ -166,7 +166,9 @@ fn head(status: &Status, colour: bool) -> String {
         text += &paint(&lost, Style::Warning, colour);
         text.push('\n');
     }
-    for remark in timeliness(status) {
+    let metrics = status.metrics.as_ref();
+    let unserved = metrics.and_then(|metrics| metrics.problem.clone());
+    for remark in timeliness(status).into_iter().chain(unserved) {
         text += &paint(&clean(&remark), Style::Warning, colour);
         text.push('\n');
     }

@@ -11,6 +11,7 @@ mod clashes;
 mod groups;
 mod hook;
 mod link_local;
+mod metrics;
 mod peers;
 mod priority;
 mod program;
@@ -143,6 +144,9 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
     let witness = file
         .take("witness")
         .and_then(|value| witness::read(&value, &drafts, findings));
+    let metrics = file
+        .take("metrics")
+        .and_then(|value| metrics::read(&value, &drafts, findings));
     let checks = match file.take("check") {
         Some(value) => check::read(&value, findings),
         None => Vec::new(),
@@ -170,7 +174,7 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
             .filter_map(|section| section.config)
             .collect(),
         hooks,
-        metrics: None,
+        metrics,
     })
 }
 

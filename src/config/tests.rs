@@ -4,6 +4,7 @@ mod checks;
 mod families;
 mod groups;
 mod hooks;
+mod metrics;
 mod modes;
 mod unicast;
 mod witness;
@@ -342,16 +343,6 @@ fn realtime_is_true_or_false_and_stands_above_all_sections() {
         1,
         "unknown key `realtime`",
         "above all sections",
-    );
-}
-
-#[test]
-fn what_a_later_version_will_have_is_not_called_unknown() {
-    expect_after_head(
-        "metrics = 1",
-        1,
-        "not supported by this version of buoy yet",
-        "",
     );
 }
 

@@ -10,6 +10,7 @@ use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
@@ -58,6 +59,34 @@ pub struct Server {
     listener: std::os::unix::net::UnixListener,
     instance: Instance,
     guard: Guard,
+    clients: Clients,
+}
+
+/// Counts the clients that are connected; shared with whoever wants to know.
+#[derive(Debug, Clone, Default)]
+pub struct Clients(Arc<AtomicU64>);
+
+impl Clients {
+    /// How many there are now.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// One more, until the answer is dropped.
+    fn enter(&self) -> Connected {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Connected(self.clone())
+    }
+}
+
+/// A client that is counted.
+struct Connected(Clients);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Server {
@@ -71,6 +100,7 @@ impl Server {
             listener,
             instance,
             guard: Guard::new(group),
+            clients: Clients::default(),
         })
     }
 
@@ -78,6 +108,12 @@ impl Server {
     #[must_use]
     pub fn socket(&self) -> &Path {
         self.instance.socket()
+    }
+
+    /// Its clients, once it serves.
+    #[must_use]
+    pub fn clients(&self) -> Clients {
+        self.clients.clone()
     }
 
     /// Serves until it is dropped; then its clients are let go and its files are removed.
@@ -89,6 +125,7 @@ impl Server {
             listener,
             instance,
             guard,
+            clients: counted,
         } = self;
         let listener = UnixListener::from_std(listener)
             .map_err(ControlError::io("cannot watch", instance.socket()))?;
@@ -102,8 +139,10 @@ impl Server {
                     let answer = answer.clone();
                     // A client that breaks off has nobody left to tell.
                     let followers = Arc::clone(&followers);
+                    let connected = counted.enter();
                     clients.spawn(async move {
                         drop(converse(stream, guard, answer, &followers).await);
+                        drop(connected);
                     });
                 }
                 Ok((stream, _)) => turn_away(&stream),

@@ -14,12 +14,14 @@ use tracing::{error, info};
 
 use super::happenings::Stream;
 use super::mailbox::{Mailbox, Message, Snapshot, Undelivered};
+use super::metrics::Metrics;
 use super::{Error, Options, events, hooks, load, load_keys, log_warnings, moment};
 use crate::config::{Loaded, RouterName};
-use crate::control::server::Answer;
-use crate::control::{ConfigurationStatus, Request, Response, SCHEMA, Status};
+use crate::control::server::{Answer, Clients};
+use crate::control::{ConfigurationStatus, RenewalStatus, Request, Response, SCHEMA, Status};
 use crate::engine::command::{Command, Reply, Selection};
 use crate::engine::status::RouterStatus;
+use crate::os::addresses::Renewals;
 use crate::os::realtime::Realtime;
 use crate::os::state::{DemotionRecord, StateDirectory};
 use crate::os::witness::Wanted;
@@ -38,12 +40,21 @@ struct Inner {
     started: Moment,
     mailbox: Mailbox,
     state: StateDirectory,
-    lost: Arc<AtomicU64>,
-    realtime: Realtime,
+    sources: Sources,
     path: PathBuf,
     watchers: Watchers,
     /// One change at a time: reload, demote, restore.
     configuration: Mutex<Configuration>,
+}
+
+/// What `status` says of the parts of the daemon beside the engine's thread.
+#[derive(Clone)]
+pub(super) struct Sources {
+    pub(super) lost: Arc<AtomicU64>,
+    pub(super) realtime: Realtime,
+    pub(super) renewals: Renewals,
+    pub(super) clients: Clients,
+    pub(super) metrics: Metrics,
 }
 
 /// Those who look at the world outside of the engine.
@@ -59,6 +70,8 @@ pub(super) struct Watchers {
 struct Configuration {
     loaded_unix_ms: u64,
     error: Option<String>,
+    reloads: u64,
+    failed_reloads: u64,
     demotions: Vec<DemotionRecord>,
 }
 
@@ -68,8 +81,7 @@ impl Control {
         mailbox: Mailbox,
         state: StateDirectory,
         demotions: Vec<DemotionRecord>,
-        lost: Arc<AtomicU64>,
-        realtime: Realtime,
+        sources: Sources,
         watchers: Watchers,
     ) -> Self {
         let loaded_unix_ms = clock::unix_ms(clock::wall_now());
@@ -78,16 +90,22 @@ impl Control {
             started: clock::now(),
             mailbox,
             state,
-            lost,
-            realtime,
+            sources,
             path: options.config.clone(),
             watchers,
             configuration: Mutex::new(Configuration {
                 loaded_unix_ms,
                 error: None,
+                reloads: 0,
+                failed_reloads: 0,
                 demotions,
             }),
         }))
+    }
+
+    /// What `status` says, for the page of metrics; none when the engine does not answer.
+    pub(super) async fn observe(&self) -> Option<Status> {
+        self.0.observe().await.ok()
     }
 
     /// SIGHUP: there is no terminal to tell, so the log is told.
@@ -139,12 +157,18 @@ impl Answer for Control {
 
 impl Inner {
     async fn status(&self) -> Response {
-        let snapshot = match self.snapshot().await {
-            Ok(snapshot) => snapshot,
-            Err(undelivered) => return refuse(undelivered),
-        };
+        match self.observe().await {
+            Ok(status) => Response::Status(Box::new(status)),
+            Err(undelivered) => refuse(undelivered),
+        }
+    }
+
+    async fn observe(&self) -> Result<Status, Undelivered> {
+        let snapshot = self.snapshot().await?;
         let configuration = self.configuration.lock().await;
-        Response::Status(Box::new(Status {
+        let sources = &self.sources;
+        let (done, failed) = sources.renewals.done_and_failed();
+        Ok(Status {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -156,6 +180,8 @@ impl Inner {
                 path: self.path.display().to_string(),
                 loaded_unix_ms: configuration.loaded_unix_ms,
                 error: configuration.error.clone(),
+                reloads: configuration.reloads,
+                failed_reloads: configuration.failed_reloads,
             },
             routers: snapshot.routers,
             witness: snapshot.witness,
@@ -165,10 +191,13 @@ impl Inner {
                 self.watchers.hook_table.status(&config.hooks)
             },
             drops: snapshot.drops,
-            queue_drops: self.lost.load(Ordering::Relaxed),
+            queue_drops: sources.lost.load(Ordering::Relaxed),
             lateness: snapshot.lateness,
-            realtime: self.realtime.status(),
-        }))
+            realtime: sources.realtime.status(),
+            renewals: RenewalStatus { done, failed },
+            clients: sources.clients.count(),
+            metrics: sources.metrics.status(),
+        })
     }
 
     async fn demote(
@@ -248,6 +277,7 @@ impl Inner {
                     other => other.to_string(),
                 };
                 if !dry_run {
+                    configuration.failed_reloads += 1;
                     configuration.error = Some(problems.clone());
                 }
                 return Response::BadConfiguration { problems };
@@ -265,6 +295,7 @@ impl Inner {
         };
         let realtime = config.realtime;
         let witness = config.witness.clone();
+        let metrics = config.metrics;
         let checks = config.checks.clone();
         let hooks = Arc::new(config.clone());
         let command = Command::Reload {
@@ -275,11 +306,13 @@ impl Inner {
         match receive(self.send(command)).await {
             Ok(Reply::Reloaded(plan)) => {
                 if !dry_run {
-                    self.realtime.apply(realtime);
+                    self.sources.realtime.apply(realtime);
+                    self.sources.metrics.want(metrics);
                     // Only now: the engine passes over reports on what it does not know.
                     replace(&self.watchers.witness, witness);
                     replace(&self.watchers.checks, checks);
                     replace(&self.watchers.hooks, hooks);
+                    configuration.reloads += 1;
                     configuration.error = None;
                     configuration.loaded_unix_ms = clock::unix_ms(clock::wall_now());
                     self.follow_names(&mut configuration, &before).await;

@@ -121,5 +121,7 @@ fn sum(a: &Counters, b: &Counters) -> Counters {
         foreign_announcements: a.foreign_announcements + b.foreign_announcements,
         version_2_ignored: a.version_2_ignored + b.version_2_ignored,
         conflicts: a.conflicts + b.conflicts,
+        transitions: a.transitions.larger(&b.transitions),
+        causes: a.causes.larger(&b.causes),
     }
 }

@@ -1,4 +1,4 @@
-//! Words that people write for other words: near misses, keepalived's keys, keys of later versions.
+//! Words that people write for other words: near misses, keys of keepalived.
 //!
 //! Owns these lists and the search in them. Called by the readers beside it for every name that
 //! they do not know. Pure; finding nothing is an answer.
@@ -103,15 +103,7 @@ pub(super) fn of_other_programs(key: &str) -> Option<&'static str> {
 
 /// What to do about a key that belongs to no section.
 pub(super) fn of_the_file(name: &str) -> Option<&'static str> {
-    (name == "realtime").then_some(
+    matches!(name, "realtime" | "metrics").then_some(
         "write it on a line above all sections: what stands below a header belongs to that section",
     )
-}
-
-/// What to do about a name that has a meaning in the design but not in this version.
-pub(super) fn of_later_versions(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "metrics" => "leave it out; read `buoy status --json`",
-        _ => return None,
-    })
 }

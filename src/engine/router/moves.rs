@@ -80,6 +80,8 @@ impl Router {
         let before = now.since(self.since);
         self.since = goes_on.unwrap_or(now);
         self.cause = cause.clone();
+        self.counters.transitions.count(from, to);
+        self.counters.causes.count(cause.kind());
         outputs.events.push(Event::Transition {
             router: self.config.name.clone(),
             half: self.half(),
