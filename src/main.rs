@@ -69,6 +69,7 @@ fn run(Arguments { paths, command }: Arguments) -> Result<(), Failure> {
             router,
             json,
             watch,
+            why,
         } => {
             let colour = terminal::wants_colour(&io::stdout());
             ask::status(
@@ -76,6 +77,7 @@ fn run(Arguments { paths, command }: Arguments) -> Result<(), Failure> {
                 &ask::View {
                     router,
                     json,
+                    why,
                     colour,
                 },
                 watch,

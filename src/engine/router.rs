@@ -8,6 +8,7 @@ mod adoption;
 mod authentication;
 mod conflict;
 mod fingerprint;
+mod history;
 mod holding;
 mod messages;
 mod moves;
@@ -40,6 +41,7 @@ use crate::vrrp::{AdvertisementInterval, Family, Level, Priority, Role};
 
 use authentication::Authentication;
 use conflict::Conflicts;
+use history::History;
 use holding::Holding;
 use messages::{Messages, destinations};
 use one_way::OneWay;
@@ -47,6 +49,7 @@ use place::{Device, NO_CARRIER, Place};
 use removals::Removals;
 use retreat::Retreats;
 
+pub(super) use history::KEPT as TRANSITIONS_KEPT;
 pub(super) use retreat::Retreat;
 pub(super) use share::FateId;
 pub(super) use witness::Stand;
@@ -135,6 +138,7 @@ pub(super) struct Router {
     adopted_since: Option<Moment>,
     since: Moment,
     cause: Cause,
+    history: History,
     neighbours: Neighbours,
     drops: Drops,
     logged: Logged,
@@ -199,6 +203,7 @@ impl Router {
             adoption: None,
             adopted_since: None,
             since: now,
+            history: History::default(),
             neighbours: Neighbours::default(),
             drops: Drops::default(),
             logged: Logged::default(),

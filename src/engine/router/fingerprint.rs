@@ -46,6 +46,8 @@ impl Router {
             ending,
             since: _,
             cause: _,
+            // Only shown.
+            history: _,
             neighbours,
             drops: _,
             logged: _,

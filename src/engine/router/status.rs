@@ -4,10 +4,10 @@ use super::Router;
 use super::authentication::Authentication;
 use crate::config::VirtualAddress;
 use crate::engine::handover::Handover;
+use crate::engine::status::millis;
 use crate::engine::status::{
     ActiveStatus, AddressStatus, DemotionStatus, ElectionStatus, RouterStatus,
 };
-use crate::engine::status::{NearMissStatus, millis};
 use crate::vrrp::Role;
 use crate::vrrp::times::Moment;
 
@@ -46,8 +46,8 @@ impl Router {
             checks: Vec::new(),
             priority_parts: Vec::new(),
             hold_down: None,
-            transitions: Vec::new(),
-            near_misses: NearMissStatus::default(),
+            transitions: self.history.transitions(self.half(), now),
+            near_misses: self.history.near_misses(now),
             interval_ms: millis(self.config().interval.duration()),
             active_interval_ms: millis(election.active_interval().duration()),
             preempt: self.config().preempt,
