@@ -35,6 +35,7 @@ mod settings;
 mod soak;
 mod sockets;
 mod succession;
+mod systemd;
 mod together;
 mod transport;
 mod virtual_mac;

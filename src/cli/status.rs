@@ -436,4 +436,4 @@ fn facts(router: &RouterStatus, status: &Status) -> Table {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

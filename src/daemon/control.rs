@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, Notify, oneshot};
 use tracing::{error, info};
 
 use super::mailbox::{Mailbox, Message, Snapshot, Undelivered};
+use super::systemd::Reloading;
 use super::{Error, Options, load, load_keys, log_warnings, moment};
 use crate::config::{Loaded, RouterName};
 use crate::control::server::Answer;
@@ -41,6 +42,8 @@ struct Inner {
     realtime: Realtime,
     path: PathBuf,
     witness: Wanted,
+    /// What systemd is told of it may not be true any more.
+    stale: Notify,
     /// One change at a time: reload, demote, restore.
     configuration: Mutex<Configuration>,
 }
@@ -71,12 +74,36 @@ impl Control {
             realtime,
             path: options.config.clone(),
             witness,
+            stale: Notify::new(),
             configuration: Mutex::new(Configuration {
                 loaded_unix_ms,
                 error: None,
                 demotions,
             }),
         }))
+    }
+
+    /// What a client would be told; none from an engine that does not answer.
+    pub(super) async fn status(&self) -> Option<Status> {
+        match self.0.status().await {
+            Response::Status(status) => Some(*status),
+            Response::Demoted(_)
+            | Response::Restored(_)
+            | Response::Reloaded { .. }
+            | Response::BadConfiguration { .. }
+            | Response::Forbidden { .. }
+            | Response::Error { .. } => None,
+        }
+    }
+
+    /// What was told of the state may not be true any more.
+    pub(super) fn note_stale(&self) {
+        self.0.stale.notify_one();
+    }
+
+    /// Returns after [`Control::note_stale`], and when the file was read again, well or not.
+    pub(super) async fn stale(&self) {
+        self.0.stale.notified().await;
     }
 
     /// SIGHUP: there is no terminal to tell, so the log is told.
@@ -214,6 +241,16 @@ impl Inner {
     /// The whole file is judged first; a bad one changes nothing.
     async fn reload(&self, dry_run: bool) -> Response {
         let mut configuration = self.configuration.lock().await;
+        if dry_run {
+            return self.read_again(&mut configuration, true).await;
+        }
+        let _until_it_is_done = Reloading::begin();
+        let response = self.read_again(&mut configuration, false).await;
+        self.stale.notify_one();
+        response
+    }
+
+    async fn read_again(&self, configuration: &mut Configuration, dry_run: bool) -> Response {
         let loaded = load(&self.path, &self.host)
             .and_then(|loaded| load_keys(&loaded.config).map(|keyring| (loaded, keyring)));
         let (Loaded { config, warnings }, keyring) = match loaded {
@@ -258,7 +295,7 @@ impl Inner {
                     });
                     configuration.error = None;
                     configuration.loaded_unix_ms = clock::unix_ms(clock::wall_now());
-                    self.follow_names(&mut configuration, &before).await;
+                    self.follow_names(configuration, &before).await;
                     info!("{} was read again", self.path.display());
                     log_warnings(&warnings, &self.path);
                 }
