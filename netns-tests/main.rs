@@ -39,4 +39,5 @@ mod systemd;
 mod together;
 mod transport;
 mod virtual_mac;
+mod why;
 mod witness;

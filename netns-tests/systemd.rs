@@ -1,6 +1,7 @@
 //! What systemd hears of the daemon, and what its watchdog is fed with: a socket of the test's stands in
 //! for systemd. Beside it stand systemd's network daemons, whose business the addresses are not.
 
+mod managers;
 mod notify;
 mod watchdog;
 
