@@ -72,7 +72,9 @@ impl<'a> Room<'a> {
     }
 
     fn starts(&self, program: &str) -> Process {
-        self.server.spawn_beside(self.inside(program))
+        let mut command = self.inside(program);
+        command.env("SYSTEMD_LOG_LEVEL", "debug");
+        self.server.spawn_beside(command)
     }
 }
 
@@ -119,6 +121,10 @@ impl Watch {
 /// Two servers, of which `a` holds the address, for tests in which `a` has another daemon, too.
 fn a_holds(lines: &[&str]) -> Lan {
     let mut lan = Lan::two_servers();
+    // As those daemons put it there.
+    lan.a.run("ip address flush dev eth0");
+    lan.a
+        .run("ip address add 192.0.2.1/24 broadcast + dev eth0");
     let mut router = crate::harness::buoy().interval("1s");
     for line in lines {
         router = router.line(line);

@@ -9,6 +9,7 @@ use crate::harness::{Lan, PATIENCE, VIP, stays, until};
 use crate::systemd::SECOND;
 
 const PROGRAM: &str = "/usr/sbin/NetworkManager --no-daemon";
+const CONNECTED: &str = "eth0:ethernet:connected:lan";
 const MAIN: &str = "[main]\nplugins=keyfile\nno-auto-default=*\n";
 const PROFILE: &str = "[connection]\nid=lan\ntype=ethernet\ninterface-name=eth0\n\
     [ipv4]\nmethod=manual\naddress1=192.0.2.1/24\n[ipv6]\nmethod=disabled\n";
@@ -34,13 +35,22 @@ fn room(lan: &Lan, drop_in: bool) -> Room<'_> {
     Room::on(&lan.a, &prepare)
 }
 
+/// With a connection `lan`, as after a boot.
 fn start(room: &Room<'_>) -> Process {
     let manager = room.starts(PROGRAM);
-    until("eth0 is connected", PATIENCE, || {
+    let eth0 = || {
         let devices = room.command("nmcli --terse device").stdout;
-        devices
-            .lines()
-            .any(|line| line == "eth0:ethernet:connected:lan")
+        let mut lines = devices.lines().map(ToOwned::to_owned);
+        lines.find(|line| line.starts_with("eth0:"))
+    };
+    until("NetworkManager knows eth0", PATIENCE, || {
+        eth0().is_some_and(|line| line.contains(":connected"))
+    });
+    if eth0().is_some_and(|line| line != CONNECTED) {
+        room.run("nmcli connection up lan");
+    }
+    until("eth0 is connected", PATIENCE, || {
+        eth0().is_some_and(|line| line == CONNECTED)
     });
     manager
 }
@@ -62,7 +72,7 @@ fn an_address_that_network_manager_takes_off_is_put_back() {
     let lan = a_holds(&[]);
     let room = room(&lan, true);
     let manager = start(&room);
-    lan.a.until_holds(VIP);
+    lan.until_only_holder(&lan.a);
     let watch = Watch::on(&lan.a);
     end(&manager);
     let manager = start(&room);
