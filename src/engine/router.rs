@@ -310,7 +310,7 @@ impl Router {
             self.election
                 .deadline()
                 .filter(|_| self.outage_since.is_none()),
-            self.outage_since.map(|since| since + self.patience()),
+            self.outage_ends_at(),
             self.retry_at,
             self.adoption.as_ref().map(|adoption| adoption.until),
             self.handover
@@ -346,7 +346,7 @@ impl Router {
         self.end_retreat_if_due(now, outputs);
         self.end_conflict_if_due(now, outputs);
         self.ask_while_deaf(now, outputs);
-        if due(self.outage_since.map(|since| since + self.patience())) {
+        if due(self.outage_ends_at()) {
             self.fail_for_outage(now, outputs);
         }
         if due(self.adoption.as_ref().map(|adoption| adoption.until)) {

@@ -28,7 +28,7 @@ impl Router {
             standing: _,
             fault,
             outage_since,
-            outage_reason: _,
+            outage_reason,
             retry_at,
             failures,
             failed_at,
@@ -78,6 +78,7 @@ impl Router {
         fingerprint.any_moment(adoption.as_ref().map(|adoption| adoption.until));
         fingerprint.any_moment(*fate_at);
         fingerprint.any_moment(*outage_since);
+        fingerprint.fact(outage_since.map(|_| *outage_reason));
         fingerprint.any_moment(*retry_at);
         fingerprint.recent(*failed_at, 3 * LONGEST_WAIT);
         fingerprint.fact(demotion.is_some());
