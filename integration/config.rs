@@ -79,7 +79,7 @@ fn the_example_shows_the_real_defaults() {
         }
         assert_eq!(with_setting, config, "{line}");
     }
-    assert_eq!(shown.len(), 11, "{shown:?}");
+    assert_eq!(shown.len(), 12, "{shown:?}");
 }
 
 #[test]
@@ -115,6 +115,43 @@ fn the_witness_of_the_example_is_one_with_the_defaults_that_it_shows() {
     assert_eq!(witness(&["tcp"]).target.to_string(), "198.51.100.7:443");
     let on_eth0 = witness(&["gateway", "interface"]);
     assert_eq!(on_eth0.target.to_string(), "192.0.2.254%eth0");
+}
+
+#[test]
+fn the_check_of_the_example_is_one_with_the_defaults_that_it_shows() {
+    let (before, section) = EXAMPLE.split_once("#[check.haproxy]").unwrap();
+    let before = before.replacen("\n# checks = []\n", "\nchecks = [\"haproxy\"]\n", 1);
+    let check = |keys: &[&str]| {
+        let mut section = section.to_owned();
+        for key in keys {
+            let shown = format!("\n#{key} = ");
+            assert!(section.contains(&shown), "{key}");
+            section = section.replacen(&shown, &format!("\n{key} = "), 1);
+        }
+        let config = accepted(&format!("{before}[check.haproxy]{section}"), "lb1");
+        assert_eq!(config.routers[0].checks.len(), 1);
+        config.checks.into_iter().next().unwrap()
+    };
+    let common = ["interval", "timeout", "fall", "rise", "initially"];
+    for (kind, alone, with) in [
+        ("http", vec!["status"], vec!["body", "host"]),
+        ("tcp", vec![], vec![]),
+        ("process", vec![], vec![]),
+        ("unit", vec![], vec![]),
+        ("file", vec!["present"], vec![]),
+        ("script", vec![], vec!["user"]),
+        ("interface", vec![], vec![]),
+        ("route", vec![], vec![]),
+        ("ping", vec![], vec!["interface"]),
+    ] {
+        let bare = check(&[kind]);
+        assert_eq!(bare.probe.kind(), kind);
+        let defaults: Vec<_> = [kind].into_iter().chain(alone).chain(common).collect();
+        assert_eq!(check(&defaults), bare, "{defaults:?}");
+        for key in with {
+            assert_ne!(check(&[kind, key]), bare, "{key}");
+        }
+    }
 }
 
 #[test]

@@ -46,6 +46,7 @@ use crate::vrrp::election::Cause;
 use crate::vrrp::times::{Moment, WallClock};
 use crate::vrrp::{Family, Role, Vrid};
 
+use checks::Verdicts;
 use command::{Command, HandoverOutcome, Token};
 use commands::Pending;
 use deadlines::Deadlines;
@@ -179,6 +180,7 @@ pub struct Engine {
     keyring: Keyring,
     wall: WallClock,
     witness: Option<Witness>,
+    verdicts: Verdicts,
     fates: Vec<Fate>,
     /// Of which a member was touched since they were settled last.
     unsettled: Vec<FateId>,
@@ -213,6 +215,7 @@ impl Engine {
             keyring: keyring.clone(),
             wall: WallClock::default(),
             witness: Witness::of(config, now),
+            verdicts: Verdicts::of(config),
             fates: Vec::new(),
             unsettled: Vec::new(),
             by_vrid: HashMap::new(),
@@ -318,8 +321,9 @@ impl Engine {
             }
             Input::WallClock(wall) => self.set_wall_clock(wall),
             Input::Witness(report) => self.witness(report, now, outputs),
-            // Until the engine draws conclusions of checks and waits for hooks.
-            Input::Check(_) | Input::BeforeClaimDone { .. } => {}
+            Input::Check(report) => self.check(report, now, outputs),
+            // Until the engine waits for hooks.
+            Input::BeforeClaimDone { .. } => {}
             Input::Command(token, command) => self.command(token, command, now, outputs),
             Input::Stop => self.stop(now, outputs),
         }
@@ -425,7 +429,9 @@ impl Engine {
         self.by_vrid
             .insert((config.interface.clone(), config.vrid, family), id);
         let router = Router::new(id, config, family, demotion, now);
-        let router = router.begins_as(self.stand_of_newcomers());
+        let router = router
+            .begins_as(self.stand_of_newcomers())
+            .begins_with(self.checks_of(config));
         if let Some(deadline) = router.deadline() {
             self.deadlines.set(id, deadline);
         }
@@ -450,17 +456,6 @@ impl Engine {
                 .flatten()
                 .any(|router| router.config().interface == *name)
         });
-    }
-
-    /// The engine's own beat: every lease that is due is renewed. Nothing else renews, so that the
-    /// addresses of an engine that is stuck go by themselves.
-    fn beat(&mut self, now: Moment, outputs: &mut Outputs) {
-        let mut holding = false;
-        for router in self.routers.iter_mut().flatten() {
-            router.beat(now, outputs);
-            holding |= router.holds();
-        }
-        self.next_beat = holding.then(|| now + lease::BEAT);
     }
 
     fn stop(&mut self, now: Moment, outputs: &mut Outputs) {

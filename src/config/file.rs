@@ -6,15 +6,18 @@
 
 mod addresses;
 mod authentication;
+mod check;
 mod clashes;
 mod groups;
 mod link_local;
 mod peers;
 mod priority;
+mod proof;
 mod reader;
 mod router;
 mod syntax;
 mod timing;
+mod uses;
 mod witness;
 mod words;
 
@@ -125,6 +128,12 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
     let witness = file
         .take("witness")
         .and_then(|value| witness::read(&value, &drafts, findings));
+    let checks = match file.take("check") {
+        Some(value) => check::read(&value, findings),
+        None => Vec::new(),
+    };
+    uses::judge(&drafts, &checks, findings);
+    proof::warn_of_idle_checks(&drafts, findings);
     file.refuse_unasked(top_level_hint, findings);
     clashes::refuse_shared_vrids(&drafts, findings);
     clashes::refuse_shared_addresses(&drafts, findings);
@@ -138,7 +147,10 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
         control,
         realtime,
         witness,
-        checks: Vec::new(),
+        checks: checks
+            .into_iter()
+            .filter_map(|section| section.config)
+            .collect(),
         hooks: Vec::new(),
         metrics: None,
     })
@@ -242,12 +254,18 @@ fn top_level_hint(name: &str, value: &DeValue<'_>) -> Option<String> {
     if plain == "vrrp-instance" || plain == "vrrp_instance" || plain == "instance" {
         return Some("write `[router.web]`".to_owned());
     }
+    let plain = plain.replace('-', "_");
+    if matches!(plain.as_str(), "checks" | "vrrp_script" | "track_script")
+        || plain.starts_with("vrrp_track_")
+    {
+        return Some("write `[check.NAME]`".to_owned());
+    }
     match (is_table, belongs_to_router) {
         (false, true) => Some("write `[router.web]` on a line above it".to_owned()),
         (true, _) => {
-            let near = words::nearest(name, ["router", "group", "control", "witness"]);
+            let near = words::nearest(name, ["router", "group", "check", "control", "witness"]);
             Some(near.map_or_else(
-                || format!("the sections are `[router.NAME]`, `[group.NAME]`, `[control]` and `[witness]`; for a router write `[router.{}]`", reader::quotable(name)),
+                || format!("the sections are `[router.NAME]`, `[group.NAME]`, `[check.NAME]`, `[control]` and `[witness]`; for a router write `[router.{}]`", reader::quotable(name)),
                 |near| format!("did you mean `{near}`?"),
             ))
         }

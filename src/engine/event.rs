@@ -213,6 +213,28 @@ pub enum Event {
         /// The routers that use it.
         routers: Vec<RouterName>,
     },
+    /// A check flapped: that it is up again is not believed for a while.
+    HoldDown {
+        /// For which router.
+        router: RouterName,
+        /// Of which family, where the router has both.
+        half: Option<Family>,
+        /// Which check.
+        check: CheckName,
+        /// How often it fell.
+        falls: usize,
+        /// For how long.
+        lasts: Duration,
+    },
+    /// That is over.
+    HoldDownEnded {
+        /// For which router.
+        router: RouterName,
+        /// Of which family, where the router has both.
+        half: Option<Family>,
+        /// Which check.
+        check: CheckName,
+    },
     /// A configured router, both families taken together, stands otherwise from now on.
     Standing {
         /// Which.
@@ -287,6 +309,8 @@ impl Event {
             | Self::GroupStanding { .. }
             | Self::BeforeClaim { .. }
             | Self::RetreatEnded { .. }
+            | Self::HoldDown { .. }
+            | Self::HoldDownEnded { .. }
             | Self::HandedOver { .. }
             | Self::DemotionEnded { .. }
             | Self::WitnessFound { .. }
@@ -302,6 +326,8 @@ impl Event {
             Self::Transition { router, .. }
             | Self::Fault { router, .. }
             | Self::RetreatEnded { router, .. }
+            | Self::HoldDown { router, .. }
+            | Self::HoldDownEnded { router, .. }
             | Self::HandedOver { router, .. }
             | Self::Conflict { router, .. }
             | Self::ConflictOver { router, .. }
@@ -485,6 +511,17 @@ impl fmt::Display for Event {
                 } => write!(f, "check {check}: up, {weight:+}"),
                 Verdict::Down(reason) => write!(f, "check {check}: down: {reason}"),
             },
+            Self::HoldDown {
+                check,
+                falls,
+                lasts,
+                ..
+            } => write!(
+                f,
+                "check {check} is up again, but fell {falls} times: not believed for {}",
+                Span(*lasts)
+            ),
+            Self::HoldDownEnded { check, .. } => write!(f, "check {check} is believed again"),
             Self::Standing {
                 occasion, cause, ..
             } => write!(f, "{occasion}: {cause}"),

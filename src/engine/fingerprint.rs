@@ -34,9 +34,11 @@ impl Engine {
             stopping,
             mark: _,
             witness: _,
+            verdicts,
         } = self;
         fingerprint.fact((order, stopping));
         fingerprint.any_moment(*next_beat);
+        verdicts.fingerprint(fingerprint);
         for router in routers {
             fingerprint.fact(router.is_some());
             if let Some(router) = router {

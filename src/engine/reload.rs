@@ -73,6 +73,7 @@ impl Engine {
         self.keyring = keyring;
         let old = std::mem::replace(&mut self.configured, config.clone());
         self.reload_witness(now);
+        self.reload_checks(&old);
         let steps = steps(&old, config);
         // Read before anything ends: a name may pass from one router to another.
         let halves: Vec<Vec<RouterId>> = steps
@@ -99,6 +100,7 @@ impl Engine {
         for id in self.ids() {
             self.refresh(id, now, outputs);
         }
+        self.tell_of_checks(now, outputs);
         self.tell_of_witness(now, outputs);
         plan
     }

@@ -6,6 +6,7 @@
 
 mod adoption;
 mod authentication;
+mod checks;
 mod conflict;
 mod fingerprint;
 mod history;
@@ -13,6 +14,7 @@ mod holding;
 mod messages;
 mod moves;
 mod one_way;
+mod parameters;
 mod place;
 mod reception;
 mod removals;
@@ -35,9 +37,9 @@ use super::outputs::{Outputs, RouterId, VirtualMacDevice};
 use super::snapshot::Adoption;
 use super::status::Counters;
 use crate::config::{RouterConfig, VirtualAddress};
-use crate::vrrp::election::{Cause, Election, Parameters, Send};
+use crate::vrrp::election::{Cause, Election, Send};
 use crate::vrrp::times::Moment;
-use crate::vrrp::{AdvertisementInterval, Family, Level, Priority, Role};
+use crate::vrrp::{AdvertisementInterval, Family, Priority, Role};
 
 use authentication::Authentication;
 use conflict::Conflicts;
@@ -45,10 +47,12 @@ use history::History;
 use holding::Holding;
 use messages::{Messages, destinations};
 use one_way::OneWay;
+use parameters::parameters;
 use place::{Device, NO_CARRIER, Place};
 use removals::Removals;
 use retreat::Retreats;
 
+pub(super) use checks::Checks;
 pub(super) use history::KEPT as TRANSITIONS_KEPT;
 pub(super) use retreat::Retreat;
 pub(super) use share::FateId;
@@ -128,6 +132,7 @@ pub(super) struct Router {
     /// How far it may go for all that is known of the witness.
     stand: Stand,
     retreats: Retreats,
+    checks: Checks,
     removals: Removals,
     conflicts: Conflicts,
     one_way: OneWay,
@@ -160,7 +165,13 @@ impl Router {
         };
         let config = configured.half(family);
         let bounds = (demotion.as_ref(), Stand::default());
-        let election = Election::new(parameters(&config, bounds, unplaced, false));
+        let election = Election::new(parameters(
+            &config,
+            config.priority,
+            bounds,
+            unplaced,
+            false,
+        ));
         Self {
             id,
             messages: Messages::default(),
@@ -196,6 +207,7 @@ impl Router {
             demotion,
             stand: Stand::default(),
             retreats: Retreats::default(),
+            checks: Checks::default(),
             removals: Removals::default(),
             conflicts: Conflicts::default(),
             one_way: OneWay::default(),
@@ -321,6 +333,7 @@ impl Router {
             self.announce_at(),
             self.put_back_at(),
             self.retreats.until(),
+            self.checks.until(),
             self.conflicts.ends_at(),
             self.one_way.ask_at(),
             self.demotion.and_then(|demotion| demotion.until),
@@ -344,6 +357,7 @@ impl Router {
             self.restore(now, outputs);
         }
         self.end_retreat_if_due(now, outputs);
+        self.believe_checks_if_due(now, outputs);
         self.end_conflict_if_due(now, outputs);
         self.ask_while_deaf(now, outputs);
         if due(self.outage_ends_at()) {
@@ -437,46 +451,5 @@ impl Router {
         let actions = self.election.shutdown(cause);
         self.apply(actions, now, outputs);
         self.see_to_device(outputs);
-    }
-
-    /// Brings the election and the frames in line with configuration, demotion and place.
-    fn reconfigure(&mut self, now: Moment, outputs: &mut Outputs) {
-        let local = self
-            .place
-            .map_or(self.election.parameters().local, |place| place.local);
-        let joint = self.fate.is_some();
-        let bounds = (self.demotion.as_ref(), self.stand);
-        let mut parameters = parameters(&self.config, bounds, local, joint);
-        if self.retreats.is_on() {
-            parameters.priority = Priority::Normal(Level::LOWEST);
-        }
-        parameters.may_claim &= self.one_way.may_claim();
-        let priority = parameters.priority;
-        self.messages = Messages::build(&self.config, priority, local, &self.destinations);
-        let actions = self.election.reconfigure(parameters, now);
-        self.apply(actions, now, outputs);
-    }
-}
-
-fn parameters(
-    config: &RouterConfig,
-    (demotion, stand): (Option<&Demotion>, Stand),
-    local: IpAddr,
-    joint: bool,
-) -> Parameters {
-    Parameters {
-        // A demoted router keeps the lowest priority, and one that is cut off: everybody else comes
-        // first.
-        priority: if demotion.is_some() || !stand.has_priority() {
-            Priority::Normal(Level::LOWEST)
-        } else {
-            config.priority
-        },
-        interval: config.interval,
-        preempt: config.preempt && stand.may_preempt(),
-        preempt_delay: config.preempt_delay,
-        local,
-        may_claim: stand.may_claim() && !demotion.is_some_and(|demotion| demotion.never),
-        joint,
     }
 }

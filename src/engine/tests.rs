@@ -6,6 +6,7 @@
 
 mod adoption;
 mod authentication;
+mod checks;
 mod claims;
 mod commands;
 mod conflicts;

@@ -276,11 +276,20 @@ impl Engine {
                 router.goes_on_too(now, outputs);
             });
         }
+        let routers = ids.iter().filter_map(|id| self.router(*id));
+        let goes_on_unchecked = routers.clone().any(Router::goes_on_unchecked);
+        for id in ids.iter().filter(|_| goes_on_unchecked) {
+            self.with(*id, now, outputs, |router, outputs| {
+                router.goes_on_unchecked_too(now, outputs);
+            });
+        }
     }
 
     /// Why a router does not elect as configured.
     pub(super) fn held_back(&self, router: &Router) -> Option<String> {
-        router.held_back_for_witness(&self.witness_name()?)
+        let of_check = router.held_back_for_check();
+        let of_witness = || router.held_back_for_witness(&self.witness_name()?);
+        of_check.or_else(of_witness)
     }
 
     fn witness_name(&self) -> Option<String> {

@@ -56,6 +56,7 @@ impl Router {
             adopted_since,
             stand,
             retreats,
+            checks,
             removals,
             conflicts,
             one_way,
@@ -64,6 +65,7 @@ impl Router {
         // Whether one speaks version 3 beside version 2 (P93) is left out.
         neighbours.fingerprint(fingerprint);
         retreats.fingerprint(fingerprint);
+        checks.fingerprint(fingerprint);
         let put_back = holding.as_ref().and_then(|holding| holding.put_back);
         removals.fingerprint(put_back, fingerprint);
         conflicts.fingerprint(fingerprint);

@@ -239,6 +239,9 @@ impl Router {
         if self.ending || self.place.is_none() {
             return;
         }
+        if let Some(reason) = self.checks.fault() {
+            return self.fail_for_check(reason, now, outputs);
+        }
         self.fault = None;
         self.able = true;
         // One that shares its fate begins when all can.

@@ -88,6 +88,7 @@ impl Router {
         }
         if advert.priority != Priority::Release {
             self.heard_an_active(now, outputs);
+            self.checks_hear_an_active(now, outputs);
         }
         if is_conflict {
             self.conflict_heard(heard, now, outputs);

@@ -43,9 +43,11 @@ impl Router {
             back_off_ms: self.retreats.remaining_ms(now),
             handover: self.handover.as_ref().map(Handover::open),
             held_back: None,
-            checks: Vec::new(),
-            priority_parts: Vec::new(),
-            hold_down: None,
+            checks: self.checks.statuses(),
+            priority_parts: self
+                .checks
+                .parts(self.config.priority, election.parameters().priority),
+            hold_down: self.checks.hold_down(now),
             transitions: self.history.transitions(self.half(), now),
             near_misses: self.history.near_misses(now),
             interval_ms: millis(self.config().interval.duration()),
