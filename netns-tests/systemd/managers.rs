@@ -72,9 +72,7 @@ impl<'a> Room<'a> {
     }
 
     fn starts(&self, program: &str) -> Process {
-        let mut command = self.inside(program);
-        command.env("SYSTEMD_LOG_LEVEL", "debug");
-        self.server.spawn_beside(command)
+        self.server.spawn_beside(self.inside(program))
     }
 }
 

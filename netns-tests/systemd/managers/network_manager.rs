@@ -86,17 +86,6 @@ fn an_address_that_network_manager_takes_off_is_put_back() {
 }
 
 #[test]
-fn without_the_drop_in_a_restart_takes_the_address_off_the_device_of_a_virtual_mac() {
-    let lan = a_holds(&["virtual-mac = true"]);
-    let watch = Watch::on(&lan.a);
-    let room = room(&lan, false);
-    let manager = is_restarted(&room);
-    assert!(watch.taken_off(VIP) > 0, "then the drop-in has no use");
-    lan.until_only_holder(&lan.a);
-    end(&manager);
-}
-
-#[test]
 fn with_the_drop_in_the_device_of_a_virtual_mac_is_left_alone() {
     let lan = a_holds(&["virtual-mac = true"]);
     let watch = Watch::on(&lan.a);
@@ -105,6 +94,9 @@ fn with_the_drop_in_the_device_of_a_virtual_mac_is_left_alone() {
     room.run("nmcli device reapply eth0");
     room.run("nmcli connection up lan");
     stays("it has done what it does", SECOND / 2, || true);
+    let devices = room.run("nmcli --terse device");
+    let unmanaged = |line: &str| line.starts_with("buoy4-51.") && line.contains(":unmanaged:");
+    assert!(devices.lines().any(unmanaged), "{devices}");
     assert_eq!(watch.taken_off(VIP), 0);
     lan.until_only_holder(&lan.a);
     end(&manager);

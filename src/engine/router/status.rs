@@ -44,9 +44,11 @@ impl Router {
             handover: self.handover.as_ref().map(Handover::open),
             held_back: None,
             checks: self.checks.statuses(),
-            priority_parts: self
-                .checks
-                .parts(self.config.priority, election.parameters().priority),
+            priority_parts: self.checks.parts(
+                self.config.priority,
+                election.parameters().priority,
+                self.lowest_because(),
+            ),
             hold_down: self.checks.hold_down(now),
             transitions: self.history.transitions(self.half(), now),
             near_misses: self.history.near_misses(now),
@@ -59,6 +61,17 @@ impl Router {
             drops: self.drops.status(now),
             group: None,
             elections: vec![self.election_status(now)],
+        }
+    }
+
+    /// What gives it the lowest priority, if anything does; the strongest.
+    const fn lowest_because(&self) -> &'static str {
+        if self.demotion.is_some() {
+            "demoted"
+        } else if !self.stand.has_priority() {
+            "witness unreachable"
+        } else {
+            "steps back"
         }
     }
 
