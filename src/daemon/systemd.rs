@@ -82,16 +82,16 @@ pub(super) async fn feed_watchdog(mailbox: Mailbox, control: Control) {
             Err(Undelivered::Full) => continue,
             Err(Undelivered::Ended) => return,
         };
-        let outcome = match tokio::time::timeout(patience / 2, &mut turned).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                error!("the engine does not answer: systemd's watchdog gets no food");
-                tell(&[NotifyState::Status("the engine does not answer")]);
-                let outcome = turned.await;
-                info!("the engine answers again");
-                control.note_stale();
-                outcome
-            }
+        let in_time = tokio::time::timeout(patience / 2, &mut turned).await;
+        let outcome = if let Ok(outcome) = in_time {
+            outcome
+        } else {
+            error!("the engine does not answer: systemd's watchdog gets no food");
+            tell(&[NotifyState::Status("the engine does not answer")]);
+            let outcome = turned.await;
+            info!("the engine answers again");
+            control.note_stale();
+            outcome
         };
         if outcome.is_err() {
             // The engine's thread has ended, and so does the daemon.

@@ -290,11 +290,12 @@ fn near_misses(router: &RouterStatus, status: &Status, colour: bool) -> String {
     );
     if let (Some(left), Some(ago)) = (closest_ms, closest_ago_ms) {
         let host = clean(&status.host);
-        line += &format!(
+        let closest = format!(
             "; closest: {} before {host} would have taken over, {} ago",
             span(left),
             span(ago)
         );
+        line += &closest;
     }
     format!("\n{}\n", paint(&line, Style::Warning, colour))
 }

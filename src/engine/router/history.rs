@@ -161,6 +161,8 @@ mod tests {
     use super::*;
     use crate::vrrp::Version;
 
+    type Expected = (u64, u64, u64, Option<u64>);
+
     const ACTIVE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 3));
     /// Of a Backup of priority 100 at an advert a second.
@@ -190,7 +192,7 @@ mod tests {
     #[test]
     fn gaps_of_more_than_one_and_a_half_intervals_are_near_misses() {
         // When adverts came; late, lost, the longest gap, what was left.
-        let table: &[(&[u64], (u64, u64, u64, Option<u64>))] = &[
+        let table: &[(&[u64], Expected)] = &[
             (&[0, 1000, 2000], (0, 0, 0, None)),
             (&[0, 1500, 2500], (0, 0, 0, None)),
             (&[0, 1501], (1, 0, 1501, Some(2108))),
