@@ -5,9 +5,11 @@
 //! gains begins as Backup, one that it loses is handed over. Otherwise the old one hands over and a
 //! new one starts as Backup.
 
+mod sections;
+
 use super::command::{Change, ChangeKind, Plan};
 use super::router::{Demotion, Router};
-use super::{Engine, Outputs, RouterId, authentication, witness};
+use super::{Engine, Outputs, RouterId, authentication};
 use crate::config::authentication::Keyring;
 use crate::config::{Config, RouterConfig, RouterName, Transport};
 use crate::vrrp::election::Cause;
@@ -50,7 +52,7 @@ impl Engine {
         Plan {
             changes: changes.into_iter().chain(removed).collect(),
             unchanged: unchanged as u64,
-            witness: witness::change(&self.configured, config),
+            sections: sections::changes(&self.configured, config),
         }
     }
 
@@ -391,5 +393,6 @@ fn differences(old: &RouterConfig, new: &RouterConfig) -> Vec<String> {
         new.virtual_mac.to_string(),
     );
     compare("peers", peers(old), peers(new));
+    compare("checks", sections::uses(old), sections::uses(new));
     differences
 }

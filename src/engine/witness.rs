@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{ChangeKind, WitnessChange};
+use super::command::{ChangeKind, SectionChange};
 use super::event::Event;
 use super::router::{Router, Stand};
 use super::status::millis;
@@ -299,7 +299,7 @@ impl Engine {
 }
 
 /// What a reload does to the witness.
-pub(super) fn change(old: &Config, new: &Config) -> Option<WitnessChange> {
+pub(super) fn change(old: &Config, new: &Config) -> Option<SectionChange> {
     let (kind, details) = match (&old.witness, &new.witness) {
         (None, None) => return None,
         (None, Some(new)) => (ChangeKind::Added, vec![summary(new)]),
@@ -307,7 +307,12 @@ pub(super) fn change(old: &Config, new: &Config) -> Option<WitnessChange> {
         (Some(old), Some(new)) if old == new => return None,
         (Some(old), Some(new)) => (ChangeKind::Changed, differences(old, new)),
     };
-    Some(WitnessChange { kind, details })
+    Some(SectionChange {
+        section: "witness".to_owned(),
+        name: None,
+        kind,
+        details,
+    })
 }
 
 fn summary(witness: &WitnessConfig) -> String {

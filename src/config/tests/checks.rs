@@ -107,186 +107,189 @@ fn the_keys_that_go_with_one_kind_are_read() {
     );
 }
 
+/// A section, what is said of it, and a part of what to write.
+const WRONG: &[(&str, &str, &str)] = &[
+    (
+        "",
+        "this check looks at nothing",
+        "like `process = \"haproxy\"`",
+    ),
+    (
+        "tcp = \"a:1\"\nprocess = \"b\"",
+        "looks at one thing: `tcp` or `process`",
+        "a check of its own",
+    ),
+    (
+        "tcp = \"a:1\"\nstatus = 200",
+        "`status` goes with `http`, and this check has `tcp`",
+        "leave it out",
+    ),
+    (
+        "http = \"http://a/\"\nuser = \"b\"",
+        "`user` goes with `script`",
+        "leave it out",
+    ),
+    (
+        "script = \"/bin/check -q\"",
+        "expected a list",
+        "there is no shell: write `script = [\"/bin/check\", \"-q\"]`",
+    ),
+    (
+        "script = [\"check\"]",
+        "`check` is no absolute path",
+        "write its whole path",
+    ),
+    ("script = []", "no absolute path", "write its whole path"),
+    (
+        "script = [1]",
+        "expected a string, found an integer",
+        "in quotes",
+    ),
+    (
+        "http = \"127.0.0.1:80\"",
+        "does not begin with http://",
+        "write `\"http://127.0.0.1:80\"`",
+    ),
+    (
+        "http = \"ftp://a/\"",
+        "is neither http nor https",
+        "https://",
+    ),
+    (
+        "http = \"http://a:b@c/\"",
+        "a name or a password",
+        "leave the name",
+    ),
+    (
+        "http = \"http://a:0/\"",
+        "no port that exists",
+        "a host and a port",
+    ),
+    ("http = \"http://a/ b\"", "holds", "%20"),
+    (
+        "http = \"http://a/\"\nstatus = 20",
+        "no status",
+        "status = 200",
+    ),
+    (
+        "http = \"http://a/\"\nstatus = \"299-200\"",
+        "no status",
+        "200-299",
+    ),
+    (
+        "http = \"http://a/\"\nbody = \"\"",
+        "`body` has 0 bytes",
+        "body = \"OK\"",
+    ),
+    (
+        "http = \"http://a/\"\nverify = false",
+        "http has none",
+        "https://",
+    ),
+    (
+        "http = \"http://a/\"\nhost = \"a b\"",
+        "no name of a host",
+        "www.example.com",
+    ),
+    ("tcp = \"127.0.0.1\"", "has no port", "443"),
+    (
+        "process = \"/usr/sbin/haproxy\"",
+        "is a path",
+        "process = \"haproxy\"",
+    ),
+    (
+        "unit = \"haproxy\"",
+        "no name of a unit",
+        "unit = \"haproxy.service\"",
+    ),
+    (
+        "file = \"drain\"",
+        "no absolute path of a file",
+        "whole path",
+    ),
+    (
+        "file = \"/run/drain\"\npresent = \"yes\"",
+        "`present` cannot be `yes`",
+        "present = \"down\"",
+    ),
+    (
+        "interface = \"eth0:1\"",
+        "no name of an interface",
+        "ip link",
+    ),
+    ("route = \"10.0.0.0\"", "no destination", "ip route"),
+    (
+        "route = \"10.0.0.1/8\"",
+        "has bits behind its 8",
+        "route = \"10.0.0.0/8\"",
+    ),
+    (
+        "ping = \"fe80::1\"",
+        "is link-local",
+        "interface = \"eth0\"",
+    ),
+    (
+        "ping = \"fe80::1%eth1\"",
+        "is not an IP address",
+        "interface = \"eth1\"",
+    ),
+    ("ping = \"224.0.0.1\"", "no address of a host", "one host"),
+    (
+        "ping = \"192.0.2.100\"",
+        "192.0.2.100 floats with router `web`",
+        "127.0.0.1",
+    ),
+    (
+        "tcp = \"192.0.2.100:80\"",
+        "192.0.2.100 floats with router `web`",
+        "127.0.0.1",
+    ),
+    (
+        "http = \"http://192.0.2.100/\"",
+        "192.0.2.100 floats with router `web`",
+        "127.0.0.1",
+    ),
+    (
+        "tcp = \"a:1\"\ninterval = \"5ms\"",
+        "`interval` cannot be 5ms",
+        "10ms",
+    ),
+    (
+        "tcp = \"a:1\"\ninterval = \"2h\"",
+        "`interval` cannot be 2h",
+        "1h",
+    ),
+    (
+        "tcp = \"a:1\"\ntimeout = \"2s\"",
+        "`timeout` cannot be 2s",
+        "timeout = \"1s\"",
+    ),
+    ("tcp = \"a:1\"\nfall = 0", "`fall` cannot be 0", "1 to 255"),
+    (
+        "tcp = \"a:1\"\ninitially = \"un\"",
+        "`initially` cannot be `un`",
+        "\"up\"",
+    ),
+    (
+        "tcp = \"a:1\"\nweight = -50",
+        "unknown key `weight`",
+        "in a router, `checks = [{",
+    ),
+    (
+        "tcp = \"a:1\"\ninit_fail = true",
+        "unknown key `init_fail`",
+        "initially = \"down\"",
+    ),
+    (
+        "tcp = \"a:1\"\nintervall = \"1s\"",
+        "unknown key `intervall`",
+        "did you mean `interval`?",
+    ),
+];
+
 #[test]
 fn what_is_wrong_with_a_check_is_said_with_what_to_write() {
-    for (section, message, help) in [
-        (
-            "",
-            "this check looks at nothing",
-            "like `process = \"haproxy\"`",
-        ),
-        (
-            "tcp = \"a:1\"\nprocess = \"b\"",
-            "looks at one thing: `tcp` or `process`",
-            "a check of its own",
-        ),
-        (
-            "tcp = \"a:1\"\nstatus = 200",
-            "`status` goes with `http`, and this check has `tcp`",
-            "leave it out",
-        ),
-        (
-            "http = \"http://a/\"\nuser = \"b\"",
-            "`user` goes with `script`",
-            "leave it out",
-        ),
-        (
-            "script = \"/bin/check -q\"",
-            "expected a list",
-            "there is no shell: write `script = [\"/bin/check\", \"-q\"]`",
-        ),
-        (
-            "script = [\"check\"]",
-            "`check` is no absolute path",
-            "write its whole path",
-        ),
-        ("script = []", "no absolute path", "write its whole path"),
-        (
-            "script = [1]",
-            "expected a string, found an integer",
-            "in quotes",
-        ),
-        (
-            "http = \"127.0.0.1:80\"",
-            "does not begin with http://",
-            "write `\"http://127.0.0.1:80\"`",
-        ),
-        (
-            "http = \"ftp://a/\"",
-            "is neither http nor https",
-            "https://",
-        ),
-        (
-            "http = \"http://a:b@c/\"",
-            "a name or a password",
-            "leave the name",
-        ),
-        (
-            "http = \"http://a:0/\"",
-            "no port that exists",
-            "a host and a port",
-        ),
-        ("http = \"http://a/ b\"", "holds", "%20"),
-        (
-            "http = \"http://a/\"\nstatus = 20",
-            "no status",
-            "status = 200",
-        ),
-        (
-            "http = \"http://a/\"\nstatus = \"299-200\"",
-            "no status",
-            "200-299",
-        ),
-        (
-            "http = \"http://a/\"\nbody = \"\"",
-            "`body` has 0 bytes",
-            "body = \"OK\"",
-        ),
-        (
-            "http = \"http://a/\"\nverify = false",
-            "http has none",
-            "https://",
-        ),
-        (
-            "http = \"http://a/\"\nhost = \"a b\"",
-            "no name of a host",
-            "www.example.com",
-        ),
-        ("tcp = \"127.0.0.1\"", "has no port", "443"),
-        (
-            "process = \"/usr/sbin/haproxy\"",
-            "is a path",
-            "process = \"haproxy\"",
-        ),
-        (
-            "unit = \"haproxy\"",
-            "no name of a unit",
-            "unit = \"haproxy.service\"",
-        ),
-        (
-            "file = \"drain\"",
-            "no absolute path of a file",
-            "whole path",
-        ),
-        (
-            "file = \"/run/drain\"\npresent = \"yes\"",
-            "`present` cannot be `yes`",
-            "present = \"down\"",
-        ),
-        (
-            "interface = \"eth0:1\"",
-            "no name of an interface",
-            "ip link",
-        ),
-        ("route = \"10.0.0.0\"", "no destination", "ip route"),
-        (
-            "route = \"10.0.0.1/8\"",
-            "has bits behind its 8",
-            "route = \"10.0.0.0/8\"",
-        ),
-        (
-            "ping = \"fe80::1\"",
-            "is link-local",
-            "interface = \"eth0\"",
-        ),
-        (
-            "ping = \"fe80::1%eth1\"",
-            "is not an IP address",
-            "interface = \"eth1\"",
-        ),
-        ("ping = \"224.0.0.1\"", "no address of a host", "one host"),
-        (
-            "ping = \"192.0.2.100\"",
-            "192.0.2.100 floats with router `web`",
-            "127.0.0.1",
-        ),
-        (
-            "tcp = \"192.0.2.100:80\"",
-            "192.0.2.100 floats with router `web`",
-            "127.0.0.1",
-        ),
-        (
-            "http = \"http://192.0.2.100/\"",
-            "192.0.2.100 floats with router `web`",
-            "127.0.0.1",
-        ),
-        (
-            "tcp = \"a:1\"\ninterval = \"5ms\"",
-            "`interval` cannot be 5ms",
-            "10ms",
-        ),
-        (
-            "tcp = \"a:1\"\ninterval = \"2h\"",
-            "`interval` cannot be 2h",
-            "1h",
-        ),
-        (
-            "tcp = \"a:1\"\ntimeout = \"2s\"",
-            "`timeout` cannot be 2s",
-            "timeout = \"1s\"",
-        ),
-        ("tcp = \"a:1\"\nfall = 0", "`fall` cannot be 0", "1 to 255"),
-        (
-            "tcp = \"a:1\"\ninitially = \"un\"",
-            "`initially` cannot be `un`",
-            "\"up\"",
-        ),
-        (
-            "tcp = \"a:1\"\nweight = -50",
-            "unknown key `weight`",
-            "in a router, `checks = [{",
-        ),
-        (
-            "tcp = \"a:1\"\ninit_fail = true",
-            "unknown key `init_fail`",
-            "initially = \"down\"",
-        ),
-        (
-            "tcp = \"a:1\"\nintervall = \"1s\"",
-            "unknown key `intervall`",
-            "did you mean `interval`?",
-        ),
-    ] {
+    for (section, message, help) in WRONG {
         let said = one(&with(section));
         assert!(said.contains(message), "{section}\n{said}");
         assert!(said.contains(help), "{section}\n{said}");

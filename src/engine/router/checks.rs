@@ -145,9 +145,9 @@ pub(in crate::engine) struct Checks {
 
 impl Checks {
     pub(in crate::engine) fn of(uses: &[(CheckUse, Verdict)]) -> Self {
-        let used = |(by, verdict): &(CheckUse, Verdict)| Used::new(by.clone(), verdict.clone());
+        let entry = |(by, verdict): &(CheckUse, Verdict)| Used::new(by.clone(), verdict.clone());
         Self {
-            used: uses.iter().map(used).collect(),
+            used: uses.iter().map(entry).collect(),
             goes_on: false,
         }
     }
@@ -307,16 +307,16 @@ impl Router {
         outputs: &mut Outputs,
     ) {
         let known = std::mem::take(&mut self.checks.used);
-        let used = |(by, verdict): &(CheckUse, Verdict)| {
+        let entry = |(by, verdict): &(CheckUse, Verdict)| {
             let old = known.iter().find(|old| old.by.check == by.check);
-            let mut used = Used::new(by.clone(), verdict.clone());
+            let mut fresh = Used::new(by.clone(), verdict.clone());
             if let Some(old) = old {
-                used.falls.clone_from(&old.falls);
-                used.held_until = old.held_until.filter(|_| old.verdict == *verdict);
+                fresh.falls.clone_from(&old.falls);
+                fresh.held_until = old.held_until.filter(|_| old.verdict == *verdict);
             }
-            used
+            fresh
         };
-        let now_used: Vec<_> = uses.iter().map(used).collect();
+        let now_used: Vec<_> = uses.iter().map(entry).collect();
         let is_changed = now_used != known;
         self.checks.used = now_used;
         if is_changed {
@@ -359,15 +359,13 @@ impl Router {
         if self.ending {
             return;
         }
-        match self.checks.fault() {
-            Some(reason) => self.fail_for_check(reason, now, outputs),
-            None => {
-                self.reconfigure(now, outputs);
-                let may_start = !self.able && self.retry_at.is_none();
-                if may_start && self.place.is_some() {
-                    self.start(now, outputs);
-                }
-            }
+        if let Some(reason) = self.checks.fault() {
+            return self.fail_for_check(reason, now, outputs);
+        }
+        self.reconfigure(now, outputs);
+        let may_start = !self.able && self.retry_at.is_none();
+        if may_start && self.place.is_some() {
+            self.start(now, outputs);
         }
     }
 

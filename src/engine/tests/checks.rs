@@ -3,6 +3,7 @@
 use std::num::NonZeroU8;
 
 use super::fates::{Lan, dual, group_of_two, grouped, ungrouped};
+use super::random::Random;
 use super::*;
 use crate::config::check::{CheckConfig, CheckUse, Initially, Probe, Weight};
 use crate::engine::checks::{CheckState, Report, Verdict};
@@ -397,9 +398,12 @@ fn a_change_is_told_once_with_the_routers_that_use_the_check() {
     };
     host.told(Input::Check(&report));
     host.told(Input::Check(&report));
-    let told = host.take(|_, did| match did {
-        Did::Noted(Event::Check { routers, .. }) => Some(routers.clone()),
-        _ => None,
+    let told = host.take(|_, did| {
+        if let Did::Noted(Event::Check { routers, .. }) = did {
+            Some(routers.clone())
+        } else {
+            None
+        }
     });
     assert_eq!(told, [[name("web"), name("mail")]]);
     let stranger = Report {
@@ -412,4 +416,164 @@ fn a_change_is_told_once_with_the_routers_that_use_the_check() {
             .iter()
             .all(|(_, did)| !matches!(did, Did::Noted(Event::Check { .. })))
     );
+}
+
+#[test]
+fn a_plan_names_every_section_that_changes() {
+    let of = |uses: &[(&str, Option<i16>)]| checked(ungrouped(vec![web()]), uses, Initially::Up);
+    let old = of(&[("haproxy", None)]);
+    let mut new = of(&[("haproxy", None), ("uplink", Some(-50))]);
+    new.checks[0].fall = NonZeroU8::new(5).unwrap();
+    new.checks[1].name = name("link");
+    new.metrics = Some("127.0.0.1:9650".parse().unwrap());
+    let plan =
+        Engine::new(&old, &Keyring::default(), &[], Moment::ZERO).plan(&new, &Keyring::default());
+    assert_eq!(
+        plan.changes[0].details,
+        ["checks haproxy -> haproxy uplink (-50)"]
+    );
+    let sections: Vec<_> = plan
+        .sections
+        .iter()
+        .map(|change| format!("{change}: {}", change.details.join(", ")))
+        .collect();
+    assert_eq!(
+        sections,
+        [
+            "check haproxy: fall 3 -> 5",
+            "check link: process uplink",
+            "check uplink: process uplink",
+            "metrics: 127.0.0.1:9650",
+        ]
+    );
+    let said = "check haproxy changed, check link added, check uplink removed, metrics added";
+    assert!(plan.to_string().ends_with(said), "{plan}");
+}
+
+/// What is true of the hosts of a bad day.
+struct Day {
+    lan: Lan,
+    numbers: Random,
+    service: [bool; 3],
+    uplink: [bool; 3],
+    plugged: [bool; 3],
+    /// For how long so many milliseconds it was so.
+    fit_for: [u64; 3],
+    out_of_service_for: [u64; 3],
+    dark_for: u64,
+}
+
+impl Day {
+    /// Longer than a handover may take, with a successor in the last moment that is waited for.
+    const LET_GO: u64 = 1800;
+    /// Longer than any `Active_Down_Interval` of these hosts, 4 s.
+    const TAKEN: u64 = 5000;
+    const STEP: u64 = 50;
+
+    fn begins(seed: u64) -> Self {
+        let mut numbers = Random::new(seed);
+        let weight = [-60, -120, -253, 40, 50][usize::try_from(numbers.below(5)).unwrap()];
+        let uses = [("haproxy", None), ("uplink", Some(weight))];
+        let of = |priority| checked(ungrouped(vec![web_of(priority)]), &uses, Initially::Up);
+        Self {
+            lan: Lan::of(&[of(200), of(150), of(100)]),
+            numbers,
+            service: [true; 3],
+            uplink: [true; 3],
+            plugged: [true; 3],
+            fit_for: [0; 3],
+            out_of_service_for: [0; 3],
+            dark_for: 0,
+        }
+    }
+
+    fn something_happens(&mut self) {
+        let host = usize::try_from(self.numbers.below(3)).unwrap();
+        match self.numbers.below(8) {
+            0..=3 => self.sets_service(host, !self.service[host]),
+            4 | 5 => self.sets_uplink(host, !self.uplink[host]),
+            _ => self.plugs(host, !self.plugged[host]),
+        }
+    }
+
+    fn sets_service(&mut self, host: usize, is_up: bool) {
+        self.service[host] = is_up;
+        let verdict = if is_up { Verdict::UP } else { down() };
+        self.lan.checks(host, "haproxy", &verdict);
+    }
+
+    fn sets_uplink(&mut self, host: usize, is_up: bool) {
+        self.uplink[host] = is_up;
+        let verdict = if is_up { Verdict::UP } else { down() };
+        self.lan.checks(host, "uplink", &verdict);
+    }
+
+    fn plugs(&mut self, host: usize, is_there: bool) {
+        self.plugged[host] = is_there;
+        if is_there {
+            self.lan.plugs_in(host, "eth0");
+        } else {
+            self.lan.sees(host, "eth0", None);
+        }
+    }
+
+    fn goes_on_for(&mut self, ms: u64) {
+        for _ in 0..ms / Self::STEP {
+            self.lan.runs(Self::STEP);
+            self.judges();
+        }
+    }
+
+    fn judges(&mut self) {
+        let counts = |is_so: bool, before: u64| if is_so { before + Self::STEP } else { 0 };
+        for host in 0..3 {
+            let is_fit = self.service[host] && self.plugged[host];
+            self.fit_for[host] = counts(is_fit, self.fit_for[host]);
+            let out = self.out_of_service_for[host];
+            self.out_of_service_for[host] = counts(!self.service[host], out);
+            let holds = !self.lan.claimed[host].is_empty();
+            let may = self.out_of_service_for[host] <= Self::LET_GO;
+            assert!(may || !holds, "host {host} holds without its service");
+        }
+        self.dark_for = counts(self.lan.holders() == 0, self.dark_for);
+        let fit = self.fit_for.iter().any(|since| *since > Self::TAKEN);
+        let dark = self.dark_for > Self::TAKEN;
+        assert!(
+            !(fit && dark),
+            "dark while a host is fit: {:?}",
+            self.fit_for
+        );
+    }
+
+    fn heals(&mut self) {
+        for host in 0..3 {
+            if !self.plugged[host] {
+                self.plugs(host, true);
+            }
+            if !self.service[host] {
+                self.sets_service(host, true);
+            }
+            if !self.uplink[host] {
+                self.sets_uplink(host, true);
+            }
+        }
+    }
+}
+
+#[test]
+fn with_checks_that_flap_it_is_never_dark_while_a_host_is_fit() {
+    for seed in 1..=40 {
+        let mut day = Day::begins(seed);
+        day.goes_on_for(5 * SECOND);
+        for _ in 0..50 {
+            day.something_happens();
+            let span = day.numbers.below(4000);
+            day.goes_on_for(span);
+        }
+        day.heals();
+        // The longest time for which what flapped is not believed, and a takeover.
+        day.goes_on_for(5 * MINUTE + 10 * SECOND);
+        day.lan.holds_alone(HERE);
+        assert_eq!(day.lan.status(HERE, "web").hold_down, None, "seed {seed}");
+    }
 }
