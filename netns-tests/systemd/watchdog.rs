@@ -42,7 +42,7 @@ impl Stopped {
     }
 
     /// Its process was killed: a debugger has to take note of it.
-    fn is_dead(self) {
+    fn takes_note_of_its_end(self) {
         let end = waitpid(self.0, Some(WaitPidFlag::__WALL)).unwrap();
         assert!(matches!(end, WaitStatus::Signaled(..)), "{end:?}");
     }
@@ -96,7 +96,7 @@ fn killed_when_stuck_goes_on() -> bool {
         clock::now().since(fed.1) >= PATIENCE_OF_SYSTEMD
     });
     lan.a.signal(Signal::SIGABRT);
-    engine.is_dead();
+    engine.takes_note_of_its_end();
     lan.a.until_ended();
     stays("RestartSec=", Duration::from_millis(50), || true);
     lan.a.start_again();
