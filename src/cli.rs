@@ -99,13 +99,17 @@ pub enum Command {
     },
     /// Show who holds what, since when and why.
     #[command(
-        after_help = "Examples:\n  buoy status\n  buoy status web --watch\n  buoy status --json | jq .routers[].role"
+        after_help = "Examples:\n  buoy status\n  buoy status web --watch\n  buoy status web --why\n  buoy status --json | jq .routers[].role"
     )]
     Status {
         /// Only this router, in detail.
         #[arg(value_name = "ROUTER", value_parser = router_name)]
         router: Option<RouterName>,
-        /// Print JSON; with --watch one object a line.
+        /// Show how it came to this: the priority as a sum, checks, neighbours, the last changes of role,
+        /// near misses.
+        #[arg(long)]
+        why: bool,
+        /// Print JSON; with --watch one object a line. What --why shows is in it.
         #[arg(long)]
         json: bool,
         /// Show it anew every second, until Ctrl-C.

@@ -15,6 +15,7 @@ mod log;
 mod mailbox;
 mod metrics;
 mod ports;
+mod systemd;
 mod threads;
 mod upgrade;
 
@@ -365,7 +366,7 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
             table: looking.table,
             hooks: hooks_wanted,
             hook_table,
-            stream,
+            stream: stream.clone(),
         },
     );
     let serving = server.serve(control.clone());
@@ -377,7 +378,9 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
         routers = config.routers.len(),
         "started"
     );
-    notify_systemd(&[sd_notify::NotifyState::Ready]);
+    systemd::ready();
+    tokio::spawn(systemd::feed_watchdog(mailbox.clone(), control.clone()));
+    tokio::spawn(systemd::keep_status(control.clone(), stream));
     loop {
         tokio::select! {
             result = &mut serving => match result? {},
@@ -403,7 +406,7 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
 }
 
 fn stop(mailbox: &Mailbox) {
-    notify_systemd(&[sd_notify::NotifyState::Stopping]);
+    systemd::stopping();
     if mailbox.try_send(Message::Stop) == Err(Undelivered::Full) {
         // It takes messages all the time; this one waits for its turn where nobody else has to.
         let mailbox = mailbox.clone();
@@ -417,9 +420,4 @@ fn stored(record: &DemotionRecord) -> StoredDemotion {
         until: record.until_unix_ms.map(moment),
         never: record.never,
     }
-}
-
-fn notify_systemd(states: &[sd_notify::NotifyState<'_>]) {
-    // Without systemd there is nobody to tell.
-    let _ = sd_notify::notify(states);
 }

@@ -88,6 +88,7 @@ fn run(Arguments { paths, command }: Arguments) -> Result<Exit, Failure> {
             router,
             json,
             watch,
+            why,
         } => {
             let colour = terminal::wants_colour(&io::stdout());
             ask::status(
@@ -95,6 +96,7 @@ fn run(Arguments { paths, command }: Arguments) -> Result<Exit, Failure> {
                 &ask::View {
                     router,
                     json,
+                    why,
                     colour,
                 },
                 watch,

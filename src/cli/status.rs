@@ -5,6 +5,7 @@
 
 mod machine;
 mod tables;
+mod why;
 
 use crate::config::RouterName;
 use crate::control::Status;
@@ -16,6 +17,7 @@ use crate::vrrp::Role;
 
 use self::machine::{timeliness, witness_line};
 use self::tables::{counters, drops, neighbours, notable};
+pub use self::why::why;
 use super::text::{Cell, Style, Table, clean, clean_lines, interval, paint, span, time_of_day};
 
 /// Addresses that the overview names; the rest is counted.
@@ -436,4 +438,4 @@ fn facts(router: &RouterStatus, status: &Status) -> Table {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 use tracing::{error, info};
 
 use super::happenings::Stream;
 use super::mailbox::{Mailbox, Message, Snapshot, Undelivered};
 use super::metrics::Metrics;
+use super::systemd::Reloading;
 use super::{Error, Options, events, hooks, load, load_keys, log_warnings, moment};
 use crate::config::{Loaded, RouterName};
 use crate::control::server::{Answer, Clients};
@@ -43,6 +44,8 @@ struct Inner {
     sources: Sources,
     path: PathBuf,
     watchers: Watchers,
+    /// What systemd is told of it may not be true any more.
+    stale: Notify,
     /// One change at a time: reload, demote, restore.
     configuration: Mutex<Configuration>,
 }
@@ -93,6 +96,7 @@ impl Control {
             sources,
             path: options.config.clone(),
             watchers,
+            stale: Notify::new(),
             configuration: Mutex::new(Configuration {
                 loaded_unix_ms,
                 error: None,
@@ -103,9 +107,19 @@ impl Control {
         }))
     }
 
-    /// What `status` says, for the page of metrics; none when the engine does not answer.
+    /// What a client would be told; none from an engine that does not answer.
     pub(super) async fn observe(&self) -> Option<Status> {
         self.0.observe().await.ok()
+    }
+
+    /// What was told of the state may not be true any more.
+    pub(super) fn note_stale(&self) {
+        self.0.stale.notify_one();
+    }
+
+    /// Returns after [`Control::note_stale`], and when the file was read again, well or not.
+    pub(super) async fn stale(&self) {
+        self.0.stale.notified().await;
     }
 
     /// SIGHUP: there is no terminal to tell, so the log is told.
@@ -267,6 +281,16 @@ impl Inner {
     /// The whole file is judged first; a bad one changes nothing.
     async fn reload(&self, dry_run: bool) -> Response {
         let mut configuration = self.configuration.lock().await;
+        if dry_run {
+            return self.read_again(&mut configuration, true).await;
+        }
+        let _until_it_is_done = Reloading::begin();
+        let response = self.read_again(&mut configuration, false).await;
+        self.stale.notify_one();
+        response
+    }
+
+    async fn read_again(&self, configuration: &mut Configuration, dry_run: bool) -> Response {
         let loaded = load(&self.path, &self.host)
             .and_then(|loaded| load_keys(&loaded.config).map(|keyring| (loaded, keyring)));
         let (Loaded { config, warnings }, keyring) = match loaded {
@@ -315,7 +339,7 @@ impl Inner {
                     configuration.reloads += 1;
                     configuration.error = None;
                     configuration.loaded_unix_ms = clock::unix_ms(clock::wall_now());
-                    self.follow_names(&mut configuration, &before).await;
+                    self.follow_names(configuration, &before).await;
                     info!("{} was read again", self.path.display());
                     log_warnings(&warnings, &self.path);
                 }

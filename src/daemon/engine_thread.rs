@@ -83,6 +83,8 @@ pub(super) struct EngineThread {
     claims: HashMap<RouterId, u64>,
     succession: Succession,
     replies: HashMap<Token, oneshot::Sender<Reply>>,
+    /// Who wants to know that this turn came to its end.
+    turns: Vec<oneshot::Sender<()>>,
     next_token: u64,
     events: Happened,
     outputs: Outputs,
@@ -128,6 +130,7 @@ impl EngineThread {
             claims: HashMap::new(),
             succession,
             replies: HashMap::new(),
+            turns: Vec::new(),
             next_token: 0,
             events,
             outputs: Outputs::default(),
@@ -154,6 +157,10 @@ impl EngineThread {
             self.engine.wake(now, &mut self.outputs);
             self.dispatch(now);
             self.keep_or_pause(now);
+            for turn in self.turns.drain(..) {
+                // Nobody waits any more only when the daemon ends.
+                let _ = turn.send(());
+            }
             if let Some(failure) = self.failure.take() {
                 return Err(failure);
             }
@@ -387,6 +394,7 @@ impl EngineThread {
                 // A client that is gone needs no answer.
                 let _ = reply.send(snapshot);
             }
+            Message::Turn(reply) => self.turns.push(reply),
             Message::Pause(reply, goes_on) => self.succession.pause(reply, goes_on, now),
             Message::Stop => self.handle(Input::Stop, now),
         }

@@ -34,6 +34,8 @@ pub(super) enum Message {
     Command(Command, oneshot::Sender<Reply>),
     /// From a control client.
     Status(oneshot::Sender<Snapshot>),
+    /// From the watchdog: to be answered at the end of a turn of the engine's loop.
+    Turn(oneshot::Sender<()>),
     /// Say where everything stands and do nothing more, until the other end is dropped: another
     /// program takes over in between.
     Pause(oneshot::Sender<Standing>, Receiver<()>),

@@ -18,8 +18,9 @@ use std::{env, fmt};
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
+use super::Options;
 use super::mailbox::{Mailbox, Message};
-use super::{Options, notify_systemd};
+use super::systemd::Reloading;
 use crate::os::runner::Runner;
 use crate::os::snapshot::SnapshotFile;
 use crate::os::{OsError, realtime};
@@ -125,7 +126,8 @@ impl Upgrade {
         let snapshot = tokio::time::timeout(PAUSE, answer).await;
         let snapshot = snapshot.ok().and_then(Result::ok).ok_or(Refused::Engine)?;
         self.snapshots.write(snapshot).map_err(Refused::Snapshot)?;
-        notify_systemd(&[sd_notify::NotifyState::Reloading]);
+        // Ready again is what the new program is, or this one when it goes on.
+        let reloading = Reloading::begin();
         let mut command = Command::new(&self.program);
         command.args(&self.arguments);
         let error = match self.runner.hand_on(&mut command) {
@@ -135,7 +137,7 @@ impl Upgrade {
         self.runner.keep();
         // It lets every signal in before it fails. Refused by no kernel.
         let _ = realtime::hold_back_signal();
-        notify_systemd(&[sd_notify::NotifyState::Ready]);
+        drop(reloading);
         Err(Refused::Program(self.program.clone(), error))
     }
 

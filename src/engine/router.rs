@@ -9,6 +9,7 @@ mod authentication;
 mod checks;
 mod conflict;
 mod fingerprint;
+mod history;
 mod holding;
 mod messages;
 mod moves;
@@ -42,6 +43,7 @@ use crate::vrrp::{AdvertisementInterval, Family, Priority, Role};
 
 use authentication::Authentication;
 use conflict::Conflicts;
+use history::History;
 use holding::Holding;
 use messages::{Messages, destinations};
 use one_way::OneWay;
@@ -51,6 +53,7 @@ use removals::Removals;
 use retreat::Retreats;
 
 pub(super) use checks::Checks;
+pub(super) use history::KEPT as TRANSITIONS_KEPT;
 pub(super) use retreat::Retreat;
 pub(super) use share::FateId;
 pub(super) use status::Facts;
@@ -143,6 +146,7 @@ pub(super) struct Router {
     adopted_since: Option<Moment>,
     since: Moment,
     cause: Cause,
+    history: History,
     neighbours: Neighbours,
     drops: Drops,
     logged: Logged,
@@ -215,6 +219,7 @@ impl Router {
             adoption: None,
             adopted_since: None,
             since: now,
+            history: History::default(),
             neighbours: Neighbours::default(),
             drops: Drops::default(),
             logged: Logged::default(),
@@ -316,7 +321,7 @@ impl Router {
             self.election
                 .deadline()
                 .filter(|_| self.outage_since.is_none()),
-            self.outage_since.map(|since| since + self.patience()),
+            self.outage_ends_at(),
             self.retry_at,
             self.adoption.as_ref().map(|adoption| adoption.until),
             self.handover
@@ -354,7 +359,7 @@ impl Router {
         self.believe_checks_if_due(now, outputs);
         self.end_conflict_if_due(now, outputs);
         self.ask_while_deaf(now, outputs);
-        if due(self.outage_since.map(|since| since + self.patience())) {
+        if due(self.outage_ends_at()) {
             self.fail_for_outage(now, outputs);
         }
         if due(self.adoption.as_ref().map(|adoption| adoption.until)) {

@@ -56,7 +56,7 @@ fn router(name: &str, role: Role) -> RouterStatus {
     }
 }
 
-fn web() -> RouterStatus {
+pub(crate) fn web() -> RouterStatus {
     let mut web = router("web", Role::Active);
     web.active = Some(ActiveStatus {
         address: "192.0.2.1".parse().unwrap(),
@@ -78,7 +78,7 @@ fn web() -> RouterStatus {
     web
 }
 
-fn db() -> RouterStatus {
+pub(crate) fn db() -> RouterStatus {
     let mut db = router("db", Role::Backup);
     db.role_for_ms = 2 * 86_400_000;
     db.cause = "demoted by hand".to_owned();
@@ -108,7 +108,7 @@ fn db() -> RouterStatus {
     db
 }
 
-fn dns() -> RouterStatus {
+pub(crate) fn dns() -> RouterStatus {
     let mut dns = router("dns", Role::Initialize);
     dns.cause = "the daemon started".to_owned();
     dns.fault = Some("waiting for eth1".to_owned());
@@ -119,7 +119,7 @@ fn dns() -> RouterStatus {
     dns
 }
 
-fn status(routers: Vec<RouterStatus>) -> Status {
+pub(crate) fn status(routers: Vec<RouterStatus>) -> Status {
     Status {
         schema: SCHEMA,
         version: "0.1.0".to_owned(),

@@ -259,7 +259,13 @@ impl Checks {
     }
 
     /// Every line of the sum, from the configured priority to the one in force.
-    pub(super) fn parts(&self, configured: Priority, in_force: Priority) -> Vec<PriorityPart> {
+    /// What is stronger than checks bears this name.
+    pub(super) fn parts(
+        &self,
+        configured: Priority,
+        in_force: Priority,
+        stronger_is: &str,
+    ) -> Vec<PriorityPart> {
         let part = |what: String, value: i32| PriorityPart { what, value };
         let mut parts = vec![part("configured".to_owned(), i32::from(configured.octet()))];
         if configured != Priority::Owner {
@@ -280,7 +286,7 @@ impl Checks {
         }
         let stronger = i32::from(in_force.octet()) - i32::from(self.priority(configured).octet());
         if stronger != 0 {
-            parts.push(part("steps back".to_owned(), stronger));
+            parts.push(part(stronger_is.to_owned(), stronger));
         }
         parts
     }

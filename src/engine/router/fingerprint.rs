@@ -28,7 +28,7 @@ impl Router {
             standing: _,
             fault,
             outage_since,
-            outage_reason: _,
+            outage_reason,
             retry_at,
             failures,
             failed_at,
@@ -47,6 +47,8 @@ impl Router {
             ending,
             since: _,
             cause: _,
+            // Only shown.
+            history: _,
             neighbours,
             drops: _,
             logged: _,
@@ -80,6 +82,7 @@ impl Router {
         fingerprint.any_moment(*claim_at);
         fingerprint.any_moment(*fate_at);
         fingerprint.any_moment(*outage_since);
+        fingerprint.fact(outage_since.map(|_| *outage_reason));
         fingerprint.any_moment(*retry_at);
         fingerprint.recent(*failed_at, 3 * LONGEST_WAIT);
         fingerprint.fact(demotion.is_some());

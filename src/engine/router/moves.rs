@@ -75,9 +75,10 @@ impl Router {
         now: Moment,
         outputs: &mut Outputs,
     ) {
-        let Transition { from, to, cause } = transition;
         let goes_on = self.adopted_since.take();
         let before = now.since(self.since);
+        self.history.changed(&transition, before, now);
+        let Transition { from, to, cause } = transition;
         self.since = goes_on.unwrap_or(now);
         self.cause = cause.clone();
         self.counters.transitions.count(from, to);

@@ -6,10 +6,10 @@ use super::Router;
 use super::authentication::Authentication;
 use crate::config::VirtualAddress;
 use crate::engine::handover::Handover;
+use crate::engine::status::millis;
 use crate::engine::status::{
     ActiveStatus, AddressStatus, DemotionStatus, ElectionStatus, RouterStatus,
 };
-use crate::engine::status::{NearMissStatus, millis};
 use crate::vrrp::Role;
 use crate::vrrp::times::Moment;
 
@@ -89,12 +89,14 @@ impl Router {
             handover: self.handover.as_ref().map(Handover::open),
             held_back: None,
             checks: self.checks.statuses(),
-            priority_parts: self
-                .checks
-                .parts(self.config.priority, election.parameters().priority),
+            priority_parts: self.checks.parts(
+                self.config.priority,
+                election.parameters().priority,
+                self.lowest_because(),
+            ),
             hold_down: self.checks.hold_down(now),
-            transitions: Vec::new(),
-            near_misses: NearMissStatus::default(),
+            transitions: self.history.transitions(self.half(), now),
+            near_misses: self.history.near_misses(now),
             interval_ms: millis(self.config().interval.duration()),
             active_interval_ms: millis(election.active_interval().duration()),
             preempt: self.config().preempt,
@@ -104,6 +106,17 @@ impl Router {
             drops: self.drops.status(now),
             group: None,
             elections: vec![self.election_status(now)],
+        }
+    }
+
+    /// What gives it the lowest priority, if anything does; the strongest.
+    const fn lowest_because(&self) -> &'static str {
+        if self.demotion.is_some() {
+            "demoted"
+        } else if !self.stand.has_priority() {
+            "witness unreachable"
+        } else {
+            "steps back"
         }
     }
 
