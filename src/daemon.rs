@@ -30,7 +30,8 @@ use std::time::Duration;
 
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal;
+use tokio::signal::unix::SignalKind;
 use tracing::{error, info, warn};
 
 use crate::cli::{LogFormat, LogLevel};
@@ -291,18 +292,35 @@ fn moment(unix_ms: u64) -> Moment {
     clock::now() + Duration::from_millis(ahead)
 }
 
-async fn serve(options: Options, config: &Config, server: Server, life: Life) -> Result<(), Error> {
-    let watch = |kind| signal(kind).map_err(|error| OsError::new("watch for signals", error));
-    let (mut terminate, mut interrupt) = (
-        watch(SignalKind::terminate())?,
-        watch(SignalKind::interrupt())?,
-    );
-    let mut hangup = watch(SignalKind::hangup())?;
-    let mut replace = watch(SignalKind::user_defined2())?;
-    early()
-        .thread_unblock()
-        .map_err(|error| OsError::new("let signals in", error))?;
+/// What the daemon is told by signals.
+struct Signals {
+    terminate: signal::unix::Signal,
+    interrupt: signal::unix::Signal,
+    hangup: signal::unix::Signal,
+    replace: signal::unix::Signal,
+}
 
+impl Signals {
+    /// From here on they are heard, those too that came before.
+    fn open() -> Result<Self, Error> {
+        let watch = |kind| {
+            signal::unix::signal(kind).map_err(|error| OsError::new("watch for signals", error))
+        };
+        let signals = Self {
+            terminate: watch(SignalKind::terminate())?,
+            interrupt: watch(SignalKind::interrupt())?,
+            hangup: watch(SignalKind::hangup())?,
+            replace: watch(SignalKind::user_defined2())?,
+        };
+        early()
+            .thread_unblock()
+            .map_err(|error| OsError::new("let signals in", error))?;
+        Ok(signals)
+    }
+}
+
+async fn serve(options: Options, config: &Config, server: Server, life: Life) -> Result<(), Error> {
+    let mut signals = Signals::open()?;
     let lost = Arc::new(AtomicU64::new(0));
     let (events, happened) = happenings::open(Arc::clone(&lost));
     let (mailbox, inbox) = Mailbox::open()?;
@@ -397,10 +415,10 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
                 info!("stopped");
                 return Ok(());
             }
-            _ = replace.recv() => drop(tokio::spawn(upgrade.clone().run(mailbox.clone()))),
-            _ = hangup.recv() => drop(tokio::spawn(control.clone().reload_by_signal())),
-            _ = terminate.recv() => stop(&mailbox),
-            _ = interrupt.recv() => stop(&mailbox),
+            _ = signals.replace.recv() => drop(tokio::spawn(upgrade.clone().run(mailbox.clone()))),
+            _ = signals.hangup.recv() => drop(tokio::spawn(control.clone().reload_by_signal())),
+            _ = signals.terminate.recv() => stop(&mailbox),
+            _ = signals.interrupt.recv() => stop(&mailbox),
         }
     }
 }

@@ -35,6 +35,8 @@ impl<'a> Room<'a> {
     fn on(server: &'a Server, prepare: &str) -> Self {
         let script = format!(
             "set -e\n\
+             mount --bind /etc /etc\n\
+             mount -o remount,bind,ro /etc\n\
              mount -t tmpfs tmpfs /run\n\
              mount -t sysfs -o ro sysfs /sys\n\
              mkdir -p /run/dbus /run/udev\n\

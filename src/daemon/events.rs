@@ -54,11 +54,11 @@ pub(super) fn follow(
             }
         }
         loop {
-            let received: Result<Arc<Happening>, RecvError> = tokio::select! {
-                received = live.recv() => received,
+            let heard: Result<Arc<Happening>, RecvError> = tokio::select! {
+                heard = live.recv() => heard,
                 () = sender.closed() => return,
             };
-            let told = match received {
+            let told = match heard {
                 Ok(happening) if wanted(&happening) => line(&happening),
                 Ok(_) => continue,
                 Err(RecvError::Lagged(count)) => lost(count),

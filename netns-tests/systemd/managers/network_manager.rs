@@ -10,7 +10,8 @@ use crate::systemd::SECOND;
 
 const PROGRAM: &str = "/usr/sbin/NetworkManager --no-daemon";
 const CONNECTED: &str = "eth0:ethernet:connected:lan";
-const MAIN: &str = "[main]\nplugins=keyfile\nno-auto-default=*\n";
+/// The name servers of the machine are not its affair.
+const MAIN: &str = "[main]\nplugins=keyfile\nno-auto-default=*\ndns=none\nrc-manager=unmanaged\n";
 const PROFILE: &str = "[connection]\nid=lan\ntype=ethernet\ninterface-name=eth0\n\
     [ipv4]\nmethod=manual\naddress1=192.0.2.1/24\n[ipv6]\nmethod=disabled\n";
 

@@ -15,7 +15,11 @@ impl Host {
                 group, occasion, ..
             }) => Some(format!("group {group} {occasion}")),
             Did::Noted(Event::BeforeClaim { router, .. }) => Some(format!("{router} asks")),
-            _ => None,
+            Did::Sent(_)
+            | Did::Wished(_)
+            | Did::Announced(_)
+            | Did::Replied(..)
+            | Did::Noted(_) => None,
         };
         log.into_iter()
             .filter_map(|(ms, did)| Some((ms, told(did)?)))
@@ -68,7 +72,9 @@ fn a_fault_is_told_with_its_reason_and_not_before_everybody_was_reported() {
             cause,
             ..
         }) => Some(cause.clone()),
-        _ => None,
+        Did::Sent(_) | Did::Wished(_) | Did::Announced(_) | Did::Replied(..) | Did::Noted(_) => {
+            None
+        }
     });
     assert_eq!(cause.as_deref(), Some("waiting for eth0"));
     host.log.clear();
