@@ -27,6 +27,7 @@ const LATEST: Duration = Duration::from_secs(2);
 
 /// The client and both services. They end when it is dropped.
 pub(crate) struct Client {
+    stop_asking: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     services: Vec<JoinHandle<()>>,
     asking: Option<JoinHandle<Vec<Request>>>,
@@ -109,9 +110,11 @@ impl Client {
         });
         let socket = open(lan.client(), ip);
         socket.set_nonblocking(true).unwrap();
-        let stopped = Arc::clone(&stop);
+        let stop_asking = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop_asking);
         let asking = thread::spawn(move || ask(&socket, target, &stopped));
         Self {
+            stop_asking,
             stop,
             services,
             asking: Some(asking),
@@ -152,9 +155,10 @@ impl Client {
     }
 
     fn finish(&mut self) -> Vec<Request> {
-        let asking = self.asking.take();
+        // The services answer until nobody waits for an answer any more.
+        self.stop_asking.store(true, Ordering::Relaxed);
+        let answers = self.asking.take().map(|asking| asking.join().unwrap());
         self.stop.store(true, Ordering::Relaxed);
-        let answers = asking.map(|asking| asking.join().unwrap());
         for service in self.services.drain(..) {
             service.join().unwrap();
         }
@@ -164,6 +168,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
+        self.stop_asking.store(true, Ordering::Relaxed);
         self.stop.store(true, Ordering::Relaxed);
         // What they have to say was asked for, or is of no interest any more.
         self.services
