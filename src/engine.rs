@@ -48,6 +48,8 @@ use crate::vrrp::election::Cause;
 use crate::vrrp::times::{Moment, WallClock};
 use crate::vrrp::{Family, Role, Vrid};
 
+pub(crate) use standing::joined as joined_role;
+
 use checks::Verdicts;
 use command::{Command, HandoverOutcome, Token};
 use commands::Pending;

@@ -74,6 +74,17 @@ impl Standings {
         }
     }
 
+    /// Routers, or groups, and the roles that were told of them last.
+    pub(super) fn roles(&self, of_groups: bool) -> impl Iterator<Item = (&RouterName, Role)> {
+        let told = if of_groups {
+            &self.groups
+        } else {
+            &self.routers
+        };
+        told.iter()
+            .filter_map(|(name, told)| Some((name, told.role?)))
+    }
+
     pub(super) const fn everybody_was_reported(&mut self) {
         self.is_complete = true;
     }
@@ -452,7 +463,7 @@ impl Engine {
 }
 
 /// Of all parts together.
-fn joined(mut roles: impl Iterator<Item = Role> + Clone) -> Role {
+pub(crate) fn joined(mut roles: impl Iterator<Item = Role> + Clone) -> Role {
     if roles.clone().any(|role| role == Role::Initialize) {
         Role::Initialize
     } else if roles.all(|role| role == Role::Active) {
