@@ -28,10 +28,7 @@ fn samples() -> Vec<(Event, Value)> {
     let router = || name("web");
     let half = Some(Family::Ipv4);
     let hardware = HardwareAddress([2, 0, 0, 0, 0, 1]);
-    let address = VirtualAddress {
-        ip: THERE,
-        prefix_length: 24,
-    };
+    let address = VirtualAddress::new(THERE, 24).unwrap();
     let priority = Priority::from_octet(200);
     let time = Duration::from_millis(1500);
     let sentence = "as it is".to_owned();
