@@ -266,7 +266,7 @@ fn garbage_is_answered_with_the_commands_there_are() {
         let answer = message(&mut client).unwrap();
         let shown = garbage.escape_ascii();
         assert!(
-            answer.contains("commands: status, demote, restore, reload"),
+            answer.contains("commands: status, events, demote, restore, reload"),
             "{shown}: {answer}"
         );
         assert!(!answer.contains(char::is_control), "{shown}: {answer}");

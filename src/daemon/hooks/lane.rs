@@ -207,13 +207,15 @@ impl Lane {
     async fn act(&self, hook: &HookConfig, what: &Occurrence, actor: &Actor) -> Result<(), Failed> {
         let bound = match &hook.action {
             Action::Post(_) => LAST_POSTS,
-            Action::Run(_) | Action::Fifo(_) => LAST_PROGRAMS,
+            Action::Run(_) => LAST_PROGRAMS,
+            // Takes no time.
+            Action::Fifo(_) => return actor.act(hook, what).await,
         };
         tokio::select! {
-            // First: what takes no time is done after the bound too.
+            // First: what would be cut off at once is not begun.
             biased;
-            ended = actor.act(hook, what) => ended,
             () = self.ending.is_over(bound) => Err(Failed::cut_off()),
+            ended = actor.act(hook, what) => ended,
         }
     }
 
