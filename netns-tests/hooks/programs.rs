@@ -161,7 +161,7 @@ fn both_families_are_told_of_once_with_environment_and_object() {
     until("who is told", PATIENCE, || hook(&lan.a, "who").done == 1);
     let lines = noted(&lan.a, "who.notes");
     assert_eq!(lines.len(), 1, "{lines:?}");
-    let start = "65534 active 192.0.2.100/24 2001:db8::100/64 {";
+    let start = "65534 active 192.0.2.100/24 fe80::9568:33/64 2001:db8::100/64 {";
     assert!(lines[0].starts_with(start), "{lines:?}");
     let object: serde_json::Value = serde_json::from_str(&lines[0][start.len() - 1..]).unwrap();
     assert_eq!(object["router"], "web");
