@@ -35,6 +35,8 @@ pub(super) struct Standings {
     touched: Vec<RouterName>,
     /// The engine was woken: whoever could be reported was.
     is_complete: bool,
+    /// Since when a fault waits for that to be told.
+    untold_since: Option<Moment>,
 }
 
 /// Of one router or group.
@@ -74,8 +76,15 @@ impl Standings {
         }
     }
 
+    /// The engine is woken, after everything that there was to hear.
     pub(super) const fn everybody_was_reported(&mut self) {
         self.is_complete = true;
+        self.untold_since = None;
+    }
+
+    /// When the engine wants to be woken for what waits to be told.
+    pub(super) const fn deadline(&self) -> Option<Moment> {
+        self.untold_since
     }
 
     /// By router: what decides how it goes on with claims.
@@ -293,6 +302,7 @@ impl Engine {
         if stands.role == Role::Initialize && !self.standings.is_complete {
             // It may only be that its interface is the next one to be reported.
             self.standings.touch(name);
+            self.standings.untold_since.get_or_insert(now);
             return;
         }
         let told = self
