@@ -135,11 +135,13 @@ fn the_hook_of_the_example_is_one_whatever_it_does() {
             assert!(section.contains(&shown), "{key}");
             section = section.replacen(&shown, &format!("\n{key} = "), 1);
         }
-        let text = format!("{before}[hook.notify]{section}");
-        accepted(&text, "lb1").hooks.remove(0)
+        accepted(&format!("{before}[hook.notify]{section}"), "lb1")
+            .hooks
+            .remove(0)
     };
     let run = hook(&["run"]);
     assert_eq!((run.on.len(), run.action.kind()), (4, "run"));
+    // Both `timeout`s of the file are shown at their defaults; this is the last one.
     assert_eq!(run.timeout, Duration::from_secs(10));
     assert_eq!(hook(&["url"]).action.kind(), "url");
     assert_eq!(hook(&["fifo"]).action.kind(), "fifo");

@@ -27,9 +27,10 @@ use super::happenings::{Happening, Stream};
 use super::mailbox::{Mailbox, Message};
 use crate::config::hook::{Action, Occasion};
 use crate::config::{Config, GroupConfig, RouterName};
+use crate::engine::Engine;
 use crate::engine::event::Event;
+use crate::engine::joint;
 use crate::engine::status::RouterStatus;
-use crate::engine::{Engine, joined_role};
 use crate::os::clock;
 use crate::os::runner::Runner;
 use crate::vrrp::Priority;
@@ -423,12 +424,10 @@ fn stands<'a>(
     let members = routers
         .iter()
         .filter(|router| group.routers.contains(&router.name));
-    let role = joined_role(members.clone().map(|router| router.role));
+    let role = joint::joined(members.clone().map(|router| router.role));
     let to_blame = members.clone().find(|router| router.role == role);
     let cause = to_blame.or(members.clone().next())?;
-    let lowest = members
-        .map(|router| router.effective_priority)
-        .min_by_key(|priority| priority.octet())?;
+    let lowest = joint::lowest(members.map(|router| router.effective_priority));
     let cause = cause.fault.as_ref().unwrap_or(&cause.cause);
     Some((State::of_role(role), cause, lowest))
 }
