@@ -237,6 +237,30 @@ fn warnings_go_to_stderr_and_the_file_is_fine_all_the_same() {
 }
 
 #[test]
+fn problems_with_checks_hooks_and_metrics_are_printed_with_what_to_write_instead() {
+    let directory = Directory::new();
+    let refused = include_str!("../fuzz/corpus/config/refused-checks.toml");
+    let file = directory.file("buoy.toml", refused);
+    let file = file.to_str().unwrap();
+    let output = output(&["check", file, "--host", "lb1"]);
+    assert_eq!(output.status.code(), Some(78));
+    let said = text(&output.stderr).replace(file, "/etc/buoy/buoy.toml");
+    assert_eq!(said, include_str!("config/checks.txt"));
+}
+
+#[test]
+fn checks_that_can_move_nothing_are_warned_of_with_the_arithmetic() {
+    let directory = Directory::new();
+    let idle = include_str!("../fuzz/corpus/config/warnings-of-checks.toml");
+    let file = directory.file("buoy.toml", idle);
+    let file = file.to_str().unwrap();
+    let output = output(&["check", file, "--host", "lb1"]);
+    assert_eq!(output.status.code(), Some(0));
+    let said = text(&output.stderr).replace(file, "/etc/buoy/buoy.toml");
+    assert_eq!(said, include_str!("config/idle-checks.txt"));
+}
+
+#[test]
 fn the_control_group_has_to_exist_on_the_host_itself() {
     let directory = Directory::new();
     let nobodys = format!("{GOOD}[control]\ngroup = \"buoy-no-such-group\"\n");

@@ -128,6 +128,18 @@ fn the_engine_outlives_every_script_and_answers_every_command() {
         let life = lived(name);
         assert!(life.adverts_ipv6 > 0 && life.claims > 0, "{name}: {life:?}");
     }
+    let checked = lived("a-check-hands-over-and-comes-back");
+    assert!(checked.claims > 1 && checked.releases > 1, "{checked:?}");
+    let unknown = lived("an-unknown-check-claims-nothing");
+    assert_eq!((unknown.claims, unknown.adverts), (0, 0), "{unknown:?}");
+    for name in [
+        "weights-come-and-go",
+        "hooks-are-done-before-a-claim",
+        "hooks-are-never-done",
+    ] {
+        let life = lived(name);
+        assert!(life.adverts > 3 && life.claims > 0, "{name}: {life:?}");
+    }
     let both = lived("version-2-beside-3");
     assert!(both.adverts > 3 && both.claims > 0, "{both:?}");
     for name in [

@@ -5,7 +5,8 @@
 //! of both, alone and in groups. In [`chaos`] frames are lost, late, doubled and reordered, hosts are
 //! cut off in one direction or both and in one family or both, crash with a supervisor and without,
 //! stand still, lose carriers and addresses, have kernels that are slow or refuse, are demoted,
-//! restored and reloaded with other files. Every host has a [`clock`] of its own. Then everything
+//! restored and reloaded with other files, and their [`services`] go down, come up and flap. Every host
+//! has a [`clock`] of its own. Then everything
 //! heals, and after the time that [`agreement`] gives there must be one holder, the right one. Then it
 //! is [`calm`]: nothing is lost, people act, or one host at a time dies, sleeps, restarts or has a
 //! loose cable, and every instant is judged. What is promised, and how the bounds come about, stands
@@ -34,6 +35,7 @@ mod lan;
 mod node;
 mod random;
 mod script;
+mod services;
 mod site;
 mod world;
 

@@ -24,6 +24,7 @@ mod control;
 mod demo;
 mod failover;
 mod handover;
+mod hooks;
 mod interop_frr;
 mod interop_keepalived;
 mod ipv6;

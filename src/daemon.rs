@@ -57,6 +57,7 @@ use crate::vrrp::times::Moment;
 use control::{Control, Sources, Watchers};
 use engine_thread::{EngineThread, Succession};
 use happenings::Stream;
+use hooks::Told;
 use mailbox::{Mailbox, Message, Undelivered};
 use metrics::Metrics;
 use threads::{Keeping, start_threads, write_snapshots};
@@ -331,8 +332,16 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
         ..
     } = &life;
     let (state, snapshots, runner) = (state.clone(), snapshots.clone(), runner.clone());
-    let upgrade = Upgrade::new(&options, snapshots.clone(), runner.clone())
-        .map_err(|error| OsError::new("find this program", error))?;
+    let stream = Stream::default();
+    let (hooks, hooks_wanted, hook_table) = hooks::start(hooks::Start {
+        config,
+        host: &options.host,
+        stream: &stream,
+        runner: runner.clone(),
+        mailbox: mailbox.clone(),
+        states: Told::by(&life.engine),
+    });
+    let upgrade = Upgrade::new(&options, snapshots.clone(), runner.clone(), hooks.lanes())?;
     let left = Snapshots::default();
     let wishes = Wishes::default();
     let settings = Settings::default();
@@ -352,14 +361,6 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
     let realtime = Realtime::default();
     realtime.apply(config.realtime);
     let (prober, witness) = Prober::open(config.witness.clone())?;
-    let stream = Stream::default();
-    let (hooks, hooks_wanted, hook_table) = hooks::start(
-        config,
-        &options.host,
-        &stream,
-        runner.clone(),
-        mailbox.clone(),
-    );
     let (checks, looking) = Checks::open(config.checks.clone(), runner)?;
     let checks = (checks, looking.links);
     let ended = start_threads(thread, worker, prober, checks, wishes, &mailbox, &realtime)?;

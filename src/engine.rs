@@ -28,6 +28,7 @@ mod fate;
 mod fingerprint;
 mod glance;
 mod handover;
+pub(crate) mod joint;
 mod members;
 mod neighbours;
 mod outputs;
@@ -254,10 +255,12 @@ impl Engine {
     /// When [`Engine::wake`] has something to do.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Moment> {
-        [self.deadlines.earliest(), self.next_beat]
-            .into_iter()
-            .flatten()
-            .min()
+        let of_all = [
+            self.deadlines.earliest(),
+            self.next_beat,
+            self.standings.deadline(),
+        ];
+        of_all.into_iter().flatten().min()
     }
 
     /// The next deadline, when it is a takeover that only an advert in the last moment can prevent:
@@ -340,6 +343,7 @@ impl Engine {
     /// Does everything that is due at `now`.
     pub fn wake(&mut self, now: Moment, outputs: &mut Outputs) {
         let told = outputs.events.len();
+        self.standings.everybody_was_reported();
         let is_due = |deadline: Option<Moment>| deadline.is_some_and(|deadline| deadline <= now);
         for _ in 0..MOST_ROUNDS {
             while let Some(id) = self.deadlines.pop_due(now) {
@@ -356,7 +360,6 @@ impl Engine {
                 break;
             }
         }
-        self.standings.everybody_was_reported();
         self.tell_standings(told, now, outputs);
     }
 

@@ -21,7 +21,7 @@ use buoyd::vrrp::{Family, Role};
 
 use inputs::{
     Bytes, Frame, NAMES, interface, some_address, some_advert, some_command, some_config,
-    some_hardware, some_interface, some_noise, some_state,
+    some_hardware, some_interface, some_noise, some_report, some_state,
 };
 
 /// Steps of one life; more say nothing new and make a run slow.
@@ -204,8 +204,17 @@ impl Host {
             }
             _ => {
                 // One stop ends everything, so it is rare.
-                if bytes.octet() >= 250 {
-                    self.told(Input::Stop);
+                match bytes.octet() {
+                    250.. => self.told(Input::Stop),
+                    120..250 => {
+                        let router =
+                            RouterName::new(NAMES[usize::from(bytes.octet() % 3)]).unwrap();
+                        self.told(Input::BeforeClaimDone { router: &router });
+                    }
+                    0..120 => {
+                        let report = some_report(bytes);
+                        self.told(Input::Check(&report));
+                    }
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! The mutations: one small lie each in election, handover, lease, adoption or fate.
+//! The mutations: one small lie each in election, handover, lease, adoption, fate, checks or hooks.
 //!
 //! `from` stands exactly once in its file and is kept as short as that allows, so that the code
 //! around it may change. What sees it is the simulator, or, where an election goes on to work by
@@ -238,9 +238,65 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "blip-is-a-fault",
         what: "a carrier that is gone for a moment costs the role",
-        file: "src/engine/router.rs",
-        from: "self.outage_since.map(|since| since + self.patience()),\n            self.retry_at",
-        to: "self.outage_since.map(|since| since + self.patience() / 30),\n            self.retry_at",
+        file: "src/engine/router/place.rs",
+        from: "self.outage_since.map(|since| since + patience)",
+        to: "self.outage_since.map(|since| since + patience / 30)",
+        killer: Killer::Simulator,
+    },
+    Mutation {
+        name: "check-ignored",
+        what: "a service that is down changes nothing",
+        file: "src/engine/router/checks.rs",
+        from: "Verdict::Down(reason) if used.by.weight.is_none() => {",
+        to: "Verdict::Down(reason) if used.by.weight.is_none() && reason.is_empty() => {",
+        killer: Killer::Simulator,
+    },
+    Mutation {
+        name: "check-weight-reversed",
+        what: "positive weights are added while a check is down",
+        file: "src/engine/router/checks.rs",
+        from: "if (weight > 0) == counts_as_up {",
+        to: "if (weight > 0) != counts_as_up {",
+        killer: Killer::Simulator,
+    },
+    Mutation {
+        name: "check-unknown-claims",
+        what: "nobody waits for the first answer of a check",
+        file: "src/engine/router/checks.rs",
+        from: "self.goes_on || self.unknown().is_none()",
+        to: "true || self.goes_on || self.unknown().is_none()",
+        killer: Killer::Unit("nothing_is_claimed_before_every_check_has_answered"),
+    },
+    Mutation {
+        name: "check-flaps-believed",
+        what: "what comes up for the tenth time is believed at once",
+        file: "src/engine/router/checks.rs",
+        from: "self.held_until = Some(now + lasts);",
+        to: "self.held_until = Some(now);",
+        killer: Killer::Unit("what_flaps_is_not_believed_at_once"),
+    },
+    Mutation {
+        name: "check-out-of-service-holds-on",
+        what: "a group whose service is down waits for five intervals",
+        file: "src/engine/router/checks.rs",
+        from: "handover.waits_no_longer_than(limit);",
+        to: "handover.waits_until(limit);",
+        killer: Killer::Unit("lets_go_of_everything_at_the_limit"),
+    },
+    Mutation {
+        name: "hooks-not-waited-for",
+        what: "a claim does not wait for its hooks",
+        file: "src/engine/router/moves.rs",
+        from: "self.claim_at = Some(now + bound);",
+        to: "self.claim_at = Some(now + bound / 1000);",
+        killer: Killer::Unit("engine::tests::standings"),
+    },
+    Mutation {
+        name: "hooks-of-others-not-waited-for",
+        what: "the old holder lets go while the hooks of the new one run",
+        file: "src/engine/handover.rs",
+        from: "            + self.claims_after\n",
+        to: "            + self.claims_after / 1000\n",
         killer: Killer::Simulator,
     },
 ];

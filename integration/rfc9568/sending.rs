@@ -154,6 +154,7 @@ fn p6_two_routers_of_one_number_in_two_families_are_independent() {
         (Role::Active, Role::Initialize)
     );
     host.sees(Some(with_addresses(&["fe80::50"])));
+    host.passes(ms(1000));
     assert_eq!(
         (host.role(), role(&host, "web6")),
         (Role::Initialize, Role::Backup)

@@ -14,6 +14,7 @@ use buoyd::vrrp::{Priority, Role};
 
 use super::checks::{OVERLAP, SLACK, is_answered};
 use super::kernel::SLOWEST;
+use super::services::FIRST_LOOK;
 use super::site::{fates, is_joint};
 use super::world::World;
 
@@ -30,7 +31,7 @@ pub(super) struct Aftermath {
     /// A kernel refused adverts or addresses.
     pub(super) refused: bool,
     /// Somebody lets others come first for so long yet: it was not heard, or its addresses were taken
-    /// off. Or it was deaf, and asks a few times whose the addresses are.
+    /// off, or a check of it flaps. Or it was deaf, and asks a few times whose the addresses are.
     pub(super) stepping_back: Duration,
     /// Elections with one fate may be won by different hosts.
     pub(super) split: bool,
@@ -70,7 +71,7 @@ pub(super) fn patience(world: &World, after: Aftermath) -> Duration {
         };
         down + under_way.max(retry).max(after.stepping_back) + settled
     };
-    config.routers.iter().map(of).max().unwrap_or_default() + OVERLAP + SLACK + SLOWEST
+    config.routers.iter().map(of).max().unwrap_or_default() + OVERLAP + SLACK + SLOWEST + FIRST_LOOK
 }
 
 /// The longest interval that anybody works with.
@@ -99,7 +100,11 @@ pub(super) fn stepping_back(world: &World) -> Duration {
         let back_off = router.back_off_ms.map(Duration::from_millis);
         let asks = 4 * Duration::from_millis(router.interval_ms.max(1000));
         let deaf = router.one_way.is_some() && back_off.is_none();
-        back_off.unwrap_or(if deaf { asks } else { Duration::ZERO })
+        let held_down = router
+            .hold_down
+            .map_or(0, |hold_down| hold_down.remaining_ms);
+        let steps_back = back_off.unwrap_or(if deaf { asks } else { Duration::ZERO });
+        steps_back.max(Duration::from_millis(held_down))
     };
     statuses.map(of).max().unwrap_or_default()
 }
@@ -161,10 +166,16 @@ fn one_holds(world: &World, fate: &[RouterName]) -> Result<(), String> {
             ));
         }
         if seen.iter().any(|(host, status)| {
-            status.role == Role::Initialize
-                || status.effective_priority != world.nodes[*host].priority(router)
+            let node = &world.nodes[*host];
+            let takes_part = status.role != Role::Initialize;
+            takes_part != node.is_fit(fate)
+                || (takes_part && status.effective_priority != node.priority(router))
         }) {
-            return Err(format!("not everybody takes part as told; {}", told()));
+            return Err(format!(
+                "not everybody takes part as told and as its services allow, {} do; {}",
+                fit(world, fate),
+                told()
+            ));
         }
         let config = &world.nodes[0].config.routers;
         let config = config.iter().find(|config| config.name == *router);
@@ -189,6 +200,16 @@ fn one_holds(world: &World, fate: &[RouterName]) -> Result<(), String> {
     Ok(())
 }
 
+/// Who is fit, with what priority it should have.
+fn fit(world: &World, fate: &[RouterName]) -> String {
+    let fit = world.nodes.iter().filter(|node| node.is_fit(fate));
+    let told = fit.map(|node| {
+        let priorities = fate.iter().map(|router| node.priority(router).octet());
+        format!("{} ({:?})", node.number, priorities.collect::<Vec<_>>())
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
 fn seen(world: &World, router: &RouterName) -> BTreeMap<usize, RouterStatus> {
     // One that stops takes no part any more, whatever it still has to hand over.
     let stays = |node: &&super::node::Node| !node.stopping;
@@ -207,7 +228,7 @@ fn seen(world: &World, router: &RouterName) -> BTreeMap<usize, RouterStatus> {
 /// where the elections differ, or where somebody does not preempt.
 fn right(world: &World, fate: &[RouterName]) -> Vec<usize> {
     let may_hold: Vec<usize> = (world.nodes.iter())
-        .filter(|node| node.is_alive() && !node.stopping)
+        .filter(|node| node.is_alive() && !node.stopping && node.is_fit(fate))
         .filter(|node| {
             let never = |router| node.demoted.get(router).is_some_and(|one| one.never);
             !fate.iter().any(never)

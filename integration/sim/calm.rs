@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use buoyd::engine::Engine;
+use buoyd::engine::checks::CheckState;
+use buoyd::engine::status::RouterStatus;
 use buoyd::vrrp::Role;
 use buoyd::vrrp::times::Moment;
 
@@ -21,7 +23,7 @@ impl Story {
     pub(super) fn something_ordinary_happens(&mut self) -> Result<(), String> {
         let number = self.world.somebody();
         let with_care = self.others_may_hold(number) && !self.somebody_stops();
-        match self.world.random.below(12) {
+        match self.world.random.below(14) {
             0 | 1 if with_care => self.world.demotes_or_restores(number),
             2 => {
                 let world = &mut self.world;
@@ -36,6 +38,8 @@ impl Story {
             8 => self.one_is_soon_back(number)?,
             9 => self.a_cable_is_loose(number)?,
             10 => self.somebody_steals(number)?,
+            11 if with_care => self.world.a_check_changes(number),
+            12 if with_care => self.services_flap(number)?,
             _ => self.starts_one_that_is_down()?,
         }
         Ok(())
@@ -43,17 +47,27 @@ impl Story {
 
     /// Somebody else runs, listens, stays, and may claim every router.
     fn others_may_hold(&self, number: usize) -> bool {
+        let mut others = 0..self.world.nodes.len();
+        others.any(|other| other != number && self.listens_and_may_hold(other))
+    }
+
+    fn listens_and_may_hold(&self, number: usize) -> bool {
         let now = self.world.now;
-        self.world.nodes.iter().any(|node| {
+        let node = &self.world.nodes[number];
+        {
             let listens = |engine: &Engine| {
                 let routers = engine.status(node.clock.local(now));
-                routers.iter().all(|router| router.role != Role::Initialize)
+                let is_known = |router: &RouterStatus| {
+                    let mut checks = router.checks.iter();
+                    checks.all(|check| check.state != CheckState::Unknown)
+                };
+                (routers.iter()).all(|router| router.role != Role::Initialize && is_known(router))
             };
-            node.number != number
-                && node.engine.as_ref().is_some_and(listens)
+            node.engine.as_ref().is_some_and(listens)
                 && !node.stopping
+                && node.is_fit_for_all()
                 && node.demoted.values().all(|demoted| !demoted.never)
-        })
+        }
     }
 
     fn somebody_stops(&self) -> bool {
@@ -109,10 +123,12 @@ impl Story {
         if self.world.nodes.iter().any(|node| !node.is_awake()) {
             return Ok(());
         }
-        if self.world.nodes.iter().any(|node| !node.demoted.is_empty()) {
+        let mut nodes = self.world.nodes.iter();
+        if nodes.any(|node| !node.demoted.is_empty() || !node.is_fit_for_all()) {
             // A group that is formed of routers of which one may not claim can have no holder.
             for number in 0..self.world.nodes.len() {
                 self.world.restores(number);
+                self.world.recovers(number);
             }
             self.settles(Mode::Calm)?;
         }
@@ -130,6 +146,26 @@ impl Story {
         self.settles_after(before, true, Mode::Calm)?;
         self.judge.begins(&self.world);
         Ok(())
+    }
+
+    /// On all hosts but one, to and fro. Whoever is fit takes over within its patience, however often it
+    /// was another one.
+    fn services_flap(&mut self, fit: usize) -> Result<(), String> {
+        self.settles(Mode::Calm)?;
+        if !self.runs(fit) || !self.listens_and_may_hold(fit) {
+            return Ok(());
+        }
+        let bound = self.longest_takeover();
+        for _ in 0..2 + self.world.random.below(8) {
+            let number = self.world.somebody();
+            if number != fit {
+                self.world.a_check_changes(number);
+            }
+            let most = self.interval() * 2;
+            let span = self.world.random.between(Duration::ZERO, most);
+            self.goes_on_for(span, Mode::Dark(bound))?;
+        }
+        self.settles(Mode::Dark(bound))
     }
 
     /// Its neighbours take over; it starts again and takes back.

@@ -16,7 +16,7 @@ impl World {
         let number = self.somebody();
         let node = &self.nodes[number];
         let (is_awake, is_alive) = (node.is_awake(), node.is_alive());
-        match self.random.below(24) {
+        match self.random.below(30) {
             0 | 1 => self.something_is_cut(number),
             2 => {
                 self.tell("nothing is cut any more");
@@ -70,6 +70,7 @@ impl World {
             }
             19 | 20 => return self.kernel_changes_its_mood(number),
             21 if is_awake => self.stop(number),
+            22..=26 => self.a_check_changes(number),
             _ => {
                 self.lan.weather = Weather {
                     lost_percent: self.random.of(&[0, 5, 30, 60]),
@@ -192,6 +193,7 @@ impl World {
                 self.restores(number);
             }
         }
+        self.somebody_recovers();
         // Who started has removed what an earlier life of it left behind.
         self.client_asks_anew();
     }

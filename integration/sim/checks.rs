@@ -5,6 +5,8 @@
 //! - *No lease outlives its engine.* A host that crashed or stands still holds nothing after the
 //!   lease of its interval and the kernel's rounding (`engine::lease`), and what a slow kernel had in
 //!   hand: renewals come from the engine's own beat only.
+//! - *Out of service, out of the way.* A host that knows that a check without weight is down holds
+//!   nothing for longer than a handover takes, whether somebody took over or not.
 //! - Every command gets one reply at most, an engine that is finished has left nothing behind, and
 //!   none wants to be woken for ever.
 //!
@@ -29,10 +31,11 @@ use std::time::Duration;
 
 use buoyd::config::{RouterConfig, RouterName};
 use buoyd::engine::lease::valid_lifetime;
-use buoyd::vrrp::AdvertisementInterval;
 use buoyd::vrrp::times::Moment;
+use buoyd::vrrp::{AdvertisementInterval, Priority};
 
 use super::kernel::{ROUNDING, SLOWEST};
+use super::node::Node;
 use super::site::{fates, is_joint};
 use super::world::World;
 
@@ -79,6 +82,8 @@ pub(super) struct Judge {
     both: BTreeMap<(IpAddr, usize, usize), Moment>,
     /// Since when a host has no engine that runs, and the longest lease it had then.
     without_engine: BTreeMap<usize, Moment>,
+    /// Hosts that hold something although a check of theirs is down.
+    unfit_holders: usize,
     /// Since when nobody answers for it.
     dark: BTreeMap<IpAddr, Moment>,
     /// What every host has been told to float for long enough.
@@ -95,12 +100,18 @@ impl Judge {
         // What is the same as before is right for ever, unless something is right for a while only.
         let changes = world.nodes.iter().map(|node| node.kernel.changes);
         let seen = Some((world.changes + changes.sum::<u64>(), mode));
-        let waits = [self.both.len(), self.dark.len(), self.without_engine.len()];
-        if self.seen == seen && waits == [0, 0, 0] {
+        let waits = [
+            self.both.len(),
+            self.dark.len(),
+            self.without_engine.len(),
+            self.unfit_holders,
+        ];
+        if self.seen == seen && waits == [0, 0, 0, 0] {
             return Ok(());
         }
         self.seen = seen;
         self.notes_engines(world);
+        self.out_of_service_is_out_of_the_way(world)?;
         let held: BTreeSet<IpAddr> = (world.nodes.iter())
             .flat_map(|node| node.kernel.addresses())
             .collect();
@@ -135,6 +146,36 @@ impl Judge {
                 self.longest_lease = self.longest_lease.max(lease);
             }
         }
+    }
+
+    fn out_of_service_is_out_of_the_way(&mut self, world: &World) -> Result<(), String> {
+        self.unfit_holders = 0;
+        let troubled = |node: &&Node| node.is_awake() && node.knows_of_trouble();
+        for node in world.nodes.iter().filter(troubled) {
+            for fate in fates(&node.config) {
+                let Some(since) = node.out_of_service_since(&fate) else {
+                    continue;
+                };
+                let members = node.config.routers.iter();
+                let members = || members.clone().filter(|router| fate.contains(&router.name));
+                let addresses = members().flat_map(|router| &router.addresses);
+                let mut held = addresses.filter(|address| node.holds(address.ip()));
+                let Some(address) = held.next() else { continue };
+                self.unfit_holders += 1;
+                let interval = members().map(|router| router.interval.duration()).max();
+                let hooks = members().filter_map(|router| router.before_claim).max();
+                let handover = interval.unwrap_or_default() * 3 / 2 + hooks.unwrap_or_default();
+                let longest = handover + OVERLAP + SLACK + 2 * world.slowest_kernel();
+                let lasts = world.now.since(since.max(node.disturbed));
+                if lasts > longest {
+                    return Err(format!(
+                        "host {} holds {address} although a check of {fate:?} is down there for {lasts:?}; a handover takes {handover:?}",
+                        node.number
+                    ));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn no_lease_outlives_its_engine(
@@ -278,10 +319,12 @@ fn floating(world: &World) -> Vec<IpAddr> {
 /// Every election with others in its fate orders the hosts as they do.
 fn all_put_the_same_first(world: &World) -> bool {
     let config = &world.site.configs[0];
+    let statuses: Vec<_> = (world.nodes.iter())
+        .map(|node| priorities_in_force(world, node))
+        .collect();
     let priority = |host: usize, name: &RouterName| {
-        let mut routers = world.nodes[host].config.routers.iter();
-        let router = routers.find(|router| router.name == *name);
-        router.map(|router| router.priority)
+        let said = statuses[host].get(name).copied();
+        said.unwrap_or_else(|| world.nodes[host].priority(name))
     };
     let hosts = 0..world.nodes.len();
     fates(config).iter().all(|fate| {
@@ -295,14 +338,30 @@ fn all_put_the_same_first(world: &World) -> bool {
     })
 }
 
+/// What the engine of a host elects with: also what is held down or steps back.
+fn priorities_in_force(world: &World, node: &Node) -> BTreeMap<RouterName, Priority> {
+    let engine = node.engine.as_ref();
+    let status = engine.map(|engine| engine.status(node.clock.local(world.now)));
+    let routers = status.into_iter().flatten();
+    routers
+        .map(|router| (router.name, router.effective_priority))
+        .collect()
+}
+
 /// Where hosts have equal priorities, two that are demoted for example, which RFC 9568 §8.3.2 warns of, they take over at one instant, and
 /// the loser may have announced last. The two tie-breaks of a router of both families may disagree, as
 /// may the priorities of a group: then the members settle it, which takes some intervals (`engine::fate`).
 pub(super) fn while_undecided(world: &World) -> Duration {
     let config = &world.site.configs[0];
     let agree = all_put_the_same_first(world);
+    let in_force: Vec<_> = (world.nodes.iter())
+        .map(|node| priorities_in_force(world, node))
+        .collect();
     let of = |router: &RouterConfig| {
-        let priorities = world.nodes.iter().map(|node| node.priority(&router.name));
+        let priorities = (world.nodes.iter().zip(&in_force)).map(|(node, in_force)| {
+            let said = in_force.get(&router.name).copied();
+            said.unwrap_or_else(|| node.priority(&router.name))
+        });
         let distinct: BTreeSet<_> = priorities.collect();
         let is_tie = distinct.len() < world.nodes.len();
         match is_joint(config, router) {

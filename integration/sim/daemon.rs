@@ -37,6 +37,7 @@ impl World {
             self.tell(&format!("host {number}: {refused}"));
         }
         self.news_of_interface(number);
+        self.looks_at_everything(number);
     }
 
     /// The process ends at once; its leases do not.
@@ -68,6 +69,7 @@ impl World {
     pub(super) fn stop(&mut self, number: usize) {
         self.tell(&format!("host {number} is told to stop"));
         self.nodes[number].stopping = true;
+        self.nodes[number].disturbed = self.now;
         self.told(number, Input::Stop);
     }
 
@@ -79,6 +81,7 @@ impl World {
             return;
         }
         node.config = config.clone();
+        node.disturbed = self.now;
         self.changes += 1;
         let node = &mut self.nodes[number];
         // Demotions of routers that are gone are forgotten; groups have one for all.
@@ -172,7 +175,7 @@ impl World {
         }
     }
 
-    fn told(&mut self, number: usize, input: Input<'_>) {
+    pub(super) fn told(&mut self, number: usize, input: Input<'_>) {
         self.told_at(number, self.now, input);
     }
 
@@ -195,6 +198,9 @@ impl World {
             self.tell(&format!("host {number} {router}: {event}"));
             if let Event::DemotionEnded { router } = event {
                 self.nodes[number].demoted.remove(router);
+            }
+            if let Event::BeforeClaim { router, .. } = event {
+                self.hooks_run(number, router);
             }
         }
         for sent in outputs.adverts {

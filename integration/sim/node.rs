@@ -16,6 +16,7 @@ use buoyd::vrrp::times::Moment;
 
 use super::clock::Clock;
 use super::kernel::Kernel;
+use super::services::Services;
 
 /// What `buoy demote` was told, on this host's clock.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +56,9 @@ pub(super) struct Node {
     pub(super) config: Config,
     pub(super) demoted: BTreeMap<RouterName, Demoted>,
     pub(super) stopping: bool,
+    pub(super) services: Services,
+    /// When it was last told or began something beside its checks that starts a handover anew.
+    pub(super) disturbed: Moment,
     pub(super) kernel: Kernel,
     /// Kernels before 5.18 cannot tell our addresses from others.
     pub(super) kernel_knows_marks: bool,
@@ -86,6 +90,8 @@ impl Node {
             config,
             demoted: BTreeMap::new(),
             stopping: false,
+            services: Services::default(),
+            disturbed: Moment::ZERO,
             kernel: Kernel::new(),
             kernel_knows_marks: marks,
             unanswered: BTreeSet::new(),
@@ -97,6 +103,7 @@ impl Node {
     /// What comes back are the addresses that nobody looks after any more, and what was not adopted.
     pub(super) fn boots(&mut self, now: Moment) -> (Vec<IpAddr>, Vec<NotAdopted>) {
         self.stopping = false;
+        self.disturbed = now;
         self.unanswered.clear();
         self.life += 1;
         let local = self.clock.local(now);
@@ -197,6 +204,7 @@ impl Node {
     }
 
     pub(super) fn wakes_up(&mut self, now: Moment) {
+        self.disturbed = now;
         if let Some((Pause::Frozen { clock_too: true }, since, _)) = self.pause.take() {
             let span: Duration = now.since(since);
             self.clock.stood_still_for(span);
@@ -204,14 +212,14 @@ impl Node {
         }
     }
 
-    /// In force for this router; none where it is not configured.
+    /// In force for this router when nothing is held down; none where it is not configured.
     pub(super) fn priority(&self, router: &RouterName) -> Priority {
         if self.demoted.contains_key(router) {
             return Priority::from_octet(1);
         }
         let mut routers = self.config.routers.iter();
         let router = routers.find(|config| config.name == *router);
-        router.map_or(Priority::Release, |router| router.priority)
+        router.map_or(Priority::Release, |router| self.services.priority(router))
     }
 
     pub(super) fn hardware(&self) -> HardwareAddress {

@@ -10,6 +10,7 @@ use super::agreement::{
 };
 use super::checks::{Judge, Mode, SHORTEST_LEASE, while_undecided};
 use super::random::Random;
+use super::services::{FIRST_LOOK, SLOWEST_LOOK};
 use super::world::World;
 
 const ROUNDS: usize = 3;
@@ -92,6 +93,8 @@ impl Story {
         }
         self.after.longest = self.after.longest.max(self.interval());
         self.world.heals();
+        // What the checks find decides who steps back.
+        self.goes_on_for(FIRST_LOOK, Mode::Chaos)?;
         self.after.split = true;
         self.after.handing_over = somebody_hands_over(&self.world);
         self.after.stepping_back = stepping_back(&self.world);
@@ -137,6 +140,7 @@ impl Story {
         split: bool,
         mode: Mode,
     ) -> Result<(), String> {
+        self.goes_on_for(SLOWEST_LOOK, mode)?;
         let after = Aftermath {
             handing_over: true,
             refused: false,
@@ -146,6 +150,17 @@ impl Story {
         };
         self.goes_on_for(patience(&self.world, after), mode)?;
         all_agree(&self.world)
+    }
+
+    /// How long nobody may answer while somebody who may is there, whatever the others do.
+    pub(super) fn longest_takeover(&self) -> Duration {
+        let after = Aftermath {
+            handing_over: true,
+            split: true,
+            longest: self.interval(),
+            ..Aftermath::default()
+        };
+        patience(&self.world, after)
     }
 
     /// Until all that a dead host left behind is over, and others have taken it.

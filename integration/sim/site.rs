@@ -14,6 +14,7 @@ use buoyd::config::{
 use buoyd::vrrp::{AdvertisementInterval, ChecksumStyle, Priority, Version, Vrid};
 
 use super::random::Random;
+use super::services::{some_checks, some_uses};
 
 /// Well spaced, as RFC 9568 §8.3.2 asks: two Backups do not take over at the same instant.
 const PRIORITIES: [u8; 8] = [30, 60, 90, 120, 150, 180, 210, 240];
@@ -31,13 +32,14 @@ impl Site {
     /// Two to five hosts, one to three routers.
     pub(super) fn some(random: &mut Random) -> Self {
         let hosts = 2 + random.below(4);
+        let checks = some_checks(random);
         let empty = || Config {
             routers: Vec::new(),
             groups: Vec::new(),
             control: ControlConfig::default(),
             realtime: Realtime::default(),
             witness: None,
-            checks: Vec::new(),
+            checks: checks.clone(),
             hooks: Vec::new(),
             metrics: None,
         };
@@ -69,6 +71,8 @@ impl Site {
         let first = random.below(PRIORITIES.len());
         // All alike: then the addresses decide (RFC 9568 §6.4.3).
         let alike = random.percent(10);
+        let uses = some_uses(&self.configs[0].checks, random);
+        let waits_for_hooks = random.percent(30);
         for (number, config) in self.configs.iter_mut().enumerate() {
             // 3 and 8 have no common divisor: no priority twice.
             let place = if alike { first } else { first + 3 * number };
@@ -87,9 +91,8 @@ impl Site {
                 virtual_mac: false,
                 transport: Transport::Multicast,
                 authentication: None,
-                checks: Vec::new(),
-                // Nobody in here answers: the bound holds.
-                before_claim: (serial % 3 == 2).then(|| interval.duration() / 4),
+                checks: uses.clone(),
+                before_claim: waits_for_hooks.then(|| interval.duration() / 4),
             });
         }
     }
@@ -145,7 +148,7 @@ impl Site {
     pub(super) fn is_edited(&mut self, in_calm: bool, random: &mut Random) -> Option<String> {
         let routers = self.configs[0].routers.len();
         let place = random.below(routers);
-        match random.below(5) {
+        match random.below(6) {
             0 => {
                 let router = &self.configs[0].routers[place];
                 let interval = interval(random);
@@ -179,6 +182,13 @@ impl Site {
                 Some("one router less".to_owned())
             }
             4 => Some(self.regroups(random)),
+            5 => {
+                let uses = some_uses(&self.configs[0].checks, random);
+                let router = &self.configs[0].routers[place].name;
+                let told = format!("{router} uses {uses:?}");
+                self.for_all(place, |router| router.checks.clone_from(&uses));
+                Some(told)
+            }
             _ => None,
         }
     }

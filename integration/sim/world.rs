@@ -8,6 +8,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use buoyd::config::RouterName;
+use buoyd::config::check::CheckName;
 use buoyd::engine::{Announce, Outputs, RouterId};
 use buoyd::vrrp::announce::Said;
 use buoyd::vrrp::times::Moment;
@@ -50,6 +52,14 @@ pub(super) enum Happening {
     Refused {
         life: u64,
         router: RouterId,
+    },
+    Looked {
+        life: u64,
+        check: CheckName,
+    },
+    HooksAreDone {
+        life: u64,
+        router: RouterName,
     },
     CarrierIsBack,
     Resumes,
@@ -277,6 +287,8 @@ impl World {
             | Happening::Reported { .. }
             | Happening::InterfaceNews { .. }
             | Happening::AddressGone { .. }
+            | Happening::Looked { .. }
+            | Happening::HooksAreDone { .. }
             | Happening::Refused { .. } => {
                 // `Resumes` was made before and comes first.
                 self.later(until, number, happening);
@@ -307,6 +319,10 @@ impl World {
             Happening::Refused { life: then, router } if then == life => {
                 self.advert_is_refused(number, router);
             }
+            Happening::Looked { life: then, check } if then == life => self.looked(number, check),
+            Happening::HooksAreDone { life: then, router } if then == life => {
+                self.hooks_are_done(number, &router);
+            }
             Happening::CarrierIsBack => self.set_link(number, true),
             Happening::IsRestarted { life: then } if then == life => self.start(number),
             Happening::Frame { .. }
@@ -317,6 +333,8 @@ impl World {
             | Happening::InterfaceNews { .. }
             | Happening::AddressGone { .. }
             | Happening::Refused { .. }
+            | Happening::Looked { .. }
+            | Happening::HooksAreDone { .. }
             | Happening::IsRestarted { .. }
             | Happening::Resumes => {}
         }

@@ -50,7 +50,14 @@ pub trait Answer: Clone + Send + Sync + 'static {
 
     /// Lines for a client that follows what happens, without their ends; it is dropped when the client
     /// hangs up.
-    fn follow(&self, router: Option<RouterName>, since: Option<u64>) -> mpsc::Receiver<String>;
+    ///
+    /// # Errors
+    /// The answer to a client that cannot follow that.
+    fn follow(
+        &self,
+        router: Option<RouterName>,
+        since: Option<u64>,
+    ) -> Result<mpsc::Receiver<String>, Response>;
 }
 
 /// A bound control socket.
@@ -186,7 +193,10 @@ async fn converse(
                         let message = format!("{MOST_FOLLOWERS} clients follow events already");
                         return respond(&mut stream, &Response::Error { message }).await;
                     };
-                    return send_events(stream.get_mut(), answer.follow(router, since)).await;
+                    return match answer.follow(router, since) {
+                        Ok(lines) => send_events(stream.get_mut(), lines).await,
+                        Err(refusal) => respond(&mut stream, &refusal).await,
+                    };
                 }
                 Ok(request) => tokio::select! {
                     response = admitted(guard, peer, request, &answer) => response,
@@ -198,7 +208,8 @@ async fn converse(
     }
 }
 
-/// Until the client hangs up. One that reads slowly waits for nobody but itself.
+/// Until the client hangs up. One that reads slowly waits for nobody but itself; one that does not read
+/// at all loses its place, so that nobody keeps one for ever.
 async fn send_events(stream: &mut UnixStream, mut lines: mpsc::Receiver<String>) -> io::Result<()> {
     let (mut reader, mut writer) = stream.split();
     let mut unasked = [0; 64];
@@ -207,7 +218,9 @@ async fn send_events(stream: &mut UnixStream, mut lines: mpsc::Receiver<String>)
             line = lines.recv() => {
                 let Some(mut line) = line else { return Ok(()) };
                 line.push('\n');
-                writer.write_all(line.as_bytes()).await?;
+                timeout(RESPONSE_PATIENCE, writer.write_all(line.as_bytes()))
+                    .await
+                    .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))?;
             }
             // What it says meanwhile is nobody's; its end is the end.
             read = reader.read(&mut unasked) => if read? == 0 { return Ok(()) },

@@ -4,6 +4,8 @@
 //! server and on SIGHUP. A demotion is written down before the engine is told, so that it is not
 //! lost; when it cannot be written, nothing is done.
 
+mod renamed;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +30,8 @@ use crate::os::state::{DemotionRecord, StateDirectory};
 use crate::os::witness::Wanted;
 use crate::os::{checks, clock};
 use crate::vrrp::times::Moment;
+
+use renamed::carried_over;
 
 /// The engine's thread answers in microseconds; if it does not for so long, something is wrong.
 const STATUS_PATIENCE: Duration = Duration::from_secs(2);
@@ -139,8 +143,21 @@ impl Control {
 }
 
 impl Answer for Control {
-    fn follow(&self, router: Option<RouterName>, since: Option<u64>) -> mpsc::Receiver<String> {
-        events::follow(&self.0.watchers.stream, router, since)
+    fn follow(
+        &self,
+        router: Option<RouterName>,
+        since: Option<u64>,
+    ) -> Result<mpsc::Receiver<String>, Response> {
+        let watchers = &self.0.watchers;
+        let config = watchers.hooks.subscribe();
+        if let Some(name) = &router {
+            let routers = &config.borrow().routers;
+            let known: Vec<_> = routers.iter().map(|router| router.name.clone()).collect();
+            if !known.contains(name) {
+                return Err(unknown(name, &known));
+            }
+        }
+        Ok(events::follow(&watchers.stream, router, since, config))
     }
 
     /// A change that was begun is finished, also when its client hangs up meanwhile.
@@ -327,6 +344,11 @@ impl Inner {
             keyring,
             dry_run,
         };
+        let hooks_before = Arc::clone(&self.watchers.hooks.borrow());
+        if !dry_run {
+            // First: the engine tells of new routers at once, and hooks may wait for them.
+            replace(&self.watchers.hooks, hooks);
+        }
         match receive(self.send(command)).await {
             Ok(Reply::Reloaded(plan)) => {
                 if !dry_run {
@@ -335,7 +357,6 @@ impl Inner {
                     // Only now: the engine passes over reports on what it does not know.
                     replace(&self.watchers.witness, witness);
                     replace(&self.watchers.checks, checks);
-                    replace(&self.watchers.hooks, hooks);
                     configuration.reloads += 1;
                     configuration.error = None;
                     configuration.loaded_unix_ms = clock::unix_ms(clock::wall_now());
@@ -349,7 +370,10 @@ impl Inner {
                     warnings: warnings.render(&self.path.to_string_lossy(), false),
                 }
             }
-            other => unexpected(other),
+            other => {
+                replace(&self.watchers.hooks, hooks_before);
+                unexpected(other)
+            }
         }
     }
 
@@ -414,32 +438,6 @@ fn replace<T: PartialEq>(wanted: &watch::Sender<T>, new: T) {
         *wanted = new;
         is_new
     });
-}
-
-/// The record of each router that is demoted after a reload, under its new name. A router is the same
-/// when interface, VRID and version are, or else when the name is (see `engine::reload`).
-fn carried_over(
-    demotions: &[DemotionRecord],
-    before: &[RouterStatus],
-    after: &[RouterStatus],
-) -> Vec<DemotionRecord> {
-    let record = |router: &RouterStatus| {
-        let same = |old: &&RouterStatus| {
-            (old.vrid, old.version, &old.interface)
-                == (router.vrid, router.version, &router.interface)
-        };
-        let old_name = before
-            .iter()
-            .find(same)
-            .map_or(&router.name, |old| &old.name);
-        let record = demotions.iter().find(|record| record.router == *old_name)?;
-        Some(DemotionRecord {
-            router: router.name.clone(),
-            ..record.clone()
-        })
-    };
-    let demoted = after.iter().filter(|router| router.demoted.is_some());
-    demoted.filter_map(record).collect()
 }
 
 async fn receive(

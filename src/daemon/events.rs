@@ -1,24 +1,21 @@
 //! `buoy events`: happenings as lines of JSON, for those who follow them.
 //!
-//! Owns the shape of a line and the task that feeds one follower. Called by the control server's answers.
-//! A follower that does not read waits in its own queue only; what passed it by meanwhile is counted and
-//! told as `{"lost": 3}`.
-//!
-//! A line is one object: `sequence` (from 1 for each life of the daemon), `time` (RFC 3339, UTC), `event` (a
-//! word that stays), `router` or `group` (null where it is about neither), `warning`, `text` (the sentence
-//! of the log), and for `standing` and `group-standing` also `occasion`, `cause` and `priority`, for
-//! `transition` also `from`, `to` and `priority`.
+//! Owns the task that feeds one follower; [`line`] owns the shape of a line. Called by the control server's
+//! answers. A follower that does not read waits in its own queue only; what passed it by meanwhile is
+//! counted and told as `{"lost": 3}`. One that reads nothing for five seconds loses its connection.
+
+mod line;
 
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::happenings::{Happening, Stream};
-use crate::config::RouterName;
+use crate::config::{Config, RouterName};
 use crate::engine::event::Event;
+use line::line;
 
 /// Lines that wait for one follower.
 const AHEAD: usize = 64;
@@ -28,15 +25,14 @@ pub(super) fn follow(
     stream: &Stream,
     router: Option<RouterName>,
     since: Option<u64>,
+    config: watch::Receiver<Arc<Config>>,
 ) -> mpsc::Receiver<String> {
     let (kept, mut live) = stream.listen();
     let (sender, receiver) = mpsc::channel(AHEAD);
     tokio::spawn(async move {
         let wanted = |happening: &Happening| {
-            let about = &router;
-            about
-                .as_ref()
-                .is_none_or(|router| happening.event.router() == Some(router))
+            let about = router.as_ref();
+            about.is_none_or(|router| concerns(&happening.event, router, &config.borrow()))
         };
         let mut next = since.map_or(u64::MAX, |since| since.saturating_add(1));
         for happening in &kept {
@@ -72,120 +68,47 @@ pub(super) fn follow(
     receiver
 }
 
+/// What happens to the router itself, to the checks that it uses and to its group.
+fn concerns(event: &Event, router: &RouterName, config: &Config) -> bool {
+    match event {
+        Event::Check { routers, .. } => routers.contains(router),
+        Event::GroupStanding { group, .. } => {
+            let mut groups = config.groups.iter();
+            groups.any(|known| known.name == *group && known.routers.contains(router))
+        }
+        Event::Transition { .. }
+        | Event::Fault { .. }
+        | Event::RetreatEnded { .. }
+        | Event::HandedOver { .. }
+        | Event::Conflict { .. }
+        | Event::ConflictOver { .. }
+        | Event::ConflictLost { .. }
+        | Event::OneWay { .. }
+        | Event::Clone { .. }
+        | Event::AnnouncedElsewhere { .. }
+        | Event::Asked { .. }
+        | Event::Mismatch { .. }
+        | Event::Rejected { .. }
+        | Event::AddressPutBack { .. }
+        | Event::LeaseRanOut { .. }
+        | Event::WokeLate { .. }
+        | Event::StandsAlready { .. }
+        | Event::ClaimFailed { .. }
+        | Event::DemotionEnded { .. }
+        | Event::WitnessLost { .. }
+        | Event::WitnessFound { .. }
+        | Event::HoldDown { .. }
+        | Event::HoldDownEnded { .. }
+        | Event::Standing { .. }
+        | Event::BeforeClaim { .. }
+        | Event::Reloaded(_)
+        | Event::Stopping => event.router() == Some(router),
+    }
+}
+
 fn lost(count: u64) -> String {
     json!({ "lost": count }).to_string()
 }
 
-fn line(happening: &Happening) -> String {
-    let at = UNIX_EPOCH + Duration::from_millis(happening.unix_ms);
-    let event = &happening.event;
-    let group = match event {
-        Event::GroupStanding { group, .. } => Some(group),
-        _ => None,
-    };
-    let mut object = json!({
-        "sequence": happening.sequence,
-        "time": humantime::format_rfc3339_millis(at).to_string(),
-        "event": word(event),
-        "router": event.router(),
-        "group": group,
-        "warning": event.is_warning(),
-        "text": event.to_string(),
-    });
-    if let (Value::Object(object), Value::Object(more)) = (&mut object, fields(event)) {
-        object.extend(more);
-    }
-    object.to_string()
-}
-
-fn fields(event: &Event) -> Value {
-    match event {
-        Event::Standing {
-            occasion,
-            cause,
-            priority,
-            ..
-        }
-        | Event::GroupStanding {
-            occasion,
-            cause,
-            priority,
-            ..
-        } => json!({
-            "occasion": occasion.name(),
-            "cause": cause,
-            "priority": priority.octet(),
-        }),
-        Event::Transition {
-            from, to, priority, ..
-        } => json!({
-            "from": from.to_string().to_lowercase(),
-            "to": to.to_string().to_lowercase(),
-            "priority": priority.octet(),
-        }),
-        _ => json!({}),
-    }
-}
-
-/// Stays as it is from version to version.
-const fn word(event: &Event) -> &'static str {
-    match event {
-        Event::Transition { .. } => "transition",
-        Event::Fault { .. } => "fault",
-        Event::RetreatEnded { .. } => "retreat-ended",
-        Event::HandedOver { .. } => "handed-over",
-        Event::Conflict { .. } => "conflict",
-        Event::ConflictOver { .. } => "conflict-over",
-        Event::ConflictLost { .. } => "conflict-lost",
-        Event::OneWay { .. } => "one-way",
-        Event::Clone { .. } => "clone",
-        Event::AnnouncedElsewhere { .. } => "announced-elsewhere",
-        Event::Asked { .. } => "asked",
-        Event::Mismatch { .. } => "mismatch",
-        Event::Rejected { .. } => "rejected",
-        Event::AddressPutBack { .. } => "address-put-back",
-        Event::LeaseRanOut { .. } => "lease-ran-out",
-        Event::WokeLate { .. } => "woke-late",
-        Event::StandsAlready { .. } => "stands-already",
-        Event::ClaimFailed { .. } => "claim-failed",
-        Event::DemotionEnded { .. } => "demotion-ended",
-        Event::WitnessLost { .. } => "witness-lost",
-        Event::WitnessFound { .. } => "witness-found",
-        Event::Check { .. } => "check",
-        Event::HoldDown { .. } => "hold-down",
-        Event::HoldDownEnded { .. } => "hold-down-ended",
-        Event::Standing { .. } => "standing",
-        Event::GroupStanding { .. } => "group-standing",
-        Event::BeforeClaim { .. } => "before-claim",
-        Event::Reloaded(_) => "reloaded",
-        Event::Stopping => "stopping",
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::hook::Occasion;
-    use crate::vrrp::Priority;
-
-    #[test]
-    fn a_line_says_what_happened_to_whom_and_when() {
-        let happening = Happening {
-            sequence: 7,
-            unix_ms: 1_700_000_000_123,
-            event: Event::Standing {
-                router: RouterName::new("web").unwrap(),
-                occasion: Occasion::Active,
-                cause: "silence".to_owned(),
-                priority: Priority::from_octet(200),
-            },
-        };
-        let object: Value = serde_json::from_str(&line(&happening)).unwrap();
-        let expected = json!({
-            "sequence": 7, "time": "2023-11-14T22:13:20.123Z", "event": "standing",
-            "router": "web", "group": null, "warning": false, "text": "active: silence",
-            "occasion": "active", "cause": "silence", "priority": 200,
-        });
-        assert_eq!(object, expected);
-    }
-}
+mod tests;

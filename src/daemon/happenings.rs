@@ -86,7 +86,7 @@ impl Stream {
         (kept.iter().cloned().collect(), self.live.subscribe())
     }
 
-    fn add(&self, happening: Happening) {
+    pub(super) fn add(&self, happening: Happening) {
         let happening = Arc::new(happening);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == KEPT {

@@ -4,11 +4,13 @@
 //! Each hook has a lane for each router and group: there one thing is told after the other, in order, and
 //! what waits is bounded. Lanes do not wait for each other, and the engine waits for none, but for the
 //! programs with `before-claim`, which run at once beside the lanes, and for those no longer than it says.
-//! What fails is counted and shown by `status`. When happenings were lost, the engine is asked how
-//! everything stands, and what was missed of that is told.
+//! What fails is counted, logged and shown by `status`. When happenings were lost, the engine is asked how
+//! everything stands, and what was missed of that is told. A reload tells the dispatcher before the engine:
+//! the end of what is gone from the file is told as the file before said.
 
 mod act;
 mod lane;
+mod lanes;
 mod occurrence;
 mod queue;
 mod table;
@@ -23,78 +25,129 @@ use tokio::time::timeout;
 
 use super::happenings::{Happening, Stream};
 use super::mailbox::{Mailbox, Message};
-use crate::config::hook::{Action, HookConfig, HookName, Occasion};
-use crate::config::{Config, RouterName};
+use crate::config::hook::{Action, Occasion};
+use crate::config::{Config, GroupConfig, RouterName};
+use crate::engine::Engine;
 use crate::engine::event::Event;
+use crate::engine::joint;
+use crate::engine::status::RouterStatus;
 use crate::os::clock;
 use crate::os::runner::Runner;
-use crate::vrrp::{Priority, Role};
+use crate::vrrp::Priority;
 
 use act::Actor;
-use lane::Lane;
+use lane::LAST_PROGRAMS;
 use occurrence::{Occurrence, Place, State, Subject};
 
+pub(super) use lanes::Lanes;
 pub(super) use table::Table;
 
-/// All that is told at the end of the daemon has so long together.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+/// Lanes end by themselves; this is for what is wrong with one.
+const SLACK: Duration = Duration::from_secs(1);
+/// The engine answers in microseconds.
+const STATUS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The configuration in force, for the dispatcher.
 pub(super) type Wanted = watch::Sender<Arc<Config>>;
 
+/// As what routers and groups were told of last.
+type States = HashMap<Subject, State>;
+
 /// The dispatcher from outside.
 pub(super) struct Hooks {
     end: Arc<Notify>,
+    lanes: Lanes,
     task: JoinHandle<()>,
 }
 
+/// What the dispatcher is started with.
+pub(super) struct Start<'a> {
+    pub(super) config: &'a Config,
+    pub(super) host: &'a str,
+    pub(super) stream: &'a Stream,
+    pub(super) runner: Runner,
+    pub(super) mailbox: Mailbox,
+    pub(super) states: Told,
+}
+
+/// What was told in an earlier life.
+pub(super) struct Told(States);
+
+impl Told {
+    pub(super) fn by(engine: &Engine) -> Self {
+        let of = |of_groups, subject: fn(RouterName) -> Subject| {
+            let roles = engine.told_roles(of_groups);
+            roles.map(move |(name, role)| (subject(name.clone()), State::of_role(role)))
+        };
+        let routers = of(false, Subject::Router);
+        Self(routers.chain(of(true, Subject::Group)).collect())
+    }
+}
+
 /// Starts the dispatcher. To be called before anything happens.
-pub(super) fn start(
-    config: &Config,
-    host: &str,
-    stream: &Stream,
-    runner: Runner,
-    mailbox: Mailbox,
-) -> (Hooks, Wanted, Table) {
-    let (wanted, config) = watch::channel(Arc::new(config.clone()));
+pub(super) fn start(start: Start<'_>) -> (Hooks, Wanted, Table) {
+    let current = Arc::new(start.config.clone());
+    let (wanted, config) = watch::channel(Arc::clone(&current));
     let table = Table::default();
-    let (_, live) = stream.listen();
+    let actor = Arc::new(Actor::new(start.runner));
+    let lanes = Lanes::new(Arc::clone(&actor), table.clone());
+    for left in lanes::left_before() {
+        let mut hooks = start.config.hooks.iter();
+        if let Some(hook) = hooks.find(|hook| hook.name == left.hook) {
+            lanes.tell(hook, left.what);
+        }
+    }
+    let (_, live) = start.stream.listen();
     let end = Arc::new(Notify::new());
     let dispatcher = Dispatcher {
+        current,
+        former: HashMap::new(),
         config,
-        host: host.to_owned(),
-        mailbox,
-        actor: Arc::new(Actor::new(runner)),
+        host: start.host.to_owned(),
+        mailbox: start.mailbox,
+        actor,
         table: table.clone(),
-        lanes: HashMap::new(),
-        states: HashMap::new(),
+        lanes: lanes.clone(),
+        states: start.states.0,
         before_claims: JoinSet::new(),
         expected: None,
+        has_missed: false,
     };
     let task = tokio::spawn(dispatcher.run(live, Arc::clone(&end)));
-    (Hooks { end, task }, wanted, table)
+    (Hooks { end, lanes, task }, wanted, table)
 }
 
 impl Hooks {
-    /// What waits is told, within a bound.
+    /// What waits has its last try, within a bound.
     pub(super) async fn finish(self) {
+        self.lanes.end();
         self.end.notify_one();
-        let _ = timeout(LAST_WORDS, self.task).await;
+        let _ = timeout(LAST_PROGRAMS + SLACK, self.task).await;
+    }
+
+    /// For an upgrade in place.
+    pub(super) fn lanes(&self) -> Lanes {
+        self.lanes.clone()
     }
 }
 
 struct Dispatcher {
     config: watch::Receiver<Arc<Config>>,
+    /// The one of these that the lanes know.
+    current: Arc<Config>,
+    /// By what is gone from the file: the last one that had it.
+    former: HashMap<Subject, Arc<Config>>,
     host: String,
     mailbox: Mailbox,
     actor: Arc<Actor>,
     table: Table,
-    lanes: HashMap<(HookName, Subject), Arc<Lane>>,
-    /// As they were told last.
-    states: HashMap<Subject, State>,
+    lanes: Lanes,
+    states: States,
     before_claims: JoinSet<()>,
     /// The number of the next happening.
     expected: Option<u64>,
+    /// Some were lost, and how everything stands was not asked since.
+    has_missed: bool,
 }
 
 /// An event that hooks may be told.
@@ -112,8 +165,8 @@ impl Dispatcher {
         loop {
             tokio::select! {
                 happening = live.recv() => match happening {
-                    Ok(happening) => self.happened(&happening).await,
-                    Err(broadcast::error::RecvError::Lagged(_)) => self.catch_up().await,
+                    Ok(happening) => self.happened(&happening),
+                    Err(broadcast::error::RecvError::Lagged(_)) => self.has_missed = true,
                     Err(broadcast::error::RecvError::Closed) => break,
                 },
                 changed = self.config.changed() => match changed {
@@ -122,29 +175,34 @@ impl Dispatcher {
                 },
                 () = end.notified() => break,
             }
+            // What is here already is older than the answer.
+            if self.has_missed && live.is_empty() {
+                self.catch_up().await;
+            }
         }
         loop {
             match live.try_recv() {
-                Ok(happening) => self.happened(&happening).await,
-                Err(broadcast::error::TryRecvError::Lagged(_)) => {}
+                Ok(happening) => self.happened(&happening),
+                Err(broadcast::error::TryRecvError::Lagged(_)) => self.has_missed = true,
                 Err(
                     broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed,
                 ) => break,
             }
         }
-        for lane in self.lanes.values() {
-            lane.idle().await;
+        if self.has_missed {
+            self.tell_the_end();
         }
+        self.lanes.idle().await;
     }
 
-    async fn happened(&mut self, happening: &Happening) {
-        if self
-            .expected
-            .is_some_and(|expected| happening.sequence > expected)
-        {
-            self.catch_up().await;
+    fn happened(&mut self, happening: &Happening) {
+        if self.config.has_changed().unwrap_or_default() {
+            self.follow_configuration();
         }
-        self.expected = Some(happening.sequence + 1);
+        let expected = self.expected.replace(happening.sequence + 1);
+        if expected.is_some_and(|expected| happening.sequence > expected) {
+            self.has_missed = true;
+        }
         let (subject, occasion, cause, priority) = match &happening.event {
             Event::Standing {
                 router,
@@ -161,7 +219,32 @@ impl Dispatcher {
             Event::BeforeClaim { router, priority } => {
                 return self.before_claim(router, *priority, happening);
             }
-            _ => return,
+            Event::Transition { .. }
+            | Event::Fault { .. }
+            | Event::RetreatEnded { .. }
+            | Event::HandedOver { .. }
+            | Event::Conflict { .. }
+            | Event::ConflictOver { .. }
+            | Event::ConflictLost { .. }
+            | Event::OneWay { .. }
+            | Event::Clone { .. }
+            | Event::AnnouncedElsewhere { .. }
+            | Event::Asked { .. }
+            | Event::Mismatch { .. }
+            | Event::Rejected { .. }
+            | Event::AddressPutBack { .. }
+            | Event::LeaseRanOut { .. }
+            | Event::WokeLate { .. }
+            | Event::StandsAlready { .. }
+            | Event::ClaimFailed { .. }
+            | Event::DemotionEnded { .. }
+            | Event::WitnessLost { .. }
+            | Event::WitnessFound { .. }
+            | Event::Check { .. }
+            | Event::HoldDown { .. }
+            | Event::HoldDownEnded { .. }
+            | Event::Reloaded(_)
+            | Event::Stopping => return,
         };
         self.tell(&News {
             subject,
@@ -173,35 +256,46 @@ impl Dispatcher {
         });
     }
 
-    /// Every hook that wants to know.
+    /// Every hook that wants to know. How something stands is told once, also when it was caught up with
+    /// before its event came.
     fn tell(&mut self, news: &News<'_>) {
-        if let Some(state) = State::of(news.occasion) {
-            self.states.insert(news.subject.clone(), state);
+        if let Some(state) = State::of(news.occasion)
+            && self.states.insert(news.subject.clone(), state) == Some(state)
+        {
+            return;
         }
-        let config = Arc::clone(&self.config.borrow());
-        let what = self.occurrence(news, news.occasion.name(), &config);
+        let config = match news.occasion {
+            Occasion::Stop => self.former.remove(&news.subject),
+            Occasion::Active
+            | Occasion::Backup
+            | Occasion::Fault
+            | Occasion::Claim
+            | Occasion::Release
+            | Occasion::Demoted
+            | Occasion::Restored
+            | Occasion::CheckDown
+            | Occasion::CheckUp
+            | Occasion::Conflict => self.former.get(&news.subject).cloned(),
+        };
+        let config = config.unwrap_or_else(|| Arc::clone(&self.current));
+        let what = self.occurrence(news, &config);
         for hook in &config.hooks {
             let concerns = match &news.subject {
                 Subject::Router(name) => hook.is_of_router(name),
                 Subject::Group(name) => hook.groups.contains(name),
             };
             if concerns && hook.on.contains(&news.occasion) {
-                let key = (hook.name.clone(), news.subject.clone());
-                let lane = self
-                    .lanes
-                    .entry(key)
-                    .or_insert_with(|| Lane::new(hook.clone(), self.table.clone()));
-                lane.tell(what.clone(), &self.actor);
+                self.lanes.tell(hook, what.clone());
             }
         }
     }
 
-    fn occurrence(&self, news: &News<'_>, event: &'static str, config: &Config) -> Occurrence {
+    fn occurrence(&self, news: &News<'_>, config: &Config) -> Occurrence {
         let known = self.states.get(&news.subject).copied();
         Occurrence {
             subject: news.subject.clone(),
             occasion: news.occasion,
-            event,
+            is_before_claim: false,
             state: known.unwrap_or(State::Backup),
             priority: news.priority,
             cause: news.cause.to_owned(),
@@ -215,7 +309,7 @@ impl Dispatcher {
     /// All at once; when the last is done, or its time is up, the engine is told.
     fn before_claim(&mut self, router: &RouterName, priority: Priority, happening: &Happening) {
         while self.before_claims.try_join_next().is_some() {}
-        let config = Arc::clone(&self.config.borrow());
+        let config = Arc::clone(&self.current);
         let news = News {
             subject: Subject::Router(router.clone()),
             occasion: Occasion::Active,
@@ -224,7 +318,10 @@ impl Dispatcher {
             sequence: happening.sequence,
             unix_ms: happening.unix_ms,
         };
-        let what = self.occurrence(&news, "before-claim", &config);
+        let what = Occurrence {
+            is_before_claim: true,
+            ..self.occurrence(&news, &config)
+        };
         let mut runs = JoinSet::new();
         for hook in config
             .hooks
@@ -254,40 +351,86 @@ impl Dispatcher {
         if self.mailbox.try_send(Message::Status(sender)).is_err() {
             return;
         }
-        let Ok(snapshot) = receiver.await else { return };
-        let unix_ms = clock::unix_ms(clock::wall_now());
-        for router in snapshot.routers {
-            let (occasion, state) = match router.role {
-                Role::Active => (Occasion::Active, State::Active),
-                Role::Backup => (Occasion::Backup, State::Backup),
-                Role::Initialize => (Occasion::Fault, State::Fault),
-            };
-            let subject = Subject::Router(router.name);
-            if self.states.get(&subject) != Some(&state) {
-                self.tell(&News {
-                    subject,
-                    occasion,
-                    cause: router.fault.as_ref().unwrap_or(&router.cause),
-                    priority: router.effective_priority,
-                    sequence: self.expected.unwrap_or_default(),
-                    unix_ms,
-                });
+        let Ok(Ok(snapshot)) = timeout(STATUS_PATIENCE, receiver).await else {
+            return;
+        };
+        self.has_missed = false;
+        self.compare(&snapshot.routers);
+    }
+
+    fn compare(&mut self, routers: &[RouterStatus]) {
+        for router in routers {
+            let state = State::of_role(router.role);
+            let cause = router.fault.as_ref().unwrap_or(&router.cause);
+            let subject = Subject::Router(router.name.clone());
+            self.missed(subject, state, cause, router.effective_priority);
+        }
+        let config = Arc::clone(&self.current);
+        for group in &config.groups {
+            if let Some((state, cause, priority)) = stands(group, routers) {
+                self.missed(Subject::Group(group.name.clone()), state, cause, priority);
             }
+        }
+        let there = Subject::all(&config);
+        let gone = self.states.keys().filter(|told| !there.contains(told));
+        for subject in gone.cloned().collect::<Vec<_>>() {
+            self.missed(
+                subject,
+                State::Stop,
+                "not in the configuration any more",
+                Priority::Release,
+            );
         }
     }
 
-    /// What waits goes on, the way the hook is written now; that of a hook that is gone as it was.
-    fn follow_configuration(&mut self) {
-        let config = Arc::clone(&self.config.borrow_and_update());
-        let find = |name: &HookName| -> Option<&HookConfig> {
-            config.hooks.iter().find(|hook| hook.name == *name)
-        };
-        self.lanes.retain(|(name, _), lane| match find(name) {
-            Some(hook) => {
-                lane.change(hook);
-                true
-            }
-            None => lane.is_busy(),
+    /// What was lost may have been the end of something.
+    fn tell_the_end(&mut self) {
+        for subject in self.states.keys().cloned().collect::<Vec<_>>() {
+            self.missed(subject, State::Stop, "the daemon ends", Priority::Release);
+        }
+    }
+
+    /// Under the number of what was heard last.
+    fn missed(&mut self, subject: Subject, state: State, cause: &str, priority: Priority) {
+        self.tell(&News {
+            subject,
+            occasion: state.occasion(),
+            cause,
+            priority,
+            sequence: self.expected.unwrap_or_default().saturating_sub(1),
+            unix_ms: clock::unix_ms(clock::wall_now()),
         });
     }
+
+    fn follow_configuration(&mut self) {
+        let new = Arc::clone(&self.config.borrow_and_update());
+        let old = std::mem::replace(&mut self.current, Arc::clone(&new));
+        let there = Subject::all(&new);
+        for subject in Subject::all(&old) {
+            if !there.contains(&subject) {
+                self.former.insert(subject, Arc::clone(&old));
+            }
+        }
+        self.former.retain(|subject, _| !there.contains(subject));
+        self.lanes.follow(&new);
+    }
 }
+
+/// As the engine takes the members of a group together.
+fn stands<'a>(
+    group: &GroupConfig,
+    routers: &'a [RouterStatus],
+) -> Option<(State, &'a str, Priority)> {
+    let members = routers
+        .iter()
+        .filter(|router| group.routers.contains(&router.name));
+    let role = joint::joined(members.clone().map(|router| router.role));
+    let to_blame = members.clone().find(|router| router.role == role);
+    let cause = to_blame.or(members.clone().next())?;
+    let lowest = joint::lowest(members.map(|router| router.effective_priority));
+    let cause = cause.fault.as_ref().unwrap_or(&cause.cause);
+    Some((State::of_role(role), cause, lowest))
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,8 @@
 //!
 //! Owns the order: the new program judges the configuration, the engine stops at a moment at which no
 //! handover is under way and says where it stands, that is written down, and the process executes the
-//! new program, which goes on as after a crash (`leftovers`). Sockets are opened anew: for the few
+//! new program, which goes on as after a crash (`leftovers`). Hooks that run have a moment to end before the
+//! engine stops; what they were not told yet is handed on. Sockets are opened anew: for the few
 //! milliseconds nothing is heard, which no timer of the RFC notices. Called by the daemon's loop.
 //! Whatever fails before the new program runs is logged, and this one goes on.
 
@@ -19,6 +20,7 @@ use tokio::sync::oneshot;
 use tracing::{error, info};
 
 use super::Options;
+use super::hooks::Lanes;
 use super::mailbox::{Mailbox, Message};
 use super::systemd::Reloading;
 use crate::os::runner::Runner;
@@ -29,6 +31,11 @@ use crate::os::{OsError, realtime};
 const JUDGEMENT: Duration = Duration::from_secs(10);
 /// The engine answers when no handover is under way, or after three seconds in any case.
 const PAUSE: Duration = Duration::from_secs(5);
+
+/// For hooks that run; the engine goes on meanwhile.
+const HOOKS_PATIENCE: Duration = Duration::from_secs(2);
+/// From the engine's thread to the log, to the dispatcher, to a lane: so often others have their turn.
+const TURNS: usize = 8;
 
 /// Why this program goes on.
 #[derive(Debug)]
@@ -74,7 +81,7 @@ fn program() -> io::Result<PathBuf> {
 }
 
 /// What is executed, remembered from the start: the file may be replaced meanwhile.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Upgrade {
     program: PathBuf,
     arguments: Vec<OsString>,
@@ -82,6 +89,7 @@ pub(super) struct Upgrade {
     snapshots: SnapshotFile,
     /// The new program may not make another.
     runner: Runner,
+    lanes: Lanes,
 }
 
 impl Upgrade {
@@ -89,9 +97,10 @@ impl Upgrade {
         options: &Options,
         snapshots: SnapshotFile,
         runner: Runner,
-    ) -> io::Result<Self> {
+        lanes: Lanes,
+    ) -> Result<Self, OsError> {
         Ok(Self {
-            program: program()?,
+            program: program().map_err(|error| OsError::new("find this program", error))?,
             arguments: env::args_os().skip(1).collect(),
             check: vec![
                 "check".into(),
@@ -101,6 +110,7 @@ impl Upgrade {
             ],
             snapshots,
             runner,
+            lanes,
         })
     }
 
@@ -117,6 +127,7 @@ impl Upgrade {
         // What is said later may not be written before this program ends.
         info!("upgrade: {} takes over if it can", self.program.display());
         self.judge().await?;
+        self.lanes.settle(HOOKS_PATIENCE).await;
         let (reply, answer) = oneshot::channel();
         // Dropped at every return: then the engine goes on.
         let (_goes_on, waits) = mpsc::channel();
@@ -130,6 +141,10 @@ impl Upgrade {
         let reloading = Reloading::begin();
         let mut command = Command::new(&self.program);
         command.args(&self.arguments);
+        for _ in 0..TURNS {
+            tokio::task::yield_now().await;
+        }
+        self.lanes.hand_on(&mut command);
         let error = match self.runner.hand_on(&mut command) {
             Ok(()) => command.exec(),
             Err(error) => error,

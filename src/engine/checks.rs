@@ -248,6 +248,7 @@ impl Engine {
                 router.hears_of_check(&report.check, &report.verdict, now, outputs);
             });
         }
+        self.let_go_of_what_is_out_of_service(now, outputs);
     }
 
     /// How the checks of a router stand that was not there before.

@@ -354,4 +354,40 @@ impl Event {
             | Self::Stopping => None,
         }
     }
+
+    /// The group concerned, where it is a group as a whole.
+    #[must_use]
+    pub const fn group(&self) -> Option<&RouterName> {
+        match self {
+            Self::GroupStanding { group, .. } => Some(group),
+            Self::Transition { .. }
+            | Self::Fault { .. }
+            | Self::RetreatEnded { .. }
+            | Self::HoldDown { .. }
+            | Self::HoldDownEnded { .. }
+            | Self::HandedOver { .. }
+            | Self::Conflict { .. }
+            | Self::ConflictOver { .. }
+            | Self::ConflictLost { .. }
+            | Self::OneWay { .. }
+            | Self::Clone { .. }
+            | Self::AnnouncedElsewhere { .. }
+            | Self::Asked { .. }
+            | Self::Mismatch { .. }
+            | Self::Rejected { .. }
+            | Self::AddressPutBack { .. }
+            | Self::LeaseRanOut { .. }
+            | Self::StandsAlready { .. }
+            | Self::ClaimFailed { .. }
+            | Self::Standing { .. }
+            | Self::BeforeClaim { .. }
+            | Self::DemotionEnded { .. }
+            | Self::Check { .. }
+            | Self::WitnessLost { .. }
+            | Self::WitnessFound { .. }
+            | Self::WokeLate { .. }
+            | Self::Reloaded(_)
+            | Self::Stopping => None,
+        }
+    }
 }

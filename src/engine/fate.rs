@@ -46,7 +46,8 @@ pub(super) struct Fate {
 enum Step {
     /// Nothing before this moment.
     Wait(Option<Moment>),
-    HoldBack(Vec<(RouterId, String)>),
+    /// With the reason, and whether a check that is down is among the reasons.
+    HoldBack(Vec<(RouterId, String)>, bool),
     Begin(Vec<RouterId>),
     TakeOver(Vec<RouterId>),
     /// All of them, because the engine slept for so long past the time to claim.
@@ -133,6 +134,20 @@ impl Engine {
         }
     }
 
+    /// What gave up for another reason before may wait for a successor, but no longer than a handover
+    /// takes when a check of its fate is down.
+    pub(super) fn let_go_of_what_is_out_of_service(&mut self, now: Moment, outputs: &mut Outputs) {
+        for fate in self.fates.clone() {
+            let members = fate.members.iter().filter_map(|id| self.router(*id));
+            if !members.clone().any(Router::is_out_of_service) {
+                continue;
+            }
+            for id in fate.members {
+                self.with(id, now, outputs, |router, _| router.lets_go_in_time(now));
+            }
+        }
+    }
+
     /// Settles every fate of which a member was touched.
     pub(super) fn settle_fates(&mut self, now: Moment, outputs: &mut Outputs) {
         while let Some(fate) = self.unsettled.pop() {
@@ -157,10 +172,10 @@ impl Engine {
                 }
                 return false;
             }
-            Step::HoldBack(whom) => {
+            Step::HoldBack(whom, is_out_of_service) => {
                 for (id, reason) in whom {
                     self.with(id, now, outputs, |router, outputs| {
-                        router.hold_back(reason, now, outputs);
+                        router.hold_back(reason, is_out_of_service, now, outputs);
                     });
                 }
             }
@@ -214,7 +229,7 @@ impl Engine {
             fate.claims_at = match step {
                 Step::Wait(until) if nobody_claimed => until,
                 Step::Wait(_)
-                | Step::HoldBack(_)
+                | Step::HoldBack(..)
                 | Step::Begin(_)
                 | Step::TakeOver(_)
                 | Step::ListenFirst(_)
@@ -240,7 +255,8 @@ fn step(members: &[&Router], fate: &Fate, now: Moment) -> (Step, Option<Moment>)
         return if whom.is_empty() {
             (Step::Wait(None), None)
         } else {
-            (Step::HoldBack(whom), None)
+            let is_out_of_service = members.iter().any(|router| router.is_out_of_service());
+            (Step::HoldBack(whom, is_out_of_service), None)
         };
     }
     let waiting = ids(&|router| role(router) == Role::Initialize);

@@ -41,6 +41,7 @@ impl Engine {
         for waiting in standings.waiting() {
             fingerprint.fact(waiting);
         }
+        fingerprint.any_moment(standings.deadline());
         fingerprint.any_moment(*next_beat);
         verdicts.fingerprint(fingerprint);
         for router in routers {

@@ -36,6 +36,8 @@ pub(super) struct Handover {
     settle: Duration,
     /// Its advert may be kept from us, by whatever keeps ours from others.
     announcement_suffices: bool,
+    /// How long the successor's claim may wait for hooks behind its first advert.
+    claims_after: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +63,7 @@ impl Handover {
             asked: false,
             settle: SETTLE,
             announcement_suffices: false,
+            claims_after: Duration::ZERO,
         }
     }
 
@@ -79,6 +82,7 @@ impl Handover {
             asked: false,
             settle: SETTLE,
             announcement_suffices: false,
+            claims_after: Duration::ZERO,
         }
     }
 
@@ -88,6 +92,14 @@ impl Handover {
         Self {
             unannounced: Vec::new(),
             settle: Duration::ZERO,
+            ..self
+        }
+    }
+
+    /// All hosts have one file: the hooks of the successor may take as long as ours.
+    pub(super) fn with_one_that_claims_after(self, before_claim: Option<Duration>) -> Self {
+        Self {
+            claims_after: before_claim.unwrap_or_default(),
             ..self
         }
     }
@@ -112,7 +124,7 @@ impl Handover {
     pub(super) fn ask_at(&self) -> Option<Moment> {
         let silent = !self.asked && !self.unannounced.is_empty();
         let successor = self.successor.filter(|_| silent)?;
-        Some(successor.heard + ASK_AFTER)
+        Some(successor.heard + self.claims_after + ASK_AFTER)
     }
 
     /// True once, when the successor should be asked to announce.
@@ -176,6 +188,7 @@ impl Handover {
         (successor.heard + ANNOUNCEMENT_PATIENCE)
             .min(self.limit)
             .max(successor.heard + LATE_SUCCESSOR)
+            + self.claims_after
     }
 
     /// Takes down everything that decides when it ends.
@@ -190,9 +203,11 @@ impl Handover {
             asked,
             settle,
             announcement_suffices,
+            claims_after,
         } = self;
         fingerprint.moment(*limit);
-        fingerprint.fact((unannounced, asked, settle, announcement_suffices));
+        fingerprint.fact((unannounced, asked, settle));
+        fingerprint.fact((announcement_suffices, claims_after));
         fingerprint.any_moment(successor.map(|successor| successor.heard));
         fingerprint.moment(*last_announced);
         fingerprint.moment((*listens_from).max(now));
@@ -240,6 +255,18 @@ mod tests {
         assert_eq!(handover.release_at(), at(709));
         handover.announcement_heard(OTHER, at(611));
         assert_eq!(handover.release_at(), at(614));
+    }
+
+    #[test]
+    fn hooks_of_the_successor_are_waited_for_as_long_as_they_may_take() {
+        let bound = Some(Duration::from_millis(400));
+        let handover = Handover::after_giving_up(at(0), at(1500), vec![VIP]);
+        let mut handover = handover.with_one_that_claims_after(bound);
+        assert_eq!(handover.release_at(), at(1500), "nobody has come yet");
+        handover.advert_heard(PEER, at(600));
+        assert_eq!(handover.release_at(), at(1100));
+        handover.announcement_heard(VIP, at(800));
+        assert_eq!(handover.release_at(), at(803));
     }
 
     #[test]

@@ -171,6 +171,11 @@ impl Engine {
         self.mark
     }
 
+    /// Routers, or groups, and as what they were told of last; those that go on also by an earlier life.
+    pub(crate) fn told_roles(&self, of_groups: bool) -> impl Iterator<Item = (&RouterName, Role)> {
+        self.standings.roles(of_groups)
+    }
+
     /// True while no handover is under way: a good moment to end and to go on in another process.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {

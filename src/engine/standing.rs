@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use super::Engine;
 use super::checks::Verdict;
 use super::event::Event;
+use super::joint::{joined, lowest};
 use super::outputs::Outputs;
 use super::router::{Facts, Router};
 use super::snapshot::Snapshot;
@@ -35,6 +36,8 @@ pub(super) struct Standings {
     touched: Vec<RouterName>,
     /// The engine was woken: whoever could be reported was.
     is_complete: bool,
+    /// Since when a fault waits for that to be told.
+    untold_since: Option<Moment>,
 }
 
 /// Of one router or group.
@@ -74,8 +77,26 @@ impl Standings {
         }
     }
 
+    /// Routers, or groups, and the roles that were told of them last.
+    pub(super) fn roles(&self, of_groups: bool) -> impl Iterator<Item = (&RouterName, Role)> {
+        let told = if of_groups {
+            &self.groups
+        } else {
+            &self.routers
+        };
+        told.iter()
+            .filter_map(|(name, told)| Some((name, told.role?)))
+    }
+
+    /// The engine is woken, after everything that there was to hear.
     pub(super) const fn everybody_was_reported(&mut self) {
         self.is_complete = true;
+        self.untold_since = None;
+    }
+
+    /// When the engine wants to be woken for what waits to be told.
+    pub(super) const fn deadline(&self) -> Option<Moment> {
+        self.untold_since
     }
 
     /// By router: what decides how it goes on with claims.
@@ -293,6 +314,7 @@ impl Engine {
         if stands.role == Role::Initialize && !self.standings.is_complete {
             // It may only be that its interface is the next one to be reported.
             self.standings.touch(name);
+            self.standings.untold_since.get_or_insert(now);
             return;
         }
         let told = self
@@ -449,21 +471,4 @@ impl Engine {
             priority: lowest(members.iter().map(|member| member.priority)),
         })
     }
-}
-
-/// Of all parts together.
-fn joined(mut roles: impl Iterator<Item = Role> + Clone) -> Role {
-    if roles.clone().any(|role| role == Role::Initialize) {
-        Role::Initialize
-    } else if roles.all(|role| role == Role::Active) {
-        Role::Active
-    } else {
-        Role::Backup
-    }
-}
-
-fn lowest(priorities: impl Iterator<Item = Priority>) -> Priority {
-    priorities
-        .min_by_key(|priority| priority.octet())
-        .unwrap_or(Priority::Release)
 }

@@ -137,6 +137,14 @@ impl Runner {
         }
     }
 
+    /// One that can start nothing.
+    #[cfg(test)]
+    pub(crate) fn without_process() -> Self {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags);
+        Self::at(pair.expect("a pair of sockets").0)
+    }
+
     fn at(socket: OwnedFd) -> Self {
         Self(Arc::new(Inner {
             socket,

@@ -5,13 +5,16 @@
 mod frames;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use buoyd::config::authentication::Keyring;
+use buoyd::config::check::{CheckConfig, CheckUse, Initially, Probe, Weight};
 use buoyd::config::{
     Config, ControlConfig, GroupConfig, InterfaceName, Peer, RouterConfig, RouterName, Transport,
     VirtualAddress,
 };
+use buoyd::engine::checks::{Report, Verdict};
 use buoyd::engine::command::{Command, Selection};
 use buoyd::engine::interface::InterfaceState;
 use buoyd::engine::{Detection, InterfaceAddress, LinkState};
@@ -26,6 +29,8 @@ pub(super) use frames::{Frame, some_advert, some_noise};
 
 /// The routers there may be.
 pub(super) const NAMES: [&str; 3] = ["web", "mail", "db"];
+/// The checks there are.
+const CHECKS: [&str; 2] = ["service", "uplink"];
 
 /// What is left of a seed.
 pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
@@ -56,8 +61,9 @@ impl<'a> Bytes<'a> {
 
 /// One octet that says which of three routers there are and what follows, three for each of them
 /// (interval, priority, and the rest bit by bit), one more for each if bit 0x80 is set (see
-/// [`modes`]), and one for their groups if bit 0x40 is. With bit 0x08 the first two have one VRID,
-/// and each a family of it.
+/// [`modes`]), one more for each if bit 0x20 is (see [`uses`]), and one for their groups if bit 0x40 is.
+/// With bit 0x08 the first two have one VRID, and each a family of it; with bit 0x10 their claims wait
+/// for hooks.
 pub(super) fn some_config(bytes: &mut Bytes<'_>) -> Config {
     let bits = bytes.octet();
     let chosen = bits % 8;
@@ -68,6 +74,10 @@ pub(super) fn some_config(bytes: &mut Bytes<'_>) -> Config {
             if bits & 0x80 != 0 {
                 modes(&mut router, which, bytes.octet());
             }
+            if bits & 0x20 != 0 {
+                uses(&mut router, bytes.octet());
+            }
+            router.before_claim = (bits & 0x10 != 0).then_some(Duration::from_millis(400));
             router
         })
         .collect();
@@ -98,9 +108,60 @@ pub(super) fn some_config(bytes: &mut Bytes<'_>) -> Config {
         control: ControlConfig::default(),
         realtime: buoyd::config::Realtime::default(),
         witness: None,
-        checks: Vec::new(),
+        checks: CHECKS.map(|name| some_check(name, bits)).to_vec(),
         hooks: Vec::new(),
         metrics: None,
+    }
+}
+
+/// It has not answered yet, or with three routers it counts as up.
+fn some_check(name: &str, bits: u8) -> CheckConfig {
+    CheckConfig {
+        name: RouterName::new(name).unwrap(),
+        probe: Probe::Process(name.to_owned()),
+        interval: Duration::from_secs(1),
+        timeout: Duration::from_secs(1),
+        fall: NonZeroU8::MIN,
+        rise: NonZeroU8::MIN,
+        initially: if bits.is_multiple_of(8) {
+            Initially::Up
+        } else {
+            Initially::Unknown
+        },
+    }
+}
+
+/// | bits | mean |
+/// |---|---|
+/// | 0x01, 0x02 | the first check, and the second |
+/// | 0x04, 0x08 | the same with a weight |
+/// | 0xe0 | which weight: negative ones, then positive ones |
+fn uses(router: &mut RouterConfig, bits: u8) {
+    let weights = [-253, -100, -50, -1, 1, 50, 100, 253];
+    let weight = Weight::new(weights[usize::from(bits >> 5)]).unwrap();
+    for (place, name) in CHECKS.into_iter().enumerate() {
+        let has_weight = bits & (0x04 << place) != 0;
+        if has_weight || bits & (0x01 << place) != 0 {
+            router.checks.push(CheckUse {
+                check: RouterName::new(name).unwrap(),
+                weight: has_weight.then_some(weight),
+            });
+        }
+    }
+}
+
+/// Of one of the two checks, or of one that is not in the file.
+pub(super) fn some_report(bytes: &mut Bytes<'_>) -> Report {
+    let check = bytes.of(&[CHECKS[0], CHECKS[1], "nobody"]);
+    let verdict = match bytes.octet() % 5 {
+        0 => Verdict::UP,
+        1 | 2 => Verdict::Down("connection refused".to_owned()),
+        3 => Verdict::Up { weight: Some(-70) },
+        _ => Verdict::Unknown,
+    };
+    Report {
+        check: RouterName::new(check).unwrap(),
+        verdict,
     }
 }
 

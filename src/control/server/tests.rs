@@ -52,12 +52,31 @@ impl Drop for Waiting {
 }
 
 impl Answer for Echo {
-    /// One line, and then nothing more.
-    fn follow(&self, _: Option<RouterName>, since: Option<u64>) -> mpsc::Receiver<String> {
+    /// One line, and then nothing more; without end for the router `flood`, and none for `nobody`.
+    fn follow(
+        &self,
+        router: Option<RouterName>,
+        since: Option<u64>,
+    ) -> Result<mpsc::Receiver<String>, Response> {
+        let router = router.map(String::from).unwrap_or_default();
+        if router == "nobody" {
+            return Err(Response::Error {
+                message: "there is no such router".to_owned(),
+            });
+        }
         let (sender, receiver) = mpsc::channel(1);
         let line = format!("{{\"sequence\":{}}}", since.unwrap_or_default() + 1);
         sender.try_send(line).expect("there is room");
-        receiver
+        let waiting = self.waiting.clone();
+        waiting.fetch_add(1, Ordering::SeqCst);
+        tokio::spawn(async move {
+            let _waiting = Waiting(waiting);
+            if router == "flood" {
+                while sender.send("x".repeat(4096)).await.is_ok() {}
+            }
+            sender.closed().await;
+        });
+        Ok(receiver)
     }
 
     async fn answer(&self, request: Request) -> Response {
@@ -247,7 +266,7 @@ fn garbage_is_answered_with_the_commands_there_are() {
         let answer = message(&mut client).unwrap();
         let shown = garbage.escape_ascii();
         assert!(
-            answer.contains("commands: status, demote, restore, reload"),
+            answer.contains("commands: status, events, demote, restore, reload"),
             "{shown}: {answer}"
         );
         assert!(!answer.contains(char::is_control), "{shown}: {answer}");
@@ -572,4 +591,73 @@ fn the_client_tells_one_failure_from_another() {
         odd.join().unwrap();
         fs::remove_file(&socket).unwrap();
     }
+}
+
+const FOLLOW: &[u8] = b"{\"command\":\"events\"}\n";
+
+fn followers(server: &Running) -> Vec<BufReader<Client>> {
+    let mut followers: Vec<_> = (0..MOST_FOLLOWERS).map(|_| server.connect()).collect();
+    for follower in &mut followers {
+        send(follower, FOLLOW);
+        let mut line = String::new();
+        follower.read_line(&mut line).unwrap();
+        assert_eq!(line, "{\"sequence\":1}\n");
+    }
+    followers
+}
+
+#[test]
+fn the_33rd_follower_is_turned_away_until_another_leaves_and_others_are_served() {
+    let server = Running::start();
+    let mut followers = followers(&server);
+    let mut late = server.connect();
+    send(&mut late, FOLLOW);
+    assert_eq!(
+        message(&mut late).unwrap(),
+        "32 clients follow events already"
+    );
+    assert_eq!(message(&mut late), None);
+    let mut other = server.connect();
+    send(&mut other, b"{\"command\":\"status\"}\n");
+    assert!(message(&mut other).unwrap().starts_with("asked"));
+    followers.pop();
+    server.waits_until(MOST_FOLLOWERS - 1);
+    let mut next = server.connect();
+    send(&mut next, FOLLOW);
+    let mut line = String::new();
+    next.read_line(&mut line).unwrap();
+    assert_eq!(line, "{\"sequence\":1}\n");
+}
+
+#[test]
+fn a_follower_that_stops_reading_loses_its_place() {
+    let server = Running::start();
+    let mut followers = followers(&server);
+    followers.pop();
+    server.waits_until(MOST_FOLLOWERS - 1);
+    let mut flooded = server.connect();
+    send(
+        &mut flooded,
+        b"{\"command\":\"events\",\"router\":\"flood\"}\n",
+    );
+    server.waits_until(MOST_FOLLOWERS);
+    wait_for_hang_up(&flooded);
+    server.waits_until(MOST_FOLLOWERS - 1);
+    let mut next = server.connect();
+    send(&mut next, FOLLOW);
+    let mut line = String::new();
+    next.read_line(&mut line).unwrap();
+    assert_eq!(line, "{\"sequence\":1}\n");
+}
+
+#[test]
+fn a_router_that_is_not_there_cannot_be_followed() {
+    let server = Running::start();
+    let mut client = server.connect();
+    send(
+        &mut client,
+        b"{\"command\":\"events\",\"router\":\"nobody\"}\n",
+    );
+    assert_eq!(message(&mut client).unwrap(), "there is no such router");
+    assert_eq!(message(&mut client), None);
 }

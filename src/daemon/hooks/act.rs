@@ -38,6 +38,11 @@ impl Failed {
             again: false,
         }
     }
+
+    /// The daemon ended meanwhile.
+    pub(super) fn cut_off() -> Self {
+        Self::for_good("the daemon ended before anybody took it".to_owned())
+    }
 }
 
 /// Does it.

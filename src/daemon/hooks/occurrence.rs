@@ -2,23 +2,36 @@
 //!
 //! Owns [`Occurrence`]. Made by the dispatcher from an event and the configuration; pure.
 
+use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::config::hook::Occasion;
 use crate::config::{Config, RouterName};
-use crate::vrrp::Priority;
+use crate::vrrp::{Priority, Role};
 
 /// A router or a group. Their names may be the same.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) enum Subject {
     Router(RouterName),
     Group(RouterName),
 }
 
+impl Subject {
+    /// Whom there is something to tell of.
+    pub(super) fn all(config: &Config) -> Vec<Self> {
+        let routers = config.routers.iter();
+        let routers = routers.map(|router| Self::Router(router.name.clone()));
+        let groups = config.groups.iter();
+        let groups = groups.map(|group| Self::Group(group.name.clone()));
+        routers.chain(groups).collect()
+    }
+}
+
 /// keepalived's states.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum State {
     Active,
     Backup,
@@ -44,6 +57,23 @@ impl State {
         }
     }
 
+    pub(super) const fn of_role(role: Role) -> Self {
+        match role {
+            Role::Active => Self::Active,
+            Role::Backup => Self::Backup,
+            Role::Initialize => Self::Fault,
+        }
+    }
+
+    pub(super) const fn occasion(self) -> Occasion {
+        match self {
+            Self::Active => Occasion::Active,
+            Self::Backup => Occasion::Backup,
+            Self::Fault => Occasion::Fault,
+            Self::Stop => Occasion::Stop,
+        }
+    }
+
     const fn word(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -64,12 +94,12 @@ impl State {
 }
 
 /// Something that a hook is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Occurrence {
     pub(super) subject: Subject,
     pub(super) occasion: Occasion,
-    /// The word of the occasion; `before-claim` is none.
-    pub(super) event: &'static str,
+    /// About to claim, which is no occasion of its own.
+    pub(super) is_before_claim: bool,
     pub(super) state: State,
     pub(super) priority: Priority,
     pub(super) cause: String,
@@ -80,7 +110,7 @@ pub(super) struct Occurrence {
 }
 
 /// Where a router is; empty for a group and for what is gone from the file.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Place {
     interface: String,
     vrid: Option<u8>,
@@ -103,6 +133,14 @@ impl Place {
 }
 
 impl Occurrence {
+    const fn event(&self) -> &'static str {
+        if self.is_before_claim {
+            "before-claim"
+        } else {
+            self.occasion.name()
+        }
+    }
+
     fn kind_and_name(&self) -> (&'static str, &RouterName) {
         match &self.subject {
             Subject::Router(name) => ("INSTANCE", name),
@@ -140,7 +178,7 @@ impl Occurrence {
         };
         let vrid = self.place.vrid.map(|vrid| vrid.to_string());
         [
-            ("BUOY_EVENT", self.event.to_owned()),
+            ("BUOY_EVENT", self.event().to_owned()),
             whom,
             ("BUOY_ROLE", self.state.word().to_owned()),
             ("BUOY_PRIORITY", self.priority.octet().to_string()),
@@ -167,7 +205,7 @@ impl Occurrence {
             "sequence": self.sequence,
             "time": self.time(),
             "host": self.host,
-            "event": self.event,
+            "event": self.event(),
             "router": router,
             "group": group,
             "role": self.state.word(),
@@ -181,6 +219,18 @@ impl Occurrence {
     }
 }
 
+/// For the log.
+impl fmt::Display for Occurrence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, name) = match &self.subject {
+            Subject::Router(name) => ("router", name),
+            Subject::Group(name) => ("group", name),
+        };
+        let (event, sequence) = (self.event(), self.sequence);
+        write!(f, "`{event}` of {kind} {name} (#{sequence})")
+    }
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -189,7 +239,7 @@ pub(super) mod tests {
         Occurrence {
             subject: Subject::Router(RouterName::new("web").unwrap()),
             occasion,
-            event: occasion.name(),
+            is_before_claim: false,
             state: State::of(occasion).unwrap_or(State::Backup),
             priority: Priority::from_octet(200),
             cause: "silence".to_owned(),

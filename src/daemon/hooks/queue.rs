@@ -40,6 +40,10 @@ impl Queue {
         self.waiting.pop_front()
     }
 
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Occurrence> {
+        self.waiting.iter()
+    }
+
     /// Whether something that waits says more than this one, which nobody has taken yet.
     pub(super) fn overtakes(&self, old: &Occurrence) -> bool {
         let says_more =

@@ -378,7 +378,7 @@ impl Router {
         let waits_for_this = self.place.is_some() && self.retry_at.is_none();
         if !takes_part && !waits_for_this {
             // Another fault is told of until it is over.
-            return;
+            return self.lets_go_in_time(now);
         }
         self.able = false;
         self.held_back = None;
@@ -394,11 +394,20 @@ impl Router {
         }
         let actions = self.election.shutdown(Cause::Fault(reason));
         self.apply(actions, now, outputs);
+        self.lets_go_in_time(now);
+    }
+
+    /// It may have given up for a milder reason before, and waited for longer.
+    pub(in crate::engine) fn lets_go_in_time(&mut self, now: Moment) {
         let limit = now + self.successor_limit();
         if let Some(handover) = &mut self.handover {
-            // It may have given up for a milder reason before, and waited for longer.
             handover.waits_no_longer_than(limit);
         }
+    }
+
+    /// True while a check without weight is down.
+    pub(in crate::engine) fn is_out_of_service(&self) -> bool {
+        self.checks.fault().is_some()
     }
 
     /// One that flapped is believed again.

@@ -93,10 +93,12 @@ impl Router {
         self.fate_at = until;
     }
 
-    /// Another member has a fault: this one hands over and waits.
+    /// Another member has a fault: this one hands over and waits. When it is a check that is down, all
+    /// have said that they give up, and nobody holds on for longer than that takes.
     pub(in crate::engine) fn hold_back(
         &mut self,
         reason: String,
+        is_out_of_service: bool,
         now: Moment,
         outputs: &mut Outputs,
     ) {
@@ -111,6 +113,9 @@ impl Router {
         let was_active = self.election.role() == Role::Active;
         let actions = self.election.shutdown(Cause::Fault(reason));
         self.apply(actions, now, outputs);
+        if is_out_of_service {
+            return self.lets_go_in_time(now);
+        }
         // The neighbours' own fate waits for the Active_Down_Timer of the election that fell silent;
         // until then this one can go on answering.
         let longest = SILENCE_INTERVALS * self.config.interval.duration();

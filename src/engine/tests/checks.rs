@@ -170,6 +170,44 @@ fn both_families_and_all_of_a_group_go_with_a_check_of_one() {
 }
 
 #[test]
+fn a_group_of_which_one_has_a_check_that_is_down_lets_go_of_everything_at_the_limit() {
+    let mut config = checked(
+        grouped(group_of_two(200)),
+        &[("haproxy", None)],
+        Initially::Up,
+    );
+    for router in config.routers.iter_mut().skip(1) {
+        router.checks.clear();
+    }
+    let mut lan = Lan::of(&[config]);
+    lan.runs(10 * SECOND);
+    lan.holds_alone(HERE);
+    lan.checks(HERE, "haproxy", &down());
+    lan.runs(1000);
+    assert_eq!(lan.holders(), 1, "a neighbour may still come");
+    lan.runs(600);
+    assert_eq!(lan.holders(), 0);
+}
+
+#[test]
+fn hooks_before_a_claim_leave_no_gap_in_a_handover() {
+    let of = |priority| {
+        let mut config = ungrouped(vec![web_of(priority)]);
+        config.routers[0].before_claim = Some(Duration::from_millis(600));
+        checked(config, &[("haproxy", None)], Initially::Up)
+    };
+    let mut lan = Lan::of(&[of(200), of(100)]);
+    lan.runs(10 * SECOND);
+    lan.holds_alone(HERE);
+    lan.checks(HERE, "haproxy", &down());
+    lan.runs_without_a_gap(10 * SECOND);
+    lan.holds_alone(THERE);
+    lan.checks(HERE, "haproxy", &Verdict::UP);
+    lan.runs_without_a_gap(10 * SECOND);
+    lan.holds_alone(HERE);
+}
+
+#[test]
 fn a_check_stays_a_fault_while_others_come_and_go() {
     let mut lan = Lan::checked_pair(&[("haproxy", None), ("uplink", None)]);
     let fault = |lan: &Lan| lan.status(HERE, "web").fault.unwrap_or_default();

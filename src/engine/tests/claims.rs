@@ -118,7 +118,7 @@ fn the_lease_of_one_that_has_nothing_to_advertise_from_is_renewed_until_somebody
     let mut host = Host::is_active(&[web()]);
     host.sees("eth0", Some(with_addresses(&[])));
     assert_eq!(host.role(), Role::Active, "it may come back");
-    host.at(DOWN + 1000);
+    host.at(11_000);
     assert_eq!(host.role(), Role::Initialize);
     // The patience of the most patient neighbour.
     host.at(14_000);

@@ -84,6 +84,17 @@ fn a_fault_is_told_with_its_reason_and_not_before_everybody_was_reported() {
 }
 
 #[test]
+fn a_fault_that_waits_to_be_told_is_a_deadline() {
+    let mut host = Host::boots(&[web()]);
+    host.sees("eth0", None);
+    assert!(host.words().is_empty());
+    assert_eq!(host.engine.next_deadline(), Some(host.now));
+    host.wakes();
+    assert_eq!(host.words(), ["web fault"]);
+    assert_eq!(host.engine.next_deadline(), None);
+}
+
+#[test]
 fn what_is_gone_from_the_file_is_told_to_stop_when_it_has_let_go() {
     let mut host = Host::is_active(&[web(), mail()]);
     host.reloads(&[web()]);
