@@ -123,7 +123,7 @@ fn some_check(name: &str, bits: u8) -> CheckConfig {
         timeout: Duration::from_secs(1),
         fall: NonZeroU8::MIN,
         rise: NonZeroU8::MIN,
-        initially: if bits % 8 == 0 {
+        initially: if bits.is_multiple_of(8) {
             Initially::Up
         } else {
             Initially::Unknown
