@@ -54,20 +54,18 @@ impl Story {
     fn listens_and_may_hold(&self, number: usize) -> bool {
         let now = self.world.now;
         let node = &self.world.nodes[number];
-        {
-            let listens = |engine: &Engine| {
-                let routers = engine.status(node.clock.local(now));
-                let is_known = |router: &RouterStatus| {
-                    let mut checks = router.checks.iter();
-                    checks.all(|check| check.state != CheckState::Unknown)
-                };
-                (routers.iter()).all(|router| router.role != Role::Initialize && is_known(router))
+        let listens = |engine: &Engine| {
+            let routers = engine.status(node.clock.local(now));
+            let is_known = |router: &RouterStatus| {
+                let mut checks = router.checks.iter();
+                checks.all(|check| check.state != CheckState::Unknown)
             };
-            node.engine.as_ref().is_some_and(listens)
-                && !node.stopping
-                && node.is_fit_for_all()
-                && node.demoted.values().all(|demoted| !demoted.never)
-        }
+            (routers.iter()).all(|router| router.role != Role::Initialize && is_known(router))
+        };
+        node.engine.as_ref().is_some_and(listens)
+            && !node.stopping
+            && node.is_fit_for_all()
+            && node.demoted.values().all(|demoted| !demoted.never)
     }
 
     fn somebody_stops(&self) -> bool {

@@ -97,7 +97,7 @@ impl Handover {
     }
 
     /// All hosts have one file: the hooks of the successor may take as long as ours.
-    pub(super) fn with_one_that_claims_after(self, before_claim: Option<Duration>) -> Self {
+    pub(super) fn with_hooks_of(self, before_claim: Option<Duration>) -> Self {
         Self {
             claims_after: before_claim.unwrap_or_default(),
             ..self
@@ -261,7 +261,7 @@ mod tests {
     fn hooks_of_the_successor_are_waited_for_as_long_as_they_may_take() {
         let bound = Some(Duration::from_millis(400));
         let handover = Handover::after_giving_up(at(0), at(1500), vec![VIP]);
-        let mut handover = handover.with_one_that_claims_after(bound);
+        let mut handover = handover.with_hooks_of(bound);
         assert_eq!(handover.release_at(), at(1500), "nobody has come yet");
         handover.advert_heard(PEER, at(600));
         assert_eq!(handover.release_at(), at(1100));

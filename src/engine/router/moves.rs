@@ -180,7 +180,7 @@ impl Router {
     }
 
     fn hand_over(&mut self, handover: Handover) {
-        let handover = handover.with_one_that_claims_after(self.config.before_claim);
+        let handover = handover.with_hooks_of(self.config.before_claim);
         self.handover = Some(if self.config.virtual_mac {
             handover.ends_with_the_advert()
         } else {
