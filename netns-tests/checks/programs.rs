@@ -150,7 +150,7 @@ fn a_fork_bomb_is_bounded_and_gone_afterwards() {
 }
 
 /// The process that starts programs for this daemon.
-fn runner_of(daemon: u32) -> Option<u32> {
+pub(super) fn runner_of(daemon: u32) -> Option<u32> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     entries.into_iter().find_map(|entry| {
         let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
