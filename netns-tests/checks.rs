@@ -4,6 +4,7 @@
 
 mod figures;
 mod local;
+mod ordinary_user;
 mod programs;
 mod services;
 

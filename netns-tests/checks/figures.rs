@@ -141,8 +141,8 @@ fn dark_after_a_death(router: &Router, priority_of_b: u8) -> Duration {
     until_all_checks_are_up(&lan.a);
     let browser = Browser::of(&lan);
     // At any moment between two looks.
-    let nanoseconds = u64::from(clock::wall_now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos());
-    pause(Duration::from_millis(300) + Duration::from_micros(nanoseconds / 1000 % 100_000));
+    let moment = Duration::from_micros(clock::now().as_nanos() / 1000 % 100_000);
+    pause(Duration::from_millis(300) + moment);
     dying.kill();
     lan.until_only_holder(&lan.b);
     pause(Duration::from_millis(300));
@@ -227,11 +227,11 @@ fn two_hundred_checks_a_second_cost_little() {
     lan.a.stop();
     lan.a.start(two_hundred_checks(buoy().interval("250ms")));
     until_all_checks_are_up(&lan.a);
-    let shares: Vec<_> = (0..rounds())
-        .map(|_| share_of(&lan.a, watched()))
-        .collect();
+    let shares: Vec<_> = (0..rounds()).map(|_| share_of(&lan.a, watched())).collect();
     let share = median(shares.clone());
-    println!("200 checks a second: {share:.2} % of a core, without: {idle:.2} %, all: {shares:.2?}");
+    println!(
+        "200 checks a second: {share:.2} % of a core, without: {idle:.2} %, all: {shares:.2?}"
+    );
     // A build without optimization, on a machine that others use: what it must not be is a mistake.
     assert!(share < 20.0, "{share} % of a core");
 }
