@@ -128,7 +128,7 @@ fn processes_called(name: &str) -> usize {
 
 /// A check that begets others without end. The name is cut off by no kernel.
 pub(super) fn bomb(server: &Server, name: &str) -> Router {
-    let path = script(server, name, "b() { b | b & }\nb\nb\nsleep 77");
+    let path = script(server, name, "b() { b | b & }\nb &\nb &\nexec sleep 77");
     checked(&format!(
         "script = [\"{}\"]\ninterval = \"1h\"\ntimeout = \"1500ms\"",
         path.display()
