@@ -16,7 +16,7 @@ use std::time::Duration;
 use buoyd::os::clock;
 
 use super::super::harness::{Client, Lan, Router, Server, VIP, pause};
-use super::{PATIENCE, buoy, nginx, until};
+use super::{PATIENCE, buoy, nginx, nginx_as, until};
 
 /// How often each figure is measured.
 fn rounds() -> usize {
@@ -129,13 +129,24 @@ fn is_answered() -> bool {
 }
 
 /// The service on `a` is killed: how long nobody answers.
-fn dark_after_a_death(router: &Router, priority_of_b: u8) -> Duration {
+fn dark_after_a_death(adverts: &str, looks_at: &str, priority_of_b: u8) -> Duration {
     let mut lan = Lan::two_servers_in_peace();
-    let dying = nginx(&lan.a);
-    let _other = nginx(&lan.b);
-    lan.a.start(router.clone().priority(200));
+    // Each by a name of its own, for the check of kind `process`.
+    let own = |server: &Server| format!("web-{}-{}", server.name(), std::process::id());
+    let serve = |server: &Server| {
+        let program = server.directory().join(own(server));
+        fs::copy("/usr/sbin/nginx", &program).expect("this test needs nginx");
+        nginx_as(server, &program.display().to_string())
+    };
+    let file = |server: &Server| {
+        let looks_at = looks_at.replace("NAME", &own(server));
+        guarded(adverts, &looks_at)
+    };
+    let (dying, _other) = (serve(&lan.a), serve(&lan.b));
+    let (of_a, of_b) = (file(&lan.a), file(&lan.b));
+    lan.a.start(of_a.priority(200));
     lan.a.until_holds(VIP);
-    lan.b.start(router.clone().priority(priority_of_b));
+    lan.b.start(of_b.priority(priority_of_b));
     lan.b.until_backup_of(&lan.a);
     until_all_checks_are_up(&lan.b);
     until_all_checks_are_up(&lan.a);
@@ -154,7 +165,7 @@ fn dark_after_a_death(router: &Router, priority_of_b: u8) -> Duration {
 /// with 250 ms and 199. A check of kind `process` hears of a death at once, and needs no interval.
 #[test]
 fn a_service_that_dies_is_dark_for_two_looks_and_the_move() {
-    let process = "process = \"nginx\"";
+    let process = "process = \"NAME\"";
     for (adverts, looks_at, priority_of_b, reckoned) in [
         ("250ms", HTTP, 100, 352),
         ("100ms", HTTP, 100, 261),
@@ -163,9 +174,8 @@ fn a_service_that_dies_is_dark_for_two_looks_and_the_move() {
         ("250ms", process, 100, 154),
         ("100ms", process, 100, 63),
     ] {
-        let router = guarded(adverts, looks_at);
         let dark: Vec<_> = (0..rounds())
-            .map(|_| dark_after_a_death(&router, priority_of_b))
+            .map(|_| dark_after_a_death(adverts, looks_at, priority_of_b))
             .collect();
         println!(
             "dead service, adverts {adverts}, {looks_at}, priorities 200 and {priority_of_b}: \
