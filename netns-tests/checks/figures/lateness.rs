@@ -69,7 +69,8 @@ fn scrape() -> std::io::Result<String> {
     Ok(answer)
 }
 
-/// How much later than the most punctual one adverts are: half of them, and all but one in a hundred.
+/// By how much the time between two adverts is not what it should be: half of them, and all but one in a hundred.
+/// Against a schedule of absolute times the clocks of kernel and capture would be measured as well.
 #[derive(Debug, Clone, Copy)]
 struct Lateness {
     p50: Duration,
@@ -97,20 +98,12 @@ fn lateness(lan: &mut Lan, is_busy: bool) -> Lateness {
     let pages = scraper.map(Scraper::ends);
     assert!(pages.is_none_or(|pages| pages >= 10), "{pages:?} pages");
     let adverts = adverts_of(&frames, &lan.a);
-    // The schedule is absolute: each advert is so many intervals after the first, and late by what is over.
-    let first = adverts[0].at;
-    let mut late: Vec<i128> = Vec::new();
-    for (number, advert) in adverts.iter().enumerate() {
-        let at = i128::try_from(advert.at.since(first).as_nanos()).unwrap();
-        let due = i128::try_from(INTERVAL.as_nanos()).unwrap() * i128::try_from(number).unwrap();
-        late.push(at - due);
-    }
-    let earliest = *late.iter().min().unwrap();
-    late.sort_unstable();
-    let at = |per_cent: usize| {
-        let late = late[(late.len() - 1) * per_cent / 100] - earliest;
-        Duration::from_nanos(u64::try_from(late).unwrap())
-    };
+    let mut off: Vec<_> = adverts
+        .windows(2)
+        .map(|pair| pair[1].at.since(pair[0].at).abs_diff(INTERVAL))
+        .collect();
+    off.sort_unstable();
+    let at = |per_cent: usize| off[(off.len() - 1) * per_cent / 100];
     let found = Lateness {
         p50: at(50),
         p99: at(99),
@@ -118,7 +111,7 @@ fn lateness(lan: &mut Lan, is_busy: bool) -> Lateness {
     let used = if is_busy { "with" } else { "without" };
     println!(
         "{used} checks and scrapes: {} adverts, {found:?}; the engine's own histogram: {:?}",
-        late.len(),
+        off.len(),
         lan.a.status().lateness
     );
     lan.a.stop();
