@@ -34,12 +34,12 @@ impl Scraper {
         let job = move || {
             let reading = thread::spawn(move || {
                 while !stopped.load(Ordering::Relaxed) {
-                    let begin = clock::now();
+                    let asked = clock::now();
                     if scrape().is_ok_and(|page| page.ends_with("# EOF\n")) {
                         read.fetch_add(1, Ordering::Relaxed);
                     }
                     let rest = Duration::from_millis(100);
-                    pause(rest.saturating_sub(clock::now().since(begin)));
+                    pause(rest.saturating_sub(clock::now().since(asked)));
                 }
             });
             started.send(reading).unwrap();
