@@ -40,3 +40,7 @@ demo:
 # A fuzz target on the stable toolchain: just fuzz advert 60. Needs a C++ compiler.
 fuzz target seconds="60":
     fuzz/run {{target}} {{seconds}}
+
+# What the README says of checks, as released, each figure so many times: just figures 5
+figures rounds="5":
+    BUOY_FIGURES={{rounds}} cargo test --release --test netns checks::figures -- --nocapture --test-threads 1

@@ -4,6 +4,7 @@
 
 mod figures;
 mod local;
+mod ordinary_user;
 mod programs;
 mod services;
 
@@ -101,6 +102,11 @@ fn haproxy(server: &Server, name: &str) -> Process {
 
 /// nginx of Debian on port 8080 of all addresses. Its `/healthz` says 503 while there is a file `drain`.
 fn nginx(server: &Server) -> Process {
+    nginx_as(server, "/usr/sbin/nginx")
+}
+
+/// The same by another path.
+fn nginx_as(server: &Server, program: &str) -> Process {
     let place = server.directory().display();
     let text = format!(
         "daemon off; user root; worker_processes 1; pid {place}/nginx.pid; error_log stderr;\n\
@@ -117,7 +123,7 @@ fn nginx(server: &Server) -> Process {
         Path::new("/usr/sbin/nginx").exists(),
         "these tests need nginx"
     );
-    let mut command = Command::new("/usr/sbin/nginx");
+    let mut command = Command::new(program);
     command.args(["-e", "stderr", "-c"]).arg(file);
     server.spawn_beside(command)
 }

@@ -64,7 +64,7 @@ fn as_user(server: &Server, command: &Command, user: u32, group: u32, more: &[&s
 }
 
 /// As the unit starts it: an ordinary user, with these capabilities and no way to others.
-fn as_unit(server: &Server, command: &Command) -> Command {
+pub(super) fn as_unit(server: &Server, command: &Command) -> Command {
     let sets = ["inh-caps", "ambient-caps", "bounding-set"].map(|set| format!("--{set}={OF_UNIT}"));
     let [inheritable, ambient, bounding] = &sets;
     let more = [inheritable, ambient, bounding, "--no-new-privs"];
@@ -72,7 +72,7 @@ fn as_unit(server: &Server, command: &Command) -> Command {
 }
 
 /// The directories that systemd would make.
-fn make_directories(server: &Server) {
+pub(super) fn make_directories(server: &Server) {
     for directory in [server.runtime_dir(), server.state_dir()] {
         fs::create_dir(&directory).unwrap();
         chown(&directory, Some(USER), Some(USER)).unwrap();
@@ -80,7 +80,7 @@ fn make_directories(server: &Server) {
 }
 
 /// Starts the daemon as the unit does, and waits until it answers.
-fn start_as_unit(server: &mut Server, file: &str) {
+pub(super) fn start_as_unit(server: &mut Server, file: &str) {
     server.write_file(file);
     server.spawn(as_unit(server, &server.daemon()));
     until("the daemon answers", PATIENCE, || {

@@ -8,6 +8,7 @@ pub mod addresses;
 pub mod capabilities;
 pub mod checks;
 pub mod clock;
+mod connect;
 pub mod files;
 pub mod http;
 pub mod keys;

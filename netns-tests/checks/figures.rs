@@ -1,4 +1,9 @@
 //! How fast a failing service moves the address, and what looking costs.
+//!
+//! `just figures` measures the build that is released, each figure several times. Without it each is measured
+//! once, and held to what a machine can keep on which other tests run.
+
+mod lateness;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -9,19 +14,40 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use buoyd::os::clock;
-use nix::sys::signal::Signal;
 
 use super::super::harness::{Client, Lan, Router, Server, VIP, pause};
-use super::{PATIENCE, buoy, nginx, until};
+use super::{PATIENCE, buoy, nginx, nginx_as, until};
 
-/// Adverts at their default, and a check that takes the address away.
-fn guarded() -> Router {
+/// How often each figure is measured.
+fn rounds() -> usize {
+    let rounds = std::env::var("BUOY_FIGURES").ok();
+    rounds.map_or(1, |rounds| {
+        rounds.parse().expect("BUOY_FIGURES is a number of rounds")
+    })
+}
+
+/// How long what is watched is watched.
+fn watched() -> Duration {
+    let seconds = if rounds() == 1 { 5 } else { 20 };
+    Duration::from_secs(seconds)
+}
+
+/// The one in the middle.
+fn median<T: PartialOrd + Copy>(mut values: Vec<T>) -> T {
+    values.sort_by(|one, other| one.partial_cmp(other).unwrap());
+    values[values.len() / 2]
+}
+
+/// A check that takes the address away.
+fn guarded(adverts: &str, looks_at: &str) -> Router {
     buoy()
-        .interval("250ms")
+        .interval(adverts)
         .line("checks = [\"service\"]")
-        .line("[check.service]\nhttp = \"http://127.0.0.1:8080/healthz\"")
+        .line(&format!("[check.service]\n{looks_at}"))
         .line("interval = \"100ms\"\ntimeout = \"100ms\"\nfall = 2")
 }
+
+const HTTP: &str = "http = \"http://127.0.0.1:8080/healthz\"";
 
 fn until_all_checks_are_up(server: &Server) {
     until("all checks are up", PATIENCE, || {
@@ -32,14 +58,18 @@ fn until_all_checks_are_up(server: &Server) {
 
 #[test]
 fn a_service_that_drains_moves_the_address_and_no_request_is_lost() {
-    let mut lan = Lan::two_servers_in_peace();
-    let _services = [nginx(&lan.a), nginx(&lan.b)];
-    lan.a_holds(&guarded());
-    until_all_checks_are_up(&lan.b);
-    let client = Client::of(&lan);
-    fs::write(lan.a.directory().join("drain"), "").unwrap();
-    lan.until_only_holder(&lan.b);
-    client.has_lost_nothing_while_moving();
+    for _ in 0..rounds() {
+        let mut lan = Lan::two_servers_in_peace();
+        let _services = [nginx(&lan.a), nginx(&lan.b)];
+        lan.a_holds(&guarded("250ms", HTTP));
+        until_all_checks_are_up(&lan.a);
+        until_all_checks_are_up(&lan.b);
+        let client = Client::of(&lan);
+        fs::write(lan.a.directory().join("drain"), "").unwrap();
+        lan.until_only_holder(&lan.b);
+        client.has_lost_nothing_while_moving();
+    }
+    println!("a service that drains: 0 requests lost, {} times", rounds());
 }
 
 /// Asks the floating address over HTTP, one request after the other.
@@ -98,64 +128,120 @@ fn is_answered() -> bool {
     ask().unwrap_or(false)
 }
 
-#[test]
-fn a_service_that_dies_is_dark_for_two_looks_and_the_move() {
+/// The service on `a` is killed: how long nobody answers.
+fn dark_after_a_death(adverts: &str, looks_at: &str, priority_of_b: u8) -> Duration {
     let mut lan = Lan::two_servers_in_peace();
-    let dying = nginx(&lan.a);
-    let _other = nginx(&lan.b);
-    lan.a.start(guarded().priority(200));
+    // Each by a name of its own, for the check of kind `process`.
+    let own = |server: &Server| format!("web-{}-{}", server.name(), std::process::id());
+    let serve = |server: &Server| {
+        let program = server.directory().join(own(server));
+        fs::copy("/usr/sbin/nginx", &program).expect("this test needs nginx");
+        nginx_as(server, &program.display().to_string())
+    };
+    let file = |server: &Server| {
+        let looks_at = looks_at.replace("NAME", &own(server));
+        guarded(adverts, &looks_at)
+    };
+    let (dying, _other) = (serve(&lan.a), serve(&lan.b));
+    let (of_a, of_b) = (file(&lan.a), file(&lan.b));
+    lan.a.start(of_a.priority(200));
     lan.a.until_holds(VIP);
-    // Close by: `Skew_Time`, which a Backup waits before it takes over, is 55 ms with 199 and 152 ms with 100.
-    lan.b.start(guarded().priority(199));
+    lan.b.start(of_b.priority(priority_of_b));
     lan.b.until_backup_of(&lan.a);
     until_all_checks_are_up(&lan.b);
     until_all_checks_are_up(&lan.a);
     let browser = Browser::of(&lan);
-    pause(Duration::from_millis(500));
-    dying.signal(Signal::SIGKILL);
-    drop(dying);
+    // At any moment between two looks.
+    let moment = Duration::from_micros(clock::now().as_nanos() / 1000 % 100_000);
+    pause(Duration::from_millis(300) + moment);
+    dying.kill();
     lan.until_only_holder(&lan.b);
     pause(Duration::from_millis(300));
-    let dark = browser.longest_dark();
-    println!("dark for {dark:?}");
-    // Two looks, up to one interval before the first of them, and what a busy machine adds.
-    assert!(dark < Duration::from_secs(1), "{dark:?}");
+    browser.longest_dark()
 }
 
-/// Ticks of 10 ms that all threads of a process have used.
-fn ticks_of(process: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    let (_, rest) = stat.rsplit_once(") ").unwrap();
-    let words: Vec<_> = rest.split(' ').collect();
-    words[11].parse::<u64>().unwrap() + words[12].parse::<u64>().unwrap()
-}
-
+/// Up to one interval until the first look that fails, one more until the second, `Skew_Time` of the Backup,
+/// and the claim. `Skew_Time` is 152 ms with adverts every 250 ms and priority 100, 61 ms with 100 ms, 55 ms
+/// with 250 ms and 199. A check of kind `process` hears of a death at once, and needs no interval.
 #[test]
-fn two_hundred_checks_a_second_cost_little() {
-    const WATCHED: Duration = Duration::from_secs(20);
-    let mut lan = Lan::two_servers_alone();
-    let _service = nginx(&lan.a);
+fn a_service_that_dies_is_dark_for_two_looks_and_the_move() {
+    let process = "process = \"NAME\"";
+    for (adverts, looks_at, priority_of_b, reckoned) in [
+        ("250ms", HTTP, 100, 352),
+        ("100ms", HTTP, 100, 261),
+        ("250ms", HTTP, 199, 255),
+        ("100ms", HTTP, 199, 222),
+        ("250ms", process, 100, 154),
+        ("100ms", process, 100, 63),
+    ] {
+        let dark: Vec<_> = (0..rounds())
+            .map(|_| dark_after_a_death(adverts, looks_at, priority_of_b))
+            .collect();
+        println!(
+            "dead service, adverts {adverts}, {looks_at}, priorities 200 and {priority_of_b}: \
+             dark for {:?}, all: {dark:?}",
+            median(dark.clone())
+        );
+        let limit = Duration::from_millis(reckoned) + super::super::harness::SLACK;
+        assert!(dark.iter().all(|dark| *dark < limit), "{dark:?}");
+    }
+}
+
+/// 100 of `tcp` and 100 of `http`, each once a second.
+fn two_hundred_checks(router: Router) -> Router {
     let names: Vec<_> = (0..200).map(|number| format!("c{number}")).collect();
     let uses: Vec<_> = names
         .iter()
         .map(|name| format!("{{ check = \"{name}\", weight = -1 }}"))
         .collect();
-    let mut file = buoy().line(&format!("checks = [{}]", uses.join(", ")));
+    let mut file = router.line(&format!("checks = [{}]", uses.join(", ")));
     for (number, name) in names.iter().enumerate() {
         let target = match number % 2 {
             0 => "tcp = \"127.0.0.1:8080\"",
-            _ => "http = \"http://127.0.0.1:8080/healthz\"",
+            _ => HTTP,
         };
         file = file.line(&format!("[check.{name}]\n{target}\ninterval = \"1s\""));
     }
-    lan.a.start(file);
+    file
+}
+
+/// Nanoseconds for which the threads of a process were on a processor.
+fn used_by(process: u32) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let of_thread = |task: fs::DirEntry| -> u64 {
+        let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+        let used = text.split(' ').next().and_then(|word| word.parse().ok());
+        used.unwrap_or_default()
+    };
+    tasks.flatten().map(of_thread).sum()
+}
+
+/// Percent of a core that the daemon of `a` and its runner use meanwhile.
+fn share_of(server: &Server, time: Duration) -> f64 {
+    let daemon = server.process().id();
+    let runner = super::programs::runner_of(daemon).expect("a runner");
+    let used = || used_by(daemon) + used_by(runner);
+    let (before, begin) = (used(), clock::now());
+    pause(time);
+    let (used, passed) = (used() - before, clock::now().since(begin));
+    Duration::from_nanos(used).as_secs_f64() / passed.as_secs_f64() * 100.0
+}
+
+#[test]
+fn two_hundred_checks_a_second_cost_little() {
+    let mut lan = Lan::two_servers_alone();
+    let _service = nginx(&lan.a);
+    lan.a.start(buoy().interval("250ms"));
+    lan.a.until_holds(VIP);
+    let idle = share_of(&lan.a, watched());
+    lan.a.stop();
+    lan.a.start(two_hundred_checks(buoy().interval("250ms")));
     until_all_checks_are_up(&lan.a);
-    let daemon = lan.a.process().id();
-    let before = ticks_of(daemon);
-    pause(WATCHED);
-    let ticks = ticks_of(daemon) - before;
-    let share = f64::from(u32::try_from(ticks).unwrap()) / WATCHED.as_secs_f64();
-    println!("200 checks a second: {share:.2} % of a core");
+    let shares: Vec<_> = (0..rounds()).map(|_| share_of(&lan.a, watched())).collect();
+    let share = median(shares.clone());
+    println!(
+        "200 checks a second: {share:.2} % of a core, without: {idle:.2} %, all: {shares:.2?}"
+    );
     // A build without optimization, on a machine that others use: what it must not be is a mistake.
     assert!(share < 20.0, "{share} % of a core");
 }

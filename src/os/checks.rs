@@ -94,9 +94,11 @@ impl Checks {
             .enable_all()
             .build()
             .map_err(|error| OsError::new("start the thread of checks", error))?;
+        let table = Table::default();
+        // Observers see them from the beginning, though none was looked at.
+        table.set(checks.iter().map(Entry::new).collect());
         let (sender, wanted) = watch::channel(checks);
         let (links, interfaces) = watch::channel(None);
-        let table = Table::default();
         let handles = Handles {
             wanted: sender,
             table: table.clone(),

@@ -21,6 +21,7 @@ use tokio::net::{TcpStream, lookup_host};
 
 use crate::config::check::Url;
 use crate::config::witness::TcpHost;
+use crate::os::connect;
 
 pub use error::HttpError;
 
@@ -141,21 +142,29 @@ fn without_port(host: &str) -> String {
 }
 
 async fn connect(url: &Url) -> Result<TcpStream, HttpError> {
-    let connected = match &url.host {
-        TcpHost::Address(address) => TcpStream::connect((*address, url.port)).await,
-        TcpHost::Name(name) => {
-            let found: Vec<SocketAddr> = lookup_host((name.as_str(), url.port))
-                .await
-                .map_err(|error| HttpError::unknown_name(name, &error))?
-                .take(MOST_ADDRESSES)
-                .collect();
-            TcpStream::connect(found.as_slice()).await
-        }
+    let addresses = match &url.host {
+        TcpHost::Address(address) => vec![SocketAddr::new(*address, url.port)],
+        TcpHost::Name(name) => lookup_host((name.as_str(), url.port))
+            .await
+            .map_err(|error| HttpError::unknown_name(name, &error))?
+            .take(MOST_ADDRESSES)
+            .collect(),
     };
-    let stream = connected.map_err(|error| HttpError::not_connected(&error))?;
-    // One segment out, one back: nothing to be gained by waiting for more. Refused, it is only slower.
-    let _ = stream.set_nodelay(true);
-    Ok(stream)
+    let mut failure = HttpError::NotConnected("the name has no address".to_owned());
+    for address in addresses {
+        match connect::connect(address).await {
+            Ok(stream) => {
+                if url.tls {
+                    // Its handshake has more than one segment; nothing is gained by holding one back.
+                    // Refused, it is only slower.
+                    let _ = stream.set_nodelay(true);
+                }
+                return Ok(stream);
+            }
+            Err(error) => failure = HttpError::not_connected(&error),
+        }
+    }
+    Err(failure)
 }
 
 async fn exchange(

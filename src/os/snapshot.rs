@@ -66,10 +66,12 @@ fn counts_too_far(value: &serde_json::Value) -> bool {
     }
 }
 
-/// The files of one runtime directory.
+/// The files of one runtime directory. Clones write one after the other.
 #[derive(Debug, Clone)]
 pub struct SnapshotFile {
     directory: PathBuf,
+    /// Of the latest snapshot that was written.
+    written: Arc<Mutex<Moment>>,
 }
 
 impl SnapshotFile {
@@ -78,6 +80,7 @@ impl SnapshotFile {
     pub fn at(runtime_directory: &Path) -> Self {
         Self {
             directory: runtime_directory.to_owned(),
+            written: Arc::new(Mutex::new(Moment::ZERO)),
         }
     }
 
@@ -109,12 +112,18 @@ impl SnapshotFile {
         })
     }
 
-    /// Replaces it.
+    /// Replaces it. One that is older than what was written before is of no use any more: at an upgrade
+    /// the thread that writes snapshots may be late.
     ///
     /// # Errors
     /// The kernel's; then the older one is still there.
     pub fn write(&self, snapshot: Snapshot) -> Result<(), OsError> {
         let path = self.directory.join(SNAPSHOT);
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let alive = snapshot.alive;
+        if alive < *written {
+            return Ok(());
+        }
         let record = Record {
             place: place(),
             snapshot,
@@ -125,7 +134,9 @@ impl SnapshotFile {
             file.write_all(&serde_json::to_vec(&record)?)?;
             fs::rename(&beside, &path)
         };
-        write().map_err(|error| OsError::new(format!("write {}", path.display()), error))
+        write().map_err(|error| OsError::new(format!("write {}", path.display()), error))?;
+        *written = alive;
+        Ok(())
     }
 
     /// Everything was handed over: nothing is left to go on with.
@@ -276,6 +287,28 @@ mod tests {
         assert_eq!(file.read().unwrap(), Some(snapshot(9_000_000)));
         file.remove();
         assert_eq!(file.read().unwrap(), None);
+    }
+
+    #[test]
+    fn an_older_one_that_comes_later_is_not_written() {
+        let directory = Directory::new("snapshot-older");
+        let file = SnapshotFile::at(&directory.0);
+        file.write(snapshot(7)).unwrap();
+        file.clone().write(snapshot(6)).unwrap();
+        assert_eq!(file.read().unwrap(), Some(snapshot(7)));
+    }
+
+    #[test]
+    fn two_who_write_at_once_do_not_take_the_file_from_each_other() {
+        let directory = Directory::new("snapshot-two");
+        let file = SnapshotFile::at(&directory.0);
+        let other = file.clone();
+        let write = |file: SnapshotFile| {
+            std::thread::spawn(move || (1..500).all(|alive| file.write(snapshot(alive)).is_ok()))
+        };
+        let writers = [write(file.clone()), write(other)];
+        assert!(writers.into_iter().all(|writer| writer.join().unwrap()));
+        assert_eq!(file.read().unwrap(), Some(snapshot(499)));
     }
 
     #[test]

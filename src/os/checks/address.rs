@@ -9,10 +9,10 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::lookup_host;
 
 use crate::config::witness::TcpHost;
-use crate::os::clock;
+use crate::os::{clock, connect};
 use crate::vrrp::times::Moment;
 
 /// More addresses of a name are left out.
@@ -49,8 +49,8 @@ impl Addresses {
         self.look_up().await?;
         let mut reason = "the name has no address".to_owned();
         for address in &self.known {
-            match TcpStream::connect(address).await {
-                Ok(_) => return Ok(()),
+            match connect::reach(*address).await {
+                Ok(()) => return Ok(()),
                 Err(error) => reason = format!("{address}: {}", plain(&error)),
             }
         }

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::probe::{Means, Prober};
 use super::table::Entry;
@@ -16,6 +16,8 @@ use crate::os::clock;
 
 /// The first look is at most so late.
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
+/// Looks within so many nanoseconds are begun together: 10 ms.
+const TOGETHER_NANOS: u64 = 10_000_000;
 /// Between looks that follow each other until it is decided what a change means.
 const BREATH: Duration = Duration::from_millis(2);
 
@@ -46,8 +48,8 @@ impl Looker {
         if let Some(report) = self.entry.untold() {
             (self.report)(report);
         }
-        sleep(self.delay()).await;
-        let mut ticks = interval(self.config.interval);
+        let first = sleep(self.delay()).deadline();
+        let mut ticks = interval_at(first, self.config.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         ticks.tick().await;
         self.look().await;
@@ -66,12 +68,15 @@ impl Looker {
         }
     }
 
-    /// Random, so that checks of one interval do not all fall on one moment.
+    /// Random, so that checks of one interval do not all fall on one moment; but those that are close together
+    /// fall on one, for which the thread is woken once.
     fn delay(&self) -> Duration {
         let window = self.config.interval.min(LONGEST_DELAY);
         let draw = RandomState::new().hash_one(&self.config.name);
         let fraction = u32::try_from(draw >> 48).unwrap_or_default();
-        window * fraction / (1 << 16)
+        let drawn = clock::now() + window * fraction / (1 << 16);
+        let surplus = Duration::from_nanos(drawn.as_nanos() % TOGETHER_NANOS);
+        (drawn - surplus).since(clock::now())
     }
 
     async fn look(&mut self) {

@@ -16,9 +16,9 @@ use nix::unistd::{Gid, Uid, User, geteuid, getgrouplist, setgroups, setresgid, s
 
 /// Whom programs of a daemon that is root run as, if the file names nobody: the first one there is.
 const UNPRIVILEGED: [&str; 2] = ["buoy", "nobody"];
-/// Processes that the user of a program may have at a time, all together. The kernel does not hold root
-/// to it.
-const MOST_PROCESSES: rlim_t = 512;
+/// Processes that the user of a program may have at a time, all together. Less than the unit's `TasksMax=`,
+/// so that the daemon can start threads whatever its programs do. The kernel does not hold root to it.
+const MOST_PROCESSES: rlim_t = 400;
 
 /// Whom a program runs as.
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ impl Identity {
         // The runner blocks those that end a daemon.
         SigSet::empty().thread_set_mask()?;
         umask(Mode::S_IWGRP | Mode::S_IWOTH);
-        // The unit refuses these calls, and bounds its processes by TasksMax=.
+        // A hardened unit may refuse these calls; then its TasksMax= is the bound.
         let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
         if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NPROC) {
             let most = hard.min(MOST_PROCESSES);

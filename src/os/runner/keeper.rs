@@ -17,7 +17,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::unistd::Pid;
 
-use super::descendants::kill_all;
+use super::descendants::{kill_all, kill_group_of, outlive_all};
 use super::identity::Identity;
 use super::{Ending, LONGEST_OUTPUT, Order};
 use crate::os::{clock, raw};
@@ -25,6 +25,9 @@ use crate::vrrp::times::Moment;
 
 /// A longer order is none.
 const LONGEST_ORDER: u32 = 4 << 20;
+
+/// Then the ending is told, although something is left: the kernel holds on to it.
+const LONGEST_KILLING: Duration = Duration::from_secs(2);
 
 /// Reads of the output before the clock is looked at again; more than a pipe holds.
 const READS_A_ROUND: usize = 32;
@@ -39,10 +42,12 @@ pub(super) fn keep(socket: OwnedFd) {
         Ok(()) => run(&order, &socket),
         Err(error) => Some(Ending::NotStarted(error.to_string())),
     };
-    kill_all();
+    kill_all(LONGEST_KILLING);
     if let Some(ending) = ending.and_then(|ending| serde_json::to_vec(&ending).ok()) {
         let _ = socket.write_all(&ending);
     }
+    drop(socket);
+    outlive_all();
 }
 
 fn read_order(socket: &mut UnixStream) -> io::Result<Order> {
@@ -107,8 +112,7 @@ fn start(order: &Order, identity: Identity) -> io::Result<Started> {
     let stdin = child.stdin.take();
     // The program's copies are the only ones now.
     drop(command);
-    let process = Pid::from_raw(i32::try_from(child.id()).unwrap_or_default());
-    let ended = raw::pidfd_open(process)?;
+    let ended = raw::pidfd_open(number_of(&child))?;
     never_wait(output.as_fd())?;
     if let Some(stdin) = &stdin {
         never_wait(stdin.as_fd())?;
@@ -120,6 +124,10 @@ fn start(order: &Order, identity: Identity) -> io::Result<Started> {
         output: Some(output),
         tail: VecDeque::new(),
     })
+}
+
+fn number_of(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX))
 }
 
 fn never_wait(descriptor: BorrowedFd<'_>) -> io::Result<()> {
@@ -136,13 +144,16 @@ impl Started {
             self.read();
             let now = clock::now();
             if now >= deadline {
+                kill_group_of(self.process());
                 return Some(Ending::TimedOut);
             }
             let [is_unwanted, has_ended] = self.wait(socket, deadline, now);
             if is_unwanted {
+                kill_group_of(self.process());
                 return None;
             }
             if has_ended {
+                kill_group_of(self.process());
                 let status = self.child.wait();
                 self.read();
                 return Some(match status {
@@ -151,6 +162,10 @@ impl Started {
                 });
             }
         }
+    }
+
+    fn process(&self) -> Pid {
+        number_of(&self.child)
     }
 
     /// Whether the daemon is gone, and whether the program is.
