@@ -150,6 +150,19 @@ impl Handover {
         });
     }
 
+    /// The successor sent priority 0 before it announced everything: nobody has the addresses but us.
+    pub(super) fn successor_gave_up(
+        &mut self,
+        source: IpAddr,
+        addresses: impl Iterator<Item = IpAddr>,
+    ) {
+        let is_successor = |successor: &mut Successor| successor.address == source;
+        if self.successor.take_if(is_successor).is_some() && !self.settle.is_zero() {
+            self.unannounced = addresses.collect();
+            self.asked = false;
+        }
+    }
+
     /// Our own late claim was announced after whatever was heard until now.
     pub(super) fn announced_by_us(&mut self, addresses: impl Iterator<Item = IpAddr>, now: Moment) {
         if self.settle.is_zero() {

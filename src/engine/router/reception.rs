@@ -68,6 +68,10 @@ impl Router {
         }
         if advert.priority == Priority::Release {
             self.counters.priority_zero_received += 1;
+            if let Some(handover) = &mut self.handover {
+                let addresses = self.config.addresses.iter();
+                handover.successor_gave_up(source, addresses.map(|address| address.ip()));
+            }
         } else if let Some(handover) = &mut self.handover {
             handover.advert_heard(source, now);
         }

@@ -72,6 +72,22 @@ fn a_successor_that_is_not_heard_to_announce_is_believed_after_100_ms() {
 }
 
 #[test]
+fn a_successor_that_gives_up_before_it_announced_is_none() {
+    let mut host = Host::is_active(&[web()]);
+    host.demotes("web");
+    host.at(10_600);
+    host.hears(&advert(100));
+    host.at(10_650);
+    host.hears(&advert(0));
+    // Its Skew_Time as the priority 1 that it has now.
+    host.at(11_640);
+    assert_eq!(host.releases(), Vec::<u64>::new());
+    host.at(11_700);
+    assert_eq!(host.role(), Role::Active);
+    assert!(host.status().addresses[0].held);
+}
+
+#[test]
 fn our_own_announcement_coming_back_releases_nothing() {
     let mut host = Host::is_active(&[web()]);
     host.demotes("web");
