@@ -20,7 +20,7 @@
 //!   announcement at most 100 ms, and its kernel needs a moment: [`OVERLAP`].
 //! - When a host dies, its address is gone before a neighbour takes it, for intervals from half a
 //!   second on. Below that the shortest lease, one second, outlives the neighbours' patience. So does
-//!   the lease of a router in a group whose elections put the hosts in different orders: a member that
+//!   the lease of a router in a group whose elections put the hosts in different orders, now or before: a member that
 //!   would have preempted long ago waits for the patience of the others only.
 //!
 //! What is promised for some time after all is healed stands in [`super::agreement`].
@@ -41,7 +41,7 @@ use super::world::World;
 
 /// Two hosts may hold an address for so long in calm: 100 ms for an announcement that came before
 /// its advert and so was not waited for, 2 ms on the wire, 3 ms in the kernel, and some.
-pub(super) const OVERLAP: Duration = Duration::from_millis(110);
+pub(super) const OVERLAP: Duration = Duration::from_millis(125);
 /// Work of kernels and news of interfaces, all together; and what clocks go apart in seconds.
 pub(super) const SLACK: Duration = Duration::from_millis(30);
 /// The shortest lease with the kernel's rounding, and a renewal that was on its way.
@@ -236,7 +236,7 @@ impl Judge {
                     .find(|host| mode == Mode::OneWoke(*host))
                     .and_then(|host| interval_of(world, host, address));
                 let most = match (interval, woke) {
-                    (Some(_), _) if !all_put_the_same_first(world) => {
+                    (Some(_), _) if !all_put_the_same_first(world) || has_groups(world) => {
                         Some(lease + ROUNDING + SLACK)
                     }
                     (Some(interval), _) if interval.duration() >= LEASE_FITS => None,
@@ -269,6 +269,21 @@ impl Judge {
             self.dark.remove(&address);
             return Ok(());
         };
+        let fit = fit_for(world, address);
+        // An edit may make a check that is down everywhere count: then nobody must, and it takes a while
+        // when somebody may again.
+        if fit == 0 {
+            self.dark.remove(&address);
+            self.promised.remove(&address);
+            return Ok(());
+        }
+        // One that is not fit lets go in time, whoever else was about to come.
+        let while_unfit = if fit < world.nodes.len() {
+            patience(world, address)
+        } else {
+            Duration::ZERO
+        };
+        let most = most.max(while_hooks_run(world, address)).max(while_unfit);
         let since = *self.dark.entry(address).or_insert(world.now);
         let lasts = world.now.since(since);
         if (most.is_zero() || lasts > most) && lasts >= while_undecided(world) {
@@ -295,6 +310,46 @@ impl Judge {
         let floating = floating(world);
         self.promised.retain(|address| floating.contains(address));
     }
+}
+
+fn has_groups(world: &World) -> bool {
+    let mut nodes = world.nodes.iter();
+    nodes.any(|node| !node.config.groups.is_empty())
+}
+
+/// With `before-claim`, one that is told to end, or gives way, between its first advert and its claim has
+/// never held what the old holder has let go of: the next one comes with its own patience and its own hooks.
+fn while_hooks_run(world: &World, address: IpAddr) -> Duration {
+    let has = |router: &&RouterConfig| router.addresses.iter().any(|own| own.ip() == address);
+    let routers = world.nodes.iter().flat_map(|node| &node.config.routers);
+    let of = |router: &RouterConfig| {
+        let hooks = router.before_claim?;
+        Some(2 * hooks + 4 * router.interval.duration())
+    };
+    routers.filter(has).filter_map(of).max().unwrap_or_default()
+}
+
+/// Longer than any `Active_Down_Interval` of its router.
+fn patience(world: &World, address: IpAddr) -> Duration {
+    let hosts = 0..world.nodes.len();
+    let intervals = hosts.filter_map(|host| interval_of(world, host, address));
+    let longest = intervals.map(AdvertisementInterval::duration).max();
+    longest.unwrap_or_default() * 5
+}
+
+/// How many hosts are fit for it, by the file that each has in force.
+fn fit_for(world: &World, address: IpAddr) -> usize {
+    let is_fit = |node: &&Node| {
+        let has = |router: &RouterConfig| router.addresses.iter().any(|own| own.ip() == address);
+        let mut routers = node.config.routers.iter();
+        let router = routers.find(|router| has(router));
+        router.is_some_and(|router| {
+            let fates = fates(&node.config);
+            let mut fates = fates.iter().filter(|fate| fate.contains(&router.name));
+            fates.all(|fate| node.is_fit(fate))
+        })
+    };
+    world.nodes.iter().filter(is_fit).count()
 }
 
 /// The addresses that every host has, both in force and in its file.

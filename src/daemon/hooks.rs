@@ -22,6 +22,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, broadcast, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
+use tracing::warn;
 
 use super::happenings::{Happening, Stream};
 use super::mailbox::{Mailbox, Message};
@@ -333,6 +334,10 @@ impl Dispatcher {
                 let (actor, table) = (Arc::clone(&self.actor), self.table.clone());
                 runs.spawn(async move {
                     let ended = actor.run(&program, bound, &what).await;
+                    if let Err(failed) = &ended {
+                        let reason = &failed.reason;
+                        warn!("hook {hook}: before the claim: {reason}; the claim goes on");
+                    }
                     table.ended(&hook, ended);
                 });
             }

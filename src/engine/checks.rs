@@ -141,12 +141,12 @@ impl Tally {
     #[must_use]
     pub const fn against(&self) -> (u8, u8) {
         match self.verdict {
-            Verdict::Up { .. } => (self.against, self.fall),
-            Verdict::Unknown | Verdict::Down(_) => (self.against, self.rise),
+            Verdict::Up { .. } | Verdict::Unknown => (self.against, self.fall),
+            Verdict::Down(_) => (self.against, self.rise),
         }
     }
 
-    /// One look more; true when the verdict changed. The first look at an unknown one decides alone; a
+    /// One look more; true when the verdict changed. One success makes an unknown one up; a
     /// new number in a file, or a new reason to be down, is a change that nothing has to be counted for.
     #[must_use]
     pub fn take(&mut self, look: &Look) -> bool {
@@ -155,9 +155,11 @@ impl Tally {
             Look::Failed(reason) => Verdict::Down(reason.clone()),
         };
         let needed = match (&self.verdict, &wanted) {
-            (Verdict::Up { .. }, Verdict::Down(_)) => self.fall,
+            // One that is not known is no worse than one that is up: a host that goes on after a restart has
+            // what it has until `fall` looks in a row failed.
+            (Verdict::Up { .. } | Verdict::Unknown, Verdict::Down(_)) => self.fall,
             (Verdict::Down(_), Verdict::Up { .. }) => self.rise,
-            (Verdict::Unknown, _)
+            (Verdict::Unknown, Verdict::Up { .. })
             | (Verdict::Up { .. }, Verdict::Up { .. })
             | (Verdict::Down(_), Verdict::Down(_))
             | (_, Verdict::Unknown) => {

@@ -143,21 +143,30 @@ impl Handover {
     }
 
     /// An advert of somebody who means to be Active. The first one counts.
+    ///
+    /// While hooks keep a successor from its claim, it may give way to another one, whose hooks take as long.
     pub(super) fn advert_heard(&mut self, source: IpAddr, now: Moment) {
+        let gave_way = |successor: &mut Successor| successor.address != source;
+        if !self.claims_after.is_zero() && !self.unannounced.is_empty() {
+            self.successor.take_if(gave_way);
+        }
         self.successor.get_or_insert(Successor {
             address: source,
             heard: now,
         });
     }
 
-    /// The successor sent priority 0 before it announced everything: nobody has the addresses but us.
+    /// The successor sent priority 0 while its hooks kept it from its claim: nobody has the addresses but us.
     pub(super) fn successor_gave_up(
         &mut self,
         source: IpAddr,
         addresses: impl Iterator<Item = IpAddr>,
     ) {
         let is_successor = |successor: &mut Successor| successor.address == source;
-        if self.successor.take_if(is_successor).is_some() && !self.settle.is_zero() {
+        if !self.claims_after.is_zero()
+            && !self.unannounced.is_empty()
+            && self.successor.take_if(is_successor).is_some()
+        {
             self.unannounced = addresses.collect();
             self.asked = false;
         }

@@ -187,6 +187,14 @@ impl Lane {
                 return;
             }
             if let Err(failed) = &ended {
+                if pause == FIRST_PAUSE {
+                    warn!(
+                        "hook {}: {what} was not taken: {}; it is tried again for {} minutes",
+                        hook.name,
+                        failed.reason,
+                        TOO_OLD.as_secs() / 60
+                    );
+                }
                 self.table.note(&hook.name, &failed.reason);
             }
             let until = Instant::now() + pause;

@@ -72,8 +72,11 @@ fn a_successor_that_is_not_heard_to_announce_is_believed_after_100_ms() {
 }
 
 #[test]
-fn a_successor_that_gives_up_before_it_announced_is_none() {
-    let mut host = Host::is_active(&[web()]);
+fn a_successor_whose_hooks_did_not_let_it_claim_before_it_gave_up_is_none() {
+    let mut host = Host::is_active(&[RouterConfig {
+        before_claim: Some(Duration::from_millis(500)),
+        ..web()
+    }]);
     host.demotes("web");
     host.at(10_600);
     host.hears(&advert(100));
