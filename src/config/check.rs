@@ -42,8 +42,7 @@ pub enum Initially {
     Up,
     /// As after `fall` failures.
     Down,
-    /// Its routers claim nothing before it has answered; what is held is kept. One success makes it up,
-    /// `fall` failures make it down.
+    /// Its routers claim nothing before it has answered; what is held is kept. One answer is enough.
     #[default]
     Unknown,
 }

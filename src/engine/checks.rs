@@ -141,12 +141,12 @@ impl Tally {
     #[must_use]
     pub const fn against(&self) -> (u8, u8) {
         match self.verdict {
-            Verdict::Up { .. } | Verdict::Unknown => (self.against, self.fall),
-            Verdict::Down(_) => (self.against, self.rise),
+            Verdict::Up { .. } => (self.against, self.fall),
+            Verdict::Unknown | Verdict::Down(_) => (self.against, self.rise),
         }
     }
 
-    /// One look more; true when the verdict changed. One success makes an unknown one up; a
+    /// One look more; true when the verdict changed. The first look at an unknown one decides alone; a
     /// new number in a file, or a new reason to be down, is a change that nothing has to be counted for.
     #[must_use]
     pub fn take(&mut self, look: &Look) -> bool {
@@ -155,11 +155,9 @@ impl Tally {
             Look::Failed(reason) => Verdict::Down(reason.clone()),
         };
         let needed = match (&self.verdict, &wanted) {
-            // One that is not known is no worse than one that is up: a host that goes on after a restart has
-            // what it has until `fall` looks in a row failed.
-            (Verdict::Up { .. } | Verdict::Unknown, Verdict::Down(_)) => self.fall,
+            (Verdict::Up { .. }, Verdict::Down(_)) => self.fall,
             (Verdict::Down(_), Verdict::Up { .. }) => self.rise,
-            (Verdict::Unknown, Verdict::Up { .. })
+            (Verdict::Unknown, _)
             | (Verdict::Up { .. }, Verdict::Up { .. })
             | (Verdict::Down(_), Verdict::Down(_))
             | (_, Verdict::Unknown) => {
