@@ -14,17 +14,21 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use super::reader::{Findings, Reader, Value, kind, quotable};
-use super::{timing, words};
+use super::timing::Asking;
+use super::words;
 use crate::config::check::{CheckConfig, CheckName, Initially};
 use crate::config::error::quoted;
 
 pub(super) use probe::Target;
 
-const INTERVAL: Duration = Duration::from_secs(1);
-const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
-const LONGEST_INTERVAL: Duration = Duration::from_hours(1);
-const TIMEOUT: Duration = Duration::from_secs(1);
-const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
+const TIMES: Asking = Asking {
+    interval: Duration::from_millis(10)..=Duration::from_hours(1),
+    interval_rule: "the range is 10ms to 1h",
+    usual_interval: Duration::from_secs(1),
+    shortest_timeout: Duration::from_millis(1),
+    timeout_rule: "at least 1ms, and no longer than the interval",
+    usual_timeout: Duration::from_secs(1),
+};
 const FALL: NonZeroU8 = NonZeroU8::MIN.saturating_add(2);
 const RISE: NonZeroU8 = NonZeroU8::MIN.saturating_add(1);
 
@@ -125,7 +129,7 @@ fn read_keys(
 ) -> Option<CheckConfig> {
     let mut reader = Reader::new(table, place);
     let probe = probe::read(&mut reader, target, findings);
-    let (interval, timeout) = read_times(&mut reader, findings);
+    let (interval, timeout) = TIMES.read(&mut reader, findings);
     let mut count = |key, default| match reader.take(key) {
         Some(value) => value
             .octet("nothing would be waited for", findings)
@@ -147,30 +151,6 @@ fn read_keys(
         rise: rise?,
         initially: initially?,
     })
-}
-
-/// `interval` and `timeout`; the one bounds the other.
-fn read_times(
-    reader: &mut Reader<'_>,
-    findings: &mut Findings,
-) -> (Option<Duration>, Option<Duration>) {
-    let (interval, timeout) = (reader.take("interval"), reader.take("timeout"));
-    let interval = match &interval {
-        Some(value) => {
-            let range = SHORTEST_INTERVAL..=LONGEST_INTERVAL;
-            timing::within(value, range, "the range is 10ms to 1h", findings)
-        }
-        None => Some(INTERVAL),
-    };
-    let timeout = match &timeout {
-        Some(value) => {
-            let range = SHORTEST_TIMEOUT..=interval.unwrap_or(LONGEST_INTERVAL);
-            let rule = "at least 1ms, and no longer than the interval";
-            timing::within(value, range, rule, findings)
-        }
-        None => Some(interval.map_or(TIMEOUT, |interval| interval.min(TIMEOUT))),
-    };
-    (interval, timeout)
 }
 
 fn read_initially(value: &Value<'_>, findings: &mut Findings) -> Option<Initially> {

@@ -1,13 +1,15 @@
-//! `version`, `interval` and `checksum`: what adverts look like and how often they go out.
+//! `version`, `interval` and `checksum`: what adverts look like and how often they go out; and `interval`
+//! and `timeout` of what is asked again and again.
 //!
-//! Owns the reading of these keys and the rules between them. Called by the router's reader.
+//! Owns the reading of these keys and the rules between them. Called by the readers of routers, checks and
+//! the witness.
 
 use std::ops::Range;
 use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::reader::{Findings, Value};
+use super::reader::{Findings, Reader, Value};
 use super::words;
 use crate::config::error::quoted;
 use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Version};
@@ -261,4 +263,39 @@ pub(super) fn within(
         format!("write `{key} = \"{nearest}\"`"),
     );
     None
+}
+
+/// `interval` and `timeout` of something that is asked again and again; the one bounds the other.
+pub(super) struct Asking {
+    pub(super) interval: std::ops::RangeInclusive<Duration>,
+    pub(super) interval_rule: &'static str,
+    pub(super) usual_interval: Duration,
+    pub(super) shortest_timeout: Duration,
+    pub(super) timeout_rule: &'static str,
+    /// Or the interval, where that is shorter.
+    pub(super) usual_timeout: Duration,
+}
+
+impl Asking {
+    /// Both; `None` for one that was reported.
+    pub(super) fn read(
+        &self,
+        reader: &mut Reader<'_>,
+        findings: &mut Findings,
+    ) -> (Option<Duration>, Option<Duration>) {
+        let (interval, timeout) = (reader.take("interval"), reader.take("timeout"));
+        let interval = match &interval {
+            Some(value) => within(value, self.interval.clone(), self.interval_rule, findings),
+            None => Some(self.usual_interval),
+        };
+        let longest = interval.unwrap_or(*self.interval.end());
+        let timeout = match &timeout {
+            Some(value) => {
+                let range = self.shortest_timeout..=longest;
+                within(value, range, self.timeout_rule, findings)
+            }
+            None => Some(self.usual_timeout.min(longest)),
+        };
+        (interval, timeout)
+    }
 }

@@ -12,7 +12,7 @@ use toml::de::DeValue;
 
 use super::reader::{Findings, Reader, Value, quotable};
 use super::router::Draft;
-use super::timing;
+use super::timing::Asking;
 use crate::config::error::{Doubt, quoted};
 use crate::config::witness::{Target, TcpHost, WitnessConfig};
 use crate::config::{InterfaceName, VirtualAddress};
@@ -20,11 +20,14 @@ use crate::config::{InterfaceName, VirtualAddress};
 const GATEWAY: &str = "192.0.2.254";
 const TCP: &str = "198.51.100.7:443";
 
-const INTERVAL: Duration = Duration::from_secs(1);
-const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
-const LONGEST_INTERVAL: Duration = Duration::from_mins(1);
-const TIMEOUT: Duration = Duration::from_millis(500);
-const SHORTEST_TIMEOUT: Duration = Duration::from_millis(10);
+const TIMES: Asking = Asking {
+    interval: Duration::from_millis(100)..=Duration::from_mins(1),
+    interval_rule: "the range is 100ms to 1min",
+    usual_interval: Duration::from_secs(1),
+    shortest_timeout: Duration::from_millis(10),
+    timeout_rule: "at least 10ms, and no longer than the interval",
+    usual_timeout: Duration::from_millis(500),
+};
 const FALL: NonZeroU8 = NonZeroU8::MIN.saturating_add(2);
 const RISE: NonZeroU8 = NonZeroU8::MIN.saturating_add(1);
 
@@ -41,7 +44,7 @@ pub(super) fn read(
     };
     let mut reader = Reader::new(table, value.key_span.clone());
     let target = read_target(&mut reader, drafts, findings);
-    let (interval, timeout) = read_times(&mut reader, findings);
+    let (interval, timeout) = TIMES.read(&mut reader, findings);
     let mut count = |key, default| match reader.take(key) {
         Some(value) => value
             .octet("nothing would be waited for", findings)
@@ -320,33 +323,4 @@ fn is_witness(
         findings.relate(peer.span(), "the peer");
     }
     true
-}
-
-/// `interval` and `timeout`; the one bounds the other.
-fn read_times(
-    reader: &mut Reader<'_>,
-    findings: &mut Findings,
-) -> (Option<Duration>, Option<Duration>) {
-    let (interval, timeout) = (reader.take("interval"), reader.take("timeout"));
-    let interval = match &interval {
-        Some(value) => {
-            let range = SHORTEST_INTERVAL..=LONGEST_INTERVAL;
-            timing::within(value, range, "the range is 100ms to 1min", findings)
-        }
-        None => Some(INTERVAL),
-    };
-    let timeout = match &timeout {
-        Some(value) => {
-            let longest = interval.unwrap_or(LONGEST_INTERVAL);
-            let range = SHORTEST_TIMEOUT..=longest;
-            timing::within(
-                value,
-                range,
-                "at least 10ms, and no longer than the interval",
-                findings,
-            )
-        }
-        None => Some(interval.map_or(TIMEOUT, |interval| interval.min(TIMEOUT))),
-    };
-    (interval, timeout)
 }
