@@ -65,6 +65,12 @@
 //! | [`engine`] | all routers of a host, one for each family of a `[router]`; commands, reload, status |
 //! | [`engine::checks`], [`os::checks`] | `[check.NAME]`: what counts as up and down; looking at it |
 //! | [`os::runner`] | programs of others: as whom they run, and that nothing of them is left |
+//! | `engine::standing` | how each router and group stands as a whole: what hooks are told |
+//! | `daemon::happenings`, `daemon::events` | what happened, numbered; `buoy events` |
+//! | `daemon::hooks` | `[hook.NAME]`: a lane for each hook and router; programs, POSTs, FIFOs |
+//! | `daemon::metrics` | `metrics`: names, page, server |
+//! | `daemon::systemd` | readiness, status line, the watchdog that the engine feeds |
+//! | [`os::http`] | HTTP and HTTPS as a client, for checks and hooks |
 //! | `engine::fate` | what is Active together or not at all: families of a router, groups |
 //! | [`engine::witness`], [`os::witness`] | `[witness]`: what its silence means; asking it |
 //! | [`engine::lease`] | how long the kernel keeps an address without hearing from the engine |
