@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bfd::Parameters;
 use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Family, Priority, Version, Vrid};
 
 pub use authentication::Authentication;
@@ -115,6 +116,8 @@ pub struct RouterConfig {
     pub transport: Transport,
     /// How adverts are signed and judged; `None`: not at all.
     pub authentication: Option<Authentication>,
+    /// `bfd`: a session with each peer; only with peers.
+    pub bfd: Option<Parameters>,
     /// `checks`: what keeps it from taking part, or changes its priority. None twice.
     pub checks: Vec<CheckUse>,
     /// For how long at most its claims wait for the hooks that have `before-claim`; `None`: there are none.

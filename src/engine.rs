@@ -9,6 +9,7 @@
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod bfd;
 pub mod checks;
 pub mod command;
 pub mod event;
@@ -46,6 +47,7 @@ use crate::vrrp::election::Cause;
 use crate::vrrp::times::{Moment, WallClock};
 use crate::vrrp::{Family, Role, Vrid};
 
+use bfd::Sessions;
 use command::{Command, HandoverOutcome, Token};
 use commands::Pending;
 use deadlines::Deadlines;
@@ -58,7 +60,9 @@ use witness::Witness;
 
 pub use glance::Glance;
 pub use interface::{Detection, InterfaceAddress, LinkState};
-pub use outputs::{Announce, Hold, Outputs, RouterId, SendAdvert, VirtualMacDevice, Wish};
+pub use outputs::{
+    Announce, BfdEndpoint, Hold, Outputs, RouterId, SendAdvert, SendBfd, VirtualMacDevice, Wish,
+};
 
 /// More rounds than any wake-up needs; a bound, so that a bug cannot hang the engine.
 const MOST_ROUNDS: usize = 16;
@@ -136,6 +140,13 @@ pub enum Input<'a> {
         /// The kernel's reason.
         error: &'a str,
     },
+    /// A datagram to the port of BFD arrived on an interface.
+    Bfd {
+        /// Where.
+        interface: &'a InterfaceName,
+        /// Its source and what is in it.
+        datagram: bfd::Datagram<'a>,
+    },
     /// UTC was set, or is told for the first time. Only authentication asks for it.
     WallClock(WallClock),
     /// A probe of the witness is over.
@@ -179,6 +190,7 @@ pub struct Engine {
     keyring: Keyring,
     wall: WallClock,
     witness: Option<Witness>,
+    sessions: Sessions,
     fates: Vec<Fate>,
     /// Of which a member was touched since they were settled last.
     unsettled: Vec<FateId>,
@@ -213,6 +225,7 @@ impl Engine {
             keyring: keyring.clone(),
             wall: WallClock::default(),
             witness: Witness::of(config, now),
+            sessions: Sessions::default(),
             fates: Vec::new(),
             unsettled: Vec::new(),
             by_vrid: HashMap::new(),
@@ -245,10 +258,14 @@ impl Engine {
     /// When [`Engine::wake`] has something to do.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Moment> {
-        [self.deadlines.earliest(), self.next_beat]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.deadlines.earliest(),
+            self.next_beat,
+            self.sessions.next_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// The next deadline, when it is a takeover that only an advert in the last moment can prevent:
@@ -316,6 +333,10 @@ impl Engine {
                     router.advert_refused(error, now, outputs);
                 });
             }
+            Input::Bfd {
+                interface,
+                datagram,
+            } => self.bfd(interface, &datagram, now, outputs),
             Input::WallClock(wall) => self.set_wall_clock(wall),
             Input::Witness(report) => self.witness(report, now, outputs),
             // Until the engine draws conclusions of checks and waits for hooks.
@@ -334,6 +355,9 @@ impl Engine {
                 self.with(id, now, outputs, |router, outputs| {
                     router.wake(now, outputs);
                 });
+            }
+            if is_due(self.sessions.next_deadline()) {
+                self.wake_bfd(now, outputs);
             }
             if is_due(self.next_beat) {
                 self.beat(now, outputs);
@@ -465,6 +489,7 @@ impl Engine {
 
     fn stop(&mut self, now: Moment, outputs: &mut Outputs) {
         self.stopping = true;
+        self.settle_bfd(now, outputs);
         outputs.events.push(Event::Stopping);
         for id in self.ids() {
             self.with(id, now, outputs, |router, outputs| {

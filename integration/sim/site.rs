@@ -89,6 +89,7 @@ impl Site {
                 authentication: None,
                 checks: Vec::new(),
                 before_claim: None,
+                bfd: None,
             });
         }
     }

@@ -33,6 +33,7 @@ impl Engine {
             drops: _,
             stopping,
             mark: _,
+            sessions,
             witness: _,
         } = self;
         fingerprint.fact((order, stopping));
@@ -43,6 +44,7 @@ impl Engine {
                 router.fingerprint(fingerprint, now);
             }
         }
+        sessions.fingerprint(fingerprint);
         for fate in fates {
             fate.fingerprint(fingerprint);
         }

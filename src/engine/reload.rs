@@ -100,6 +100,7 @@ impl Engine {
             self.refresh(id, now, outputs);
         }
         self.tell_of_witness(now, outputs);
+        self.settle_bfd(now, outputs);
         plan
     }
 
@@ -332,6 +333,13 @@ fn version(config: &RouterConfig) -> String {
     }
 }
 
+fn bfd(config: &RouterConfig) -> String {
+    config.bfd.map_or_else(
+        || "none".to_owned(),
+        |bfd| format!("{} x {}", Span(bfd.interval), bfd.multiplier),
+    )
+}
+
 fn peers(config: &RouterConfig) -> String {
     match &config.transport {
         Transport::Multicast => "none".to_owned(),
@@ -389,5 +397,6 @@ fn differences(old: &RouterConfig, new: &RouterConfig) -> Vec<String> {
         new.virtual_mac.to_string(),
     );
     compare("peers", peers(old), peers(new));
+    compare("bfd", bfd(old), bfd(new));
     differences
 }

@@ -83,6 +83,7 @@ fn web() -> RouterConfig {
         authentication: None,
         checks: Vec::new(),
         before_claim: None,
+        bfd: None,
     }
 }
 

@@ -139,10 +139,18 @@ impl AdvertisementInterval {
 /// In nanoseconds, because whole centiseconds would be 0 at short intervals.
 #[must_use]
 pub fn skew_time(priority: Priority, interval: AdvertisementInterval) -> Duration {
-    let scale = match interval.version() {
-        Version::V3 => interval.duration(),
-        Version::V2 => Duration::from_secs(1),
-    };
+    share_of_skew(
+        priority,
+        match interval.version() {
+            Version::V3 => interval.duration(),
+            Version::V2 => Duration::from_secs(1),
+        },
+    )
+}
+
+/// `(256 - priority) / 256` of `scale`: the higher the priority, the sooner.
+#[must_use]
+pub fn share_of_skew(priority: Priority, scale: Duration) -> Duration {
     scale * (256 - u32::from(priority.octet())) / 256
 }
 

@@ -48,6 +48,7 @@ impl Router {
             hold_down: None,
             transitions: Vec::new(),
             near_misses: NearMissStatus::default(),
+            bfd: Vec::new(),
             interval_ms: millis(self.config().interval.duration()),
             active_interval_ms: millis(election.active_interval().duration()),
             preempt: self.config().preempt,

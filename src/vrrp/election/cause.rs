@@ -26,6 +26,11 @@ pub enum Cause {
         /// Who gave up.
         active: IpAddr,
     },
+    /// BFD lost the Active.
+    Detected {
+        /// Who was Active.
+        active: IpAddr,
+    },
     /// The Active has a lower priority than we have.
     Preempts {
         /// Who is preempted.
@@ -99,6 +104,7 @@ impl fmt::Display for Cause {
                 lasted,
             } => write!(f, "nobody was heard for {}", Span(*lasted)),
             Self::GaveUp { active } => write!(f, "{active} gave up (priority 0)"),
+            Self::Detected { active } => write!(f, "BFD lost {active}"),
             Self::Preempts { active, priority } => {
                 write!(f, "preempts {active} (priority {priority})")
             }
