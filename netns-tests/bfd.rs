@@ -6,7 +6,10 @@ use std::time::Duration;
 use buoyd::os::clock;
 use buoyd::vrrp::Role;
 
-use super::harness::{Client, Lan, PATIENCE, Router, Server, VIP, buoy, pause, stays, until};
+use super::harness::{
+    Client, FrrBfd, Keepalived, Lan, Neighbour, PATIENCE, Router, Server, VIP, buoy, pause, stays,
+    until,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -160,4 +163,78 @@ fn quiet_sessions_stay_up() {
     };
     eprintln!("sessions lost in 5 s: {} {}", downs(&lan.a), downs(&lan.b));
     assert!(is_up(&lan.a, lan.b.ip()) || is_up(&lan.b, lan.a.ip()));
+}
+
+const WITH_FRR: &str = "bfd = { interval = \"50ms\", multiplier = 3 }";
+
+#[test]
+fn frr_and_buoy_see_each_other_and_each_others_end() {
+    let mut lan = Lan::two_servers();
+    lan.a.start(router(&lan, WITH_FRR).priority(200));
+    let frr = FrrBfd::start(&lan.b, lan.a.ip(), 50, 3);
+    until("both say up", PATIENCE, || {
+        is_up(&lan.a, lan.b.ip()) && frr.is_up(&lan.b)
+    });
+    let session = || lan.a.web().bfd.remove(0);
+    assert_eq!(session().detection_us, 150_000);
+    assert_eq!(session().transmit_us, 50_000);
+    stays("it stays up", 2 * SECOND, || {
+        is_up(&lan.a, lan.b.ip()) && frr.is_up(&lan.b)
+    });
+    frr.kill();
+    until("buoy sees the end of FRR", SECOND, || {
+        !is_up(&lan.a, lan.b.ip())
+    });
+    assert_eq!(
+        session().last_down.as_deref(),
+        Some("nothing was heard for the detection time")
+    );
+    let frr = FrrBfd::start(&lan.b, lan.a.ip(), 50, 3);
+    until("both say up again", PATIENCE, || {
+        is_up(&lan.a, lan.b.ip()) && frr.is_up(&lan.b)
+    });
+    lan.a.kill();
+    until("FRR sees the end of buoy", SECOND, || !frr.is_up(&lan.b));
+    let why = frr.diagnostic(&lan.b);
+    assert!(why.contains("expired"), "{why}");
+    // An end that is wanted is told as such.
+    lan.a.start_again();
+    until("both say up once more", PATIENCE, || {
+        is_up(&lan.a, lan.b.ip()) && frr.is_up(&lan.b)
+    });
+    lan.a.stop();
+    until("FRR hears of it", SECOND, || !frr.is_up(&lan.b));
+    let why = frr.diagnostic(&lan.b);
+    assert!(why.contains("neighbor signaled"), "{why}");
+}
+
+#[test]
+fn frrs_bfdd_beside_keepalived_makes_buoy_take_over_in_milliseconds() {
+    let mut lan = Lan::two_servers();
+    let unicast = format!(
+        "unicast_src_ip {}\n    unicast_peer {{\n        {}\n    }}",
+        lan.a.ip(),
+        lan.b.ip()
+    );
+    let frr = FrrBfd::start(&lan.a, lan.b.ip(), 50, 3);
+    let _keepalived = Keepalived::start(&lan.a, &Neighbour::version_3(200).line(&unicast));
+    let file = router(&lan, WITH_FRR)
+        .priority(100)
+        .line("checksum = \"rfc5798\"");
+    lan.b.start(file);
+    until("both sessions are up", PATIENCE, || {
+        is_up(&lan.b, lan.a.ip()) && frr.is_up(&lan.a)
+    });
+    until("keepalived is Active", PATIENCE, || {
+        lan.a.holds(VIP) && lan.b.web().active.is_some()
+    });
+    let capture = lan.capture();
+    let silenced = clock::now();
+    lan.a.host().silence().unwrap();
+    let announced = capture
+        .wait_for(PATIENCE, |seen| seen.announces(VIP))
+        .expect("buoy announces");
+    let took = announced.at.since(silenced);
+    eprintln!("keepalived silenced beside FRR's bfdd: announced after {took:?}");
+    assert!(took < SECOND, "{took:?}");
 }
