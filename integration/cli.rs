@@ -96,6 +96,51 @@ fn status() -> String {
 }
 
 #[test]
+fn the_state_is_one_line_with_the_exit_codes_of_monitoring_plugins() {
+    let directory = Directory::new();
+    let answers = vec![status(); 3];
+    let daemon = daemon(&directory.0, answers);
+    let ask = |arguments: &[&str]| {
+        let runtime_dir = directory.0.to_str().unwrap();
+        let all = [&["check-state", "--runtime-dir", runtime_dir], arguments].concat();
+        let output = output(&all);
+        (output.status.code(), text(&output.stdout).to_owned())
+    };
+    let (code, line) = ask(&["web", "--expect", "active"]);
+    assert_eq!(code, Some(0), "{line}");
+    let wanted = "BUOY OK - web active for 1 s (expected active) | role=2;;;0;2 priority=200;;;0;255 \
+                  addresses_held=1;;;0;1 neighbours=0;;;0 adverts_sent=4c;;;0 adverts_received=0c;;;0 \
+                  became_active=1c;;;0 conflicts=0c;;;0\n";
+    assert_eq!(line, wanted);
+    let (code, line) = ask(&["--expect", "backup"]);
+    assert_eq!(code, Some(2), "{line}");
+    assert!(line.starts_with("BUOY CRITICAL - web active for 1 s (not as expected backup)"));
+    let (code, line) = ask(&["db"]);
+    assert_eq!(code, Some(3), "{line}");
+    assert!(line.contains("there is no router `db`"), "{line}");
+    daemon.join().unwrap();
+}
+
+#[test]
+fn a_state_that_cannot_be_found_out_is_unknown() {
+    let directory = Directory::new();
+    let nobody = directory.0.to_str().unwrap();
+    for arguments in [
+        &["check-state", "--runtime-dir", nobody][..],
+        &["--runtime-dir", nobody, "check-state", "--expect", "master"],
+        &["check-state", "--expect"],
+        &["check-state", "no such name"],
+        &["check-state", "web", "db"],
+    ] {
+        let output = output(arguments);
+        let line = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {line}");
+        assert!(line.starts_with("BUOY UNKNOWN - "), "{arguments:?}: {line}");
+        assert_eq!(line.lines().count(), 1, "{arguments:?}: {line}");
+    }
+}
+
+#[test]
 fn help_and_version_end_with_0() {
     for arguments in [
         &["--help"][..],

@@ -10,6 +10,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use buoyd::config::error::Problem;
 use buoyd::config::{Config, Loaded, Realtime, RouterName, load, parse};
@@ -79,7 +80,7 @@ fn the_example_shows_the_real_defaults() {
         }
         assert_eq!(with_setting, config, "{line}");
     }
-    assert_eq!(shown.len(), 11, "{shown:?}");
+    assert_eq!(shown.len(), 12, "{shown:?}");
 }
 
 #[test]
@@ -118,6 +119,71 @@ fn the_witness_of_the_example_is_one_with_the_defaults_that_it_shows() {
 }
 
 #[test]
+fn the_metrics_of_the_example_are_served_to_this_host_only() {
+    let text = EXAMPLE.replacen("\n#metrics", "\nmetrics", 1);
+    let served = accepted(&text, "lb1").metrics.unwrap();
+    assert_eq!(served.to_string(), "127.0.0.1:9650");
+}
+
+#[test]
+fn the_hook_of_the_example_is_one_whatever_it_does() {
+    let hook = |keys: &[&str]| {
+        let mut text = EXAMPLE.replacen("\n#[hook.notify]", "\n[hook.notify]", 1);
+        for key in ["on"].iter().chain(keys) {
+            let shown = format!("\n#{key} = ");
+            assert!(text.contains(&shown), "{key}");
+            text = text.replacen(&shown, &format!("\n{key} = "), 1);
+        }
+        accepted(&text, "lb1").hooks.remove(0)
+    };
+    let run = hook(&["run"]);
+    assert_eq!((run.on.len(), run.action.kind()), (4, "run"));
+    // Both `timeout`s of the file are shown at their defaults; this is the last one.
+    assert_eq!(run.timeout, Duration::from_secs(10));
+    assert_eq!(hook(&["url"]).action.kind(), "url");
+    assert_eq!(hook(&["fifo"]).action.kind(), "fifo");
+    let before = hook(&["run", "before-claim", "user"]).before_claim;
+    assert_eq!(before, Some(Duration::from_millis(50)));
+}
+
+#[test]
+fn the_check_of_the_example_is_one_with_the_defaults_that_it_shows() {
+    let (before, section) = EXAMPLE.split_once("#[check.haproxy]").unwrap();
+    let before = before.replacen("\n# checks = []\n", "\nchecks = [\"haproxy\"]\n", 1);
+    let check = |keys: &[&str]| {
+        let mut section = section.to_owned();
+        for key in keys {
+            let shown = format!("\n#{key} = ");
+            assert!(section.contains(&shown), "{key}");
+            section = section.replacen(&shown, &format!("\n{key} = "), 1);
+        }
+        let config = accepted(&format!("{before}[check.haproxy]{section}"), "lb1");
+        assert_eq!(config.routers[0].checks.len(), 1);
+        config.checks.into_iter().next().unwrap()
+    };
+    let common = ["interval", "timeout", "fall", "rise", "initially"];
+    for (kind, alone, with) in [
+        ("http", vec!["status"], vec!["body", "host"]),
+        ("tcp", vec![], vec![]),
+        ("process", vec![], vec![]),
+        ("unit", vec![], vec![]),
+        ("file", vec!["present"], vec![]),
+        ("script", vec![], vec!["user"]),
+        ("interface", vec![], vec![]),
+        ("route", vec![], vec![]),
+        ("ping", vec![], vec!["interface"]),
+    ] {
+        let bare = check(&[kind]);
+        assert_eq!(bare.probe.kind(), kind);
+        let defaults: Vec<_> = [kind].into_iter().chain(alone).chain(common).collect();
+        assert_eq!(check(&defaults), bare, "{defaults:?}");
+        for key in with {
+            assert_ne!(check(&[kind, key]), bare, "{key}");
+        }
+    }
+}
+
+#[test]
 fn the_authentication_of_the_example_is_one() {
     let text = EXAMPLE.replacen("\n#authentication", "\nauthentication", 1);
     let config = accepted(&text, "lb1");
@@ -136,6 +202,7 @@ fn the_example_has_every_key() {
         "[group.site]\nxyzzy = 1\n",
         "[control]\nxyzzy = 1\n",
         "[witness]\nxyzzy = 1\n",
+        "[hook.notify]\nxyzzy = 1\n",
     ] {
         let problems = parse(text, "lb1").unwrap_err();
         let help = problems

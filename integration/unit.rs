@@ -75,3 +75,114 @@ fn the_unit_leaves_the_network_s_settings_writable() {
         assert!(words(&unit, setting).is_empty(), "{setting}");
     }
 }
+
+#[test]
+fn a_stuck_engine_is_killed_in_time_for_its_next_life_to_go_on() {
+    let (_, unit) = shipped("buoy.service");
+    assert_eq!(words(&unit, "Type="), ["notify"]);
+    // Of adverts a second neighbours are patient for three and some; the restart has to fit in, too.
+    assert_eq!(words(&unit, "WatchdogSec="), ["2s"]);
+    assert_eq!(words(&unit, "Restart="), ["always"]);
+    assert_eq!(words(&unit, "RuntimeDirectoryPreserve="), ["restart"]);
+    assert!(!words(&unit, "TimeoutAbortSec=").is_empty());
+}
+
+#[test]
+fn programs_of_checks_and_hooks_can_do_no_harm_to_the_daemon() {
+    let (_, unit) = shipped("buoy.service");
+    assert_eq!(words(&unit, "TasksMax="), ["512"]);
+    assert_eq!(words(&unit, "OOMPolicy="), ["continue"]);
+    assert_eq!(words(&unit, "KillMode="), ["mixed"]);
+    assert_eq!(words(&unit, "NoNewPrivileges="), ["yes"]);
+}
+
+/// The system calls of a set of systemd's, those of the sets in it too.
+fn calls_of(set: &str) -> BTreeSet<String> {
+    let output = Command::new("systemd-analyze")
+        .args(["syscall-filter", "--no-pager", set])
+        .output()
+        .expect("systemd-analyze, of Debian's package systemd");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let words = text.lines().skip(1).map(str::trim);
+    let words = words.filter(|word| !word.is_empty() && !word.starts_with('#'));
+    words
+        .flat_map(|word| match word.strip_prefix('@') {
+            Some(_) => calls_of(word),
+            None => BTreeSet::from([word.to_owned()]),
+        })
+        .collect()
+}
+
+/// What the unit's filter lets through, read as systemd does: later lines add and take away.
+fn calls_let_through(unit: &str) -> BTreeSet<String> {
+    let mut calls = BTreeSet::new();
+    for line in unit
+        .lines()
+        .filter_map(|line| line.strip_prefix("SystemCallFilter="))
+    {
+        let (takes_away, line) = match line.strip_prefix('~') {
+            Some(rest) => (true, rest),
+            None => (false, line),
+        };
+        for word in line.split_whitespace() {
+            let named = if word.starts_with('@') {
+                calls_of(word)
+            } else {
+                BTreeSet::from([word.to_owned()])
+            };
+            if takes_away {
+                calls.retain(|call| !named.contains(call));
+            } else {
+                calls.extend(named);
+            }
+        }
+    }
+    calls
+}
+
+#[test]
+fn checks_and_hooks_can_do_their_work_in_the_unit() {
+    let (_, unit) = shipped("buoy.service");
+    let calls = calls_let_through(&unit);
+    // Processes and files that are watched; programs that are run, and killed with all their children.
+    for call in [
+        "pidfd_open",
+        "pidfd_send_signal",
+        "inotify_init1",
+        "inotify_add_watch",
+        "clone",
+        "clone3",
+        "fork",
+        "vfork",
+        "execve",
+        "setsid",
+        "setpgid",
+        "kill",
+        "wait4",
+        "waitid",
+        "prctl",
+        "socket",
+        "connect",
+        "sendmmsg",
+        "recvmmsg",
+    ] {
+        assert!(calls.contains(call), "{call}");
+    }
+    for call in [
+        "setuid",
+        "setresuid",
+        "setgroups",
+        "mount",
+        "ptrace",
+        "init_module",
+    ] {
+        assert!(!calls.contains(call), "{call}");
+    }
+    // systemctl's D-Bus; http, tcp and ping; interface and route.
+    let families = words(&unit, "RestrictAddressFamilies=");
+    for family in ["AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"] {
+        assert!(families.contains(&family), "{family}");
+    }
+    // The check `process` looks for those of others.
+    assert_eq!(words(&unit, "ProtectProc="), ["default"]);
+}

@@ -240,7 +240,9 @@ impl Drop for Lan {
         let _ = fs::remove_dir_all(&self.directory);
         if !failed {
             for namespace in namespaces {
-                assert!(!is_in_use(namespace), "net:[{namespace}] is still in use");
+                // What starts programs for a daemon ends by itself, right after the daemon.
+                let what = format!("net:[{namespace}] is not in use any more");
+                until(&what, PATIENCE, || !is_in_use(namespace));
             }
         }
     }

@@ -1,5 +1,5 @@
 //! Tests in network namespaces: the real binary, the real kernel, real neighbours, and faults from
-//! outside. They need root, and keepalived and FRR for the tests beside them, and fail saying so.
+//! outside. They need root, and keepalived, FRR and promtool for the tests beside them, and fail saying so.
 
 // A test that cannot go on shall fail. clippy.toml allows this inside of marked functions only, not
 // in the helpers beside them.
@@ -19,6 +19,7 @@ mod authentication;
 mod bad_days;
 mod bad_input;
 mod bfd;
+mod checks;
 mod conformance;
 mod control;
 mod demo;
@@ -28,6 +29,7 @@ mod interop_frr;
 mod interop_keepalived;
 mod ipv6;
 mod lab;
+mod metrics;
 mod neighbours;
 mod privileges;
 mod realtime;
@@ -36,7 +38,9 @@ mod settings;
 mod soak;
 mod sockets;
 mod succession;
+mod systemd;
 mod together;
 mod transport;
 mod virtual_mac;
+mod why;
 mod witness;

@@ -6,6 +6,8 @@
 pub mod answers;
 pub mod ask;
 pub mod check;
+pub mod check_state;
+pub mod events;
 pub mod status;
 pub mod terminal;
 pub mod text;
@@ -17,6 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::RouterName;
 use crate::engine::command::Selection;
+use check_state::Expected;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 fine, 64 usage, 69 daemon not reachable or unable, 70 bug,
@@ -96,18 +99,47 @@ pub enum Command {
     },
     /// Show who holds what, since when and why.
     #[command(
-        after_help = "Examples:\n  buoy status\n  buoy status web --watch\n  buoy status --json | jq .routers[].role"
+        after_help = "Examples:\n  buoy status\n  buoy status web --watch\n  buoy status web --why\n  buoy status --json | jq .routers[].role"
     )]
     Status {
         /// Only this router, in detail.
         #[arg(value_name = "ROUTER", value_parser = router_name)]
         router: Option<RouterName>,
-        /// Print JSON; with --watch one object a line.
+        /// Show how it came to this: the priority as a sum, checks, neighbours, the last changes of role,
+        /// near misses.
+        #[arg(long)]
+        why: bool,
+        /// Print JSON; with --watch one object a line. What --why shows is in it.
         #[arg(long)]
         json: bool,
         /// Show it anew every second, until Ctrl-C.
         #[arg(long)]
         watch: bool,
+    },
+    /// Print what happens, one line each, until Ctrl-C.
+    #[command(
+        after_help = "Examples:\n  buoy events web\n  buoy events --json --since 0 | jq 'select(.event == \"standing\")'"
+    )]
+    Events {
+        /// Only this router.
+        #[arg(value_name = "ROUTER", value_parser = router_name)]
+        router: Option<RouterName>,
+        /// Print JSON, one object a line.
+        #[arg(long)]
+        json: bool,
+        /// Begin behind this sequence number, with what the daemon still knows; 0 is all of that.
+        #[arg(long, value_name = "SEQUENCE")]
+        since: Option<u64>,
+    },
+    /// One line and an exit code for Nagios, Icinga and Zabbix.
+    #[command(after_help = CHECK_STATE_HELP)]
+    CheckState {
+        /// Only this router; without it all of the file, of which the worst counts.
+        #[arg(value_name = "ROUTER", value_parser = router_name)]
+        router: Option<RouterName>,
+        /// What each of them should be.
+        #[arg(long, value_name = "ROLE", default_value = "any", hide_possible_values = true, help = EXPECT_HELP)]
+        expect: Expected,
     },
     /// Hand over without loss and stay out of the way, across restarts and reboots.
     ///
@@ -150,6 +182,17 @@ pub enum Command {
         after_stop: bool,
     },
 }
+
+const EXPECT_HELP: &str = "What each of them should be: active, backup, or any of the two";
+
+const CHECK_STATE_HELP: &str = "\
+Exit codes: 0 OK, 1 WARNING (demoted, held down, a check is down, a neighbour disagrees, the last
+reload failed, the engine is late), 2 CRITICAL (another role than expected, fault, conflict),
+3 UNKNOWN (the daemon does not answer, no such router, arguments that make no sense).
+
+Examples:
+  buoy check-state web --expect active
+  buoy check-state";
 
 const HOST_HELP: &str = "The name of this server in the file [default: its host name]";
 
@@ -224,6 +267,24 @@ pub enum LogLevel {
     Debug,
     /// Each advert.
     Trace,
+}
+
+/// Whether these arguments, without the name of the program, are those of `check-state`: whoever runs that
+/// expects its exit codes also when they make no sense.
+#[must_use]
+pub fn is_check_state<'a>(arguments: impl IntoIterator<Item = &'a str>) -> bool {
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        match argument {
+            "--config" | "--runtime-dir" | "--state-dir" => {
+                // Its value.
+                arguments.next();
+            }
+            option if option.starts_with('-') => {}
+            command => return command == "check-state",
+        }
+    }
+    false
 }
 
 fn router_name(text: &str) -> Result<RouterName, String> {

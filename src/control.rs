@@ -7,6 +7,8 @@
 pub mod client;
 pub mod instance;
 pub mod peer;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod server;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,13 @@ pub const SCHEMA: u32 = 1;
 pub enum Request {
     /// The state of everything.
     Status,
+    /// What happens from now on, one JSON object a line until the client hangs up.
+    Events {
+        /// Of this router only.
+        router: Option<crate::config::RouterName>,
+        /// First those that are still known behind this sequence number.
+        since: Option<u64>,
+    },
     /// Hand over and stay out of the way.
     Demote {
         /// Which routers.
@@ -136,6 +145,38 @@ pub struct Status {
     /// How the engine is scheduled.
     #[serde(default)]
     pub realtime: RealtimeStatus,
+    /// What the kernel said to renewals of leases.
+    #[serde(default)]
+    pub renewals: RenewalStatus,
+    /// Clients of the control socket now, the one that asks included.
+    #[serde(default)]
+    pub clients: u64,
+    /// Where metrics are served; none without `metrics`.
+    #[serde(default)]
+    pub metrics: Option<MetricsStatus>,
+}
+
+/// Renewals of leases since the daemon started: one each time that the addresses of a router get a new
+/// lifetime.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RenewalStatus {
+    /// The kernel took all of its addresses.
+    pub done: u64,
+    /// It refused one at least.
+    pub failed: u64,
+}
+
+/// The page of metrics.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct MetricsStatus {
+    /// Address and port, as the file has them.
+    pub address: String,
+    /// Why nobody listens there, as a sentence; none: somebody does.
+    pub problem: Option<String>,
+    /// Pages that were asked for since the daemon started.
+    pub scrapes: u64,
 }
 
 /// One check, as its runner sees it.
@@ -221,4 +262,10 @@ pub struct ConfigurationStatus {
     pub loaded_unix_ms: u64,
     /// The last reload failed: its problems, as `buoy check` prints them. The older configuration is in force.
     pub error: Option<String>,
+    /// Reloads since the daemon started that went well. None of them a `--dry-run`.
+    #[serde(default)]
+    pub reloads: u64,
+    /// Those that failed.
+    #[serde(default)]
+    pub failed_reloads: u64,
 }

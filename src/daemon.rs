@@ -7,11 +7,15 @@
 
 mod control;
 mod engine_thread;
+mod events;
 mod happenings;
+mod hooks;
 mod leftovers;
 mod log;
 mod mailbox;
+mod metrics;
 mod ports;
+mod systemd;
 mod threads;
 mod upgrade;
 
@@ -26,7 +30,8 @@ use std::time::Duration;
 
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal;
+use tokio::signal::unix::SignalKind;
 use tracing::{error, info, warn};
 
 use crate::cli::{LogFormat, LogLevel};
@@ -38,7 +43,9 @@ use crate::engine::snapshot::Adopted;
 use crate::engine::{Engine, StoredDemotion};
 use crate::exit::Exit;
 use crate::os::addresses::Worker;
+use crate::os::checks::Checks;
 use crate::os::realtime::{self, Realtime};
+use crate::os::runner::Runner;
 use crate::os::snapshot::{SnapshotFile, Snapshots};
 use crate::os::state::{DemotionRecord, StateDirectory};
 use crate::os::sysctl::{Keeper, Settings};
@@ -47,10 +54,11 @@ use crate::os::witness::Prober;
 use crate::os::{OsError, capabilities, clock, keys};
 use crate::vrrp::times::Moment;
 
-use control::Control;
+use control::{Control, Sources, Watchers};
 use engine_thread::{EngineThread, Succession};
 use happenings::Stream;
 use mailbox::{Mailbox, Message, Undelivered};
+use metrics::Metrics;
 use threads::{Keeping, start_threads, write_snapshots};
 use upgrade::Upgrade;
 
@@ -168,6 +176,7 @@ pub fn run(options: Options) -> Result<(), Error> {
             return Ok(());
         }
     }
+    let runner = Runner::start()?;
     capabilities::give_up_overriding()?;
     // Before there is any other thread.
     realtime::hold_back_signal()?;
@@ -183,6 +192,7 @@ pub fn run(options: Options) -> Result<(), Error> {
     let demotions = demotions(&state)?;
     let stored: Vec<_> = demotions.iter().map(stored).collect();
     let mut life = Life {
+        runner,
         engine: Engine::new(&config, &keyring, &stored, clock::now()),
         adopted: Vec::new(),
         keeper: Keeper::new(state.clone()),
@@ -211,6 +221,7 @@ fn early() -> SigSet {
 
 /// What is ready before the threads are.
 struct Life {
+    runner: Runner,
     engine: Engine,
     /// What it goes on with.
     adopted: Vec<Adopted>,
@@ -281,26 +292,46 @@ fn moment(unix_ms: u64) -> Moment {
     clock::now() + Duration::from_millis(ahead)
 }
 
-async fn serve(options: Options, config: &Config, server: Server, life: Life) -> Result<(), Error> {
-    let watch = |kind| signal(kind).map_err(|error| OsError::new("watch for signals", error));
-    let (mut terminate, mut interrupt) = (
-        watch(SignalKind::terminate())?,
-        watch(SignalKind::interrupt())?,
-    );
-    let mut hangup = watch(SignalKind::hangup())?;
-    let mut replace = watch(SignalKind::user_defined2())?;
-    early()
-        .thread_unblock()
-        .map_err(|error| OsError::new("let signals in", error))?;
+/// What the daemon is told by signals.
+struct Signals {
+    terminate: signal::unix::Signal,
+    interrupt: signal::unix::Signal,
+    hangup: signal::unix::Signal,
+    replace: signal::unix::Signal,
+}
 
+impl Signals {
+    /// From here on they are heard, those too that came before.
+    fn open() -> Result<Self, Error> {
+        let watch = |kind| {
+            signal::unix::signal(kind).map_err(|error| OsError::new("watch for signals", error))
+        };
+        let signals = Self {
+            terminate: watch(SignalKind::terminate())?,
+            interrupt: watch(SignalKind::interrupt())?,
+            hangup: watch(SignalKind::hangup())?,
+            replace: watch(SignalKind::user_defined2())?,
+        };
+        early()
+            .thread_unblock()
+            .map_err(|error| OsError::new("let signals in", error))?;
+        Ok(signals)
+    }
+}
+
+async fn serve(options: Options, config: &Config, server: Server, life: Life) -> Result<(), Error> {
+    let mut signals = Signals::open()?;
     let lost = Arc::new(AtomicU64::new(0));
     let (events, happened) = happenings::open(Arc::clone(&lost));
     let (mailbox, inbox) = Mailbox::open()?;
     let Life {
-        state, snapshots, ..
+        state,
+        snapshots,
+        runner,
+        ..
     } = &life;
-    let (state, snapshots) = (state.clone(), snapshots.clone());
-    let upgrade = Upgrade::new(&options, snapshots.clone())
+    let (state, snapshots, runner) = (state.clone(), snapshots.clone(), runner.clone());
+    let upgrade = Upgrade::new(&options, snapshots.clone(), runner.clone())
         .map_err(|error| OsError::new("find this program", error))?;
     let left = Snapshots::default();
     let wishes = Wishes::default();
@@ -316,24 +347,48 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
     let keeper = Keeping::start(life.keeper, settings.clone())?;
     let mut worker = Worker::open(state.maker(), settings.clone())?;
     worker.adopt(&life.adopted);
+    let renewals = worker.renewals();
     let writing = write_snapshots(left.clone(), snapshots.clone())?;
     let realtime = Realtime::default();
     realtime.apply(config.realtime);
     let (prober, witness) = Prober::open(config.witness.clone())?;
-    let ended = start_threads(thread, worker, prober, wishes, &mailbox, &realtime)?;
     let stream = Stream::default();
+    let (hooks, hooks_wanted, hook_table) = hooks::start(
+        config,
+        &options.host,
+        &stream,
+        runner.clone(),
+        mailbox.clone(),
+    );
+    let (checks, looking) = Checks::open(config.checks.clone(), runner)?;
+    let checks = (checks, looking.links);
+    let ended = start_threads(thread, worker, prober, checks, wishes, &mailbox, &realtime)?;
     let logging = tokio::spawn(happenings::spread(happened, stream.clone()));
 
+    let metrics = Metrics::new(config.metrics);
     let control = Control::new(
         &options,
         mailbox.clone(),
         state.clone(),
         life.demotions,
-        lost,
-        realtime,
-        witness,
+        Sources {
+            lost,
+            realtime,
+            renewals,
+            clients: server.clients(),
+            metrics: metrics.clone(),
+        },
+        Watchers {
+            witness,
+            checks: looking.wanted,
+            table: looking.table,
+            hooks: hooks_wanted,
+            hook_table,
+            stream: stream.clone(),
+        },
     );
     let serving = server.serve(control.clone());
+    tokio::spawn(metrics.serve(control.clone()));
     tokio::pin!(serving, ended);
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -341,13 +396,16 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
         routers = config.routers.len(),
         "started"
     );
-    notify_systemd(&[sd_notify::NotifyState::Ready]);
+    systemd::ready();
+    tokio::spawn(systemd::feed_watchdog(mailbox.clone(), control.clone()));
+    tokio::spawn(systemd::keep_status(control.clone(), stream));
     loop {
         tokio::select! {
             result = &mut serving => match result? {},
             result = &mut ended => {
                 // What the engine said last is written before the process ends.
                 let _ = tokio::time::timeout(Duration::from_secs(1), logging).await;
+                hooks.finish().await;
                 keeper.end();
                 left.end();
                 // A panic of that thread has been printed.
@@ -357,16 +415,16 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
                 info!("stopped");
                 return Ok(());
             }
-            _ = replace.recv() => drop(tokio::spawn(upgrade.clone().run(mailbox.clone()))),
-            _ = hangup.recv() => drop(tokio::spawn(control.clone().reload_by_signal())),
-            _ = terminate.recv() => stop(&mailbox),
-            _ = interrupt.recv() => stop(&mailbox),
+            _ = signals.replace.recv() => drop(tokio::spawn(upgrade.clone().run(mailbox.clone()))),
+            _ = signals.hangup.recv() => drop(tokio::spawn(control.clone().reload_by_signal())),
+            _ = signals.terminate.recv() => stop(&mailbox),
+            _ = signals.interrupt.recv() => stop(&mailbox),
         }
     }
 }
 
 fn stop(mailbox: &Mailbox) {
-    notify_systemd(&[sd_notify::NotifyState::Stopping]);
+    systemd::stopping();
     if mailbox.try_send(Message::Stop) == Err(Undelivered::Full) {
         // It takes messages all the time; this one waits for its turn where nobody else has to.
         let mailbox = mailbox.clone();
@@ -380,9 +438,4 @@ fn stored(record: &DemotionRecord) -> StoredDemotion {
         until: record.until_unix_ms.map(moment),
         never: record.never,
     }
-}
-
-fn notify_systemd(states: &[sd_notify::NotifyState<'_>]) {
-    // Without systemd there is nobody to tell.
-    let _ = sd_notify::notify(states);
 }

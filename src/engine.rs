@@ -29,18 +29,20 @@ mod fate;
 mod fingerprint;
 mod glance;
 mod handover;
+mod members;
 mod neighbours;
 mod outputs;
 mod reception;
 mod reload;
 mod report;
 mod router;
+mod standing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use crate::config::authentication::Keyring;
-use crate::config::{Config, InterfaceName, RouterConfig, RouterName, VirtualAddress};
+use crate::config::{Config, InterfaceName, RouterName, VirtualAddress};
 use crate::vrrp::advert::Received;
 use crate::vrrp::announce::{HardwareAddress, Said};
 use crate::vrrp::election::Cause;
@@ -48,6 +50,7 @@ use crate::vrrp::times::{Moment, WallClock};
 use crate::vrrp::{Family, Role, Vrid};
 
 use bfd::Sessions;
+use checks::Verdicts;
 use command::{Command, HandoverOutcome, Token};
 use commands::Pending;
 use deadlines::Deadlines;
@@ -56,6 +59,7 @@ use event::Event;
 use fate::Fate;
 use interface::InterfaceState;
 use router::{Demotion, FateId, Router};
+use standing::Standings;
 use witness::Witness;
 
 pub use glance::Glance;
@@ -191,6 +195,7 @@ pub struct Engine {
     wall: WallClock,
     witness: Option<Witness>,
     sessions: Sessions,
+    verdicts: Verdicts,
     fates: Vec<Fate>,
     /// Of which a member was touched since they were settled last.
     unsettled: Vec<FateId>,
@@ -204,6 +209,7 @@ pub struct Engine {
     drops: Drops,
     /// See [`Engine::mark`].
     mark: u64,
+    standings: Standings,
     stopping: bool,
 }
 
@@ -226,6 +232,7 @@ impl Engine {
             wall: WallClock::default(),
             witness: Witness::of(config, now),
             sessions: Sessions::default(),
+            verdicts: Verdicts::of(config),
             fates: Vec::new(),
             unsettled: Vec::new(),
             by_vrid: HashMap::new(),
@@ -235,6 +242,7 @@ impl Engine {
             pending: Vec::new(),
             drops: Drops::default(),
             mark: 0,
+            standings: Standings::default(),
             stopping: false,
         };
         for router in &config.routers {
@@ -252,6 +260,7 @@ impl Engine {
         }
         // Nobody can take part before an interface was reported: this has no effects yet.
         engine.bind_fates(now, &mut Outputs::default());
+        engine.touch_all_standings();
         engine
     }
 
@@ -290,6 +299,7 @@ impl Engine {
 
     /// Takes one input in.
     pub fn handle(&mut self, input: Input<'_>, now: Moment, outputs: &mut Outputs) {
+        let told = outputs.events.len();
         match input {
             Input::Packet { interface, packet } => self.packet(interface, packet, now, outputs),
             Input::Message {
@@ -339,16 +349,18 @@ impl Engine {
             } => self.bfd(interface, &datagram, now, outputs),
             Input::WallClock(wall) => self.set_wall_clock(wall),
             Input::Witness(report) => self.witness(report, now, outputs),
-            // Until the engine draws conclusions of checks and waits for hooks.
-            Input::Check(_) | Input::BeforeClaimDone { .. } => {}
+            Input::Check(report) => self.check(report, now, outputs),
+            Input::BeforeClaimDone { router } => self.before_claim_done(router, now, outputs),
             Input::Command(token, command) => self.command(token, command, now, outputs),
             Input::Stop => self.stop(now, outputs),
         }
         self.settle_fates(now, outputs);
+        self.tell_standings(told, now, outputs);
     }
 
     /// Does everything that is due at `now`.
     pub fn wake(&mut self, now: Moment, outputs: &mut Outputs) {
+        let told = outputs.events.len();
         let is_due = |deadline: Option<Moment>| deadline.is_some_and(|deadline| deadline <= now);
         for _ in 0..MOST_ROUNDS {
             while let Some(id) = self.deadlines.pop_due(now) {
@@ -368,6 +380,8 @@ impl Engine {
                 break;
             }
         }
+        self.standings.everybody_was_reported();
+        self.tell_standings(told, now, outputs);
     }
 
     /// Runs something on one router, then sees to its deadline, its beat and its end. A router
@@ -383,10 +397,13 @@ impl Engine {
             return;
         };
         let was_active = router.election().role() == Role::Active;
-        let mark = router.mark();
+        let (mark, glance) = (router.mark(), router.facts());
         router.notice_sleep(now, outputs);
         run(router, outputs);
         self.mark += u64::from(router.mark() != mark);
+        if router.facts() != glance {
+            self.standings.touch(&router.config().name);
+        }
         let takes_over = !was_active && router.election().role() == Role::Active;
         self.unsettled.extend(router.fate());
         let outcome = router.take_outcome();
@@ -435,56 +452,6 @@ impl Engine {
             .filter(|router| router.config().interface == *interface)
             .map(Router::id)
             .collect()
-    }
-
-    fn add(
-        &mut self,
-        config: &RouterConfig,
-        family: Family,
-        demotion: Option<Demotion>,
-        now: Moment,
-    ) -> RouterId {
-        let id = RouterId::from_slot(self.routers.len());
-        self.interfaces.entry(config.interface.clone()).or_default();
-        self.by_vrid
-            .insert((config.interface.clone(), config.vrid, family), id);
-        let router = Router::new(id, config, family, demotion, now);
-        let router = router.begins_as(self.stand_of_newcomers());
-        if let Some(deadline) = router.deadline() {
-            self.deadlines.set(id, deadline);
-        }
-        self.routers.push(Some(router));
-        self.alive += 1;
-        self.authenticate(id, config);
-        id
-    }
-
-    fn remove(&mut self, id: RouterId) {
-        if let Some(slot) = self.routers.get_mut(id.slot())
-            && slot.take().is_some()
-        {
-            self.alive -= 1;
-        }
-        self.by_vrid.retain(|_, other| *other != id);
-        self.order.retain(|other| *other != id);
-        let routers = &self.routers;
-        self.interfaces.retain(|name, _| {
-            routers
-                .iter()
-                .flatten()
-                .any(|router| router.config().interface == *name)
-        });
-    }
-
-    /// The engine's own beat: every lease that is due is renewed. Nothing else renews, so that the
-    /// addresses of an engine that is stuck go by themselves.
-    fn beat(&mut self, now: Moment, outputs: &mut Outputs) {
-        let mut holding = false;
-        for router in self.routers.iter_mut().flatten() {
-            router.beat(now, outputs);
-            holding |= router.holds();
-        }
-        self.next_beat = holding.then(|| now + lease::BEAT);
     }
 
     fn stop(&mut self, now: Moment, outputs: &mut Outputs) {

@@ -9,13 +9,20 @@ use std::process::ExitCode;
 
 use crate::control::client::ClientError;
 
-/// How the binary ends. The numbers are those of `sysexits.h`.
+/// How the binary ends. The numbers are those of `sysexits.h`, and for `check-state` those of monitoring
+/// plugins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// 0: done.
     Fine,
     /// 1: a step of the demo cost more than the protocol allows.
     Beyond,
+    /// 1, of `check-state` alone: somebody should look at it.
+    Warning,
+    /// 2, of `check-state` alone: somebody should look at it now.
+    Critical,
+    /// 3, of `check-state` alone: it could not be found out; also arguments that make no sense.
+    Unknown,
     /// 64: arguments that make no sense, a router that does not exist.
     Usage,
     /// 69: the daemon is not reachable, or could not do what was asked.
@@ -36,7 +43,9 @@ impl Exit {
     pub const fn code(self) -> u8 {
         match self {
             Self::Fine => 0,
-            Self::Beyond => 1,
+            Self::Beyond | Self::Warning => 1,
+            Self::Critical => 2,
+            Self::Unknown => 3,
             Self::Usage => 64,
             Self::Unreachable => 69,
             Self::Bug => 70,

@@ -23,6 +23,7 @@
 //!  netlink (os::links) ------------- Interface --+   Engine::handle(input, now)
 //!  netlink (os::addresses) -- Claimed, Released --+-> (elections, handovers, faults) --> Outputs
 //!  ARP, ND, TCP (os::witness) ---------- Witness --+            ^                        | | |
+//!  services, files, ... (os::checks) ------ Check --+            |                        | | |
 //!  control socket ---------------------- Command --+            |                        | | |
 //!  timer ------------------------ Engine::wake(now) +           |                        | | |
 //!                                                    next_deadline()                     | | |
@@ -46,7 +47,10 @@
 //! - *settings* ([`os::sysctl`]): sets what the kernel needs to be told of a used interface, and puts
 //!   it back.
 //! - *witness* ([`os::witness`]): asks somebody outside of the pair, if the file names one.
+//! - *checks* ([`os::checks`]): looks at what `[check.NAME]` sections name, and tells of changes.
 //! - *main*: control clients, signals, the log.
+//!
+//! And one process beside them, *buoy-runner* ([`os::runner`]): starts the programs of checks and hooks.
 //!
 //! # Modules
 //!
@@ -59,6 +63,8 @@
 //! | [`vrrp::trailer`] | signatures of adverts: keys, sequences, replays |
 //! | [`config`] | the file: all problems at once, or a configuration that is valid by construction |
 //! | [`engine`] | all routers of a host, one for each family of a `[router]`; commands, reload, status |
+//! | [`engine::checks`], [`os::checks`] | `[check.NAME]`: what counts as up and down; looking at it |
+//! | [`os::runner`] | programs of others: as whom they run, and that nothing of them is left |
 //! | `engine::fate` | what is Active together or not at all: families of a router, groups |
 //! | [`engine::witness`], [`os::witness`] | `[witness]`: what its silence means; asking it |
 //! | [`engine::lease`] | how long the kernel keeps an address without hearing from the engine |

@@ -3,8 +3,9 @@
 use std::process::{self, ExitCode};
 use std::{env, io, panic};
 
+use buoyd::cli::check_state::{self, Report};
 use buoyd::cli::terminal::{self, Reader};
-use buoyd::cli::{Arguments, Command, Paths, RunArguments, ask, check};
+use buoyd::cli::{Arguments, Command, Paths, RunArguments, ask, check, events, is_check_state};
 use buoyd::exit::{Exit, Failure};
 use buoyd::{daemon, demo, release};
 use clap::Parser;
@@ -16,7 +17,13 @@ fn main() -> ExitCode {
         Err(error) => {
             // Help and version arrive here too. A reader that went away is no reason to fail.
             let _ = error.print();
-            return if error.use_stderr() {
+            let arguments: Vec<_> = env::args_os().skip(1).collect();
+            let arguments: Vec<_> = arguments.iter().map(|one| one.to_string_lossy()).collect();
+            return if error.use_stderr() && is_check_state(arguments.iter().map(AsRef::as_ref)) {
+                say_state(&Report::unknown(
+                    "the arguments make no sense: see `buoy check-state --help`",
+                ))
+            } else if error.use_stderr() {
                 Exit::Usage
             } else {
                 Exit::Fine
@@ -25,7 +32,7 @@ fn main() -> ExitCode {
         }
     };
     match run(arguments) {
-        Ok(()) => Exit::Fine.into(),
+        Ok(exit) => exit.into(),
         Err(failure) => {
             terminal::print_error(&failure);
             failure.exit().into()
@@ -46,13 +53,25 @@ fn end_at_once_on_a_bug() {
     }));
 }
 
-fn run(Arguments { paths, command }: Arguments) -> Result<(), Failure> {
+/// A line for a monitoring system, on stdout whatever it says.
+fn say_state(report: &Report) -> Exit {
+    match terminal::print(&report.line) {
+        Ok(Reader::Listens | Reader::Gone) => report.severity.exit(),
+        Err(_) => Exit::Unknown,
+    }
+}
+
+fn run(Arguments { paths, command }: Arguments) -> Result<Exit, Failure> {
     let print = |text: &str| {
         terminal::print(text)
             .map(|_: Reader| ())
             .map_err(Failure::Output)
     };
-    match command {
+    let done = match command {
+        Command::CheckState { router, expect } => {
+            let report = check_state::run(&paths.runtime_dir, router.as_ref(), expect);
+            return Ok(say_state(&report));
+        }
         Command::Demo { json } => demo::run(demo::Options { json })
             .map_err(|error| Failure::ended(error.exit_code(), error)),
         Command::Run(arguments) => {
@@ -69,6 +88,7 @@ fn run(Arguments { paths, command }: Arguments) -> Result<(), Failure> {
             router,
             json,
             watch,
+            why,
         } => {
             let colour = terminal::wants_colour(&io::stdout());
             ask::status(
@@ -76,11 +96,17 @@ fn run(Arguments { paths, command }: Arguments) -> Result<(), Failure> {
                 &ask::View {
                     router,
                     json,
+                    why,
                     colour,
                 },
                 watch,
             )
         }
+        Command::Events {
+            router,
+            json,
+            since,
+        } => events::follow(&paths.runtime_dir, router, json, since),
         Command::Demote {
             which,
             duration,
@@ -101,15 +127,17 @@ fn run(Arguments { paths, command }: Arguments) -> Result<(), Failure> {
             let told = |name| env::var(name).ok();
             let (result, status) = (told("SERVICE_RESULT"), told("EXIT_STATUS"));
             if after_stop && release::is_restarted(result.as_deref(), status.as_deref()) {
-                return print("left for the restarted daemon, which goes on with it\n");
+                print("left for the restarted daemon, which goes on with it\n")
+            } else {
+                let released = release::run(&paths.runtime_dir, &paths.state_dir)
+                    .map_err(|error| Failure::ended(error.exit_code(), error))?;
+                released
+                    .iter()
+                    .try_for_each(|line| print(&format!("{line}\n")))
             }
-            let released = release::run(&paths.runtime_dir, &paths.state_dir)
-                .map_err(|error| Failure::ended(error.exit_code(), error))?;
-            released
-                .iter()
-                .try_for_each(|line| print(&format!("{line}\n")))
         }
-    }
+    };
+    done.map(|()| Exit::Fine)
 }
 
 fn options(paths: Paths, arguments: RunArguments) -> Result<daemon::Options, Failure> {

@@ -388,6 +388,9 @@ fn p61_without_its_primary_address_it_is_in_initialize_and_with_it_a_backup() {
             "fe80::50"
         };
         host.sees(Some(with_addresses(&[other])));
+        // A departure: whoever configures the interface anew has an interval to put it back.
+        assert_eq!(host.role(), Role::Active, "{kind:?}");
+        host.passes(ms(1000));
         assert_eq!(host.role(), Role::Initialize, "{kind:?}");
         assert!(host.adverts().is_empty(), "{kind:?}");
         host.sees(Some(up()));

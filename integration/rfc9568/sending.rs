@@ -148,6 +148,7 @@ fn p6_two_routers_of_one_number_in_two_families_are_independent() {
         (Role::Active, Role::Backup)
     );
     host.sees(Some(with_addresses(&["192.0.2.80"])));
+    host.passes(ms(1000));
     assert_eq!(
         (host.role(), role(&host, "web6")),
         (Role::Active, Role::Initialize)
@@ -218,6 +219,7 @@ fn p6_one_router_of_both_families_is_two_elections_with_one_fate() {
         );
     }
     host.sees(Some(with_addresses(&["192.0.2.80"])));
+    host.passes(ms(1000));
     assert_eq!(roles(&host), [Role::Initialize, Role::Initialize]);
 }
 

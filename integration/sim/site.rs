@@ -88,7 +88,8 @@ impl Site {
                 transport: Transport::Multicast,
                 authentication: None,
                 checks: Vec::new(),
-                before_claim: None,
+                // Nobody in here answers: the bound holds.
+                before_claim: (serial % 3 == 2).then(|| interval.duration() / 4),
                 bfd: None,
             });
         }

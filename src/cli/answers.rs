@@ -3,7 +3,7 @@
 //! Owns the sentences. Pure: answers of the daemon in, text out.
 
 use crate::engine::command::{
-    Change, ChangeKind, Demoted, HandoverOutcome, Plan, Restored, Selection, WitnessChange,
+    Change, ChangeKind, Demoted, HandoverOutcome, Plan, Restored, SectionChange, Selection,
 };
 
 use super::text::{clean, measured, minute_of_day};
@@ -84,10 +84,10 @@ pub fn restored(restored: &[Restored]) -> String {
     }))
 }
 
-/// The plan, a line a router, and one for the witness.
+/// The plan, a line a router, and one for each other section.
 #[must_use]
 pub fn reloaded(plan: &Plan, dry_run: bool) -> String {
-    if plan.changes.is_empty() && plan.witness.is_none() {
+    if plan.changes.is_empty() && plan.sections.is_empty() {
         return "nothing changes\n".to_owned();
     }
     let unchanged = match plan.unchanged {
@@ -100,7 +100,7 @@ pub fn reloaded(plan: &Plan, dry_run: bool) -> String {
         plan.changes
             .iter()
             .map(change)
-            .chain(plan.witness.as_ref().map(witness))
+            .chain(plan.sections.iter().map(section))
             .chain(unchanged)
             .chain(dry_run),
     )
@@ -122,13 +122,15 @@ fn change(change: &Change) -> String {
     format!("{sign} router {}{note}{colon}{details}", change.router)
 }
 
-fn witness(change: &WitnessChange) -> String {
+fn section(change: &SectionChange) -> String {
     let sign = match change.kind {
         ChangeKind::Added => '+',
         ChangeKind::Changed | ChangeKind::Replaced => '~',
         ChangeKind::Removed => '-',
     };
-    format!("{sign} witness: {}", clean(&change.details.join(", ")))
+    let details = clean(&change.details.join(", "));
+    let colon = if details.is_empty() { "" } else { ": " };
+    format!("{sign} {change}{colon}{details}")
 }
 
 #[cfg(test)]
@@ -262,10 +264,20 @@ mod tests {
                 one("old", ChangeKind::Removed, &[]),
             ],
             unchanged: 1,
-            witness: Some(WitnessChange {
-                kind: ChangeKind::Changed,
-                details: vec!["fall 3 -> 5".to_owned()],
-            }),
+            sections: vec![
+                SectionChange {
+                    section: "check".to_owned(),
+                    name: Some(name("haproxy")),
+                    kind: ChangeKind::Removed,
+                    details: vec!["process haproxy".to_owned()],
+                },
+                SectionChange {
+                    section: "witness".to_owned(),
+                    name: None,
+                    kind: ChangeKind::Changed,
+                    details: vec!["fall 3 -> 5".to_owned()],
+                },
+            ],
         };
         assert_eq!(
             reloaded(&plan, true),
@@ -273,16 +285,19 @@ mod tests {
              ~ router web: priority 200 -> 150\n\
              ~ router dns (hands over and starts anew): VRID 7 -> 8\n\
              - router old (hands over and ends)\n\
+             - check haproxy: process haproxy\n\
              ~ witness: fall 3 -> 5\n\
              1 router stays as it is\n\
              nothing was changed: only the plan was asked for\n"
         );
         assert_eq!(reloaded(&Plan::default(), false), "nothing changes\n");
         let only_witness = Plan {
-            witness: Some(WitnessChange {
+            sections: vec![SectionChange {
+                section: "witness".to_owned(),
+                name: None,
                 kind: ChangeKind::Added,
                 details: vec!["gateway 192.0.2.254".to_owned()],
-            }),
+            }],
             ..Plan::default()
         };
         assert_eq!(

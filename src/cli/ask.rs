@@ -31,6 +31,8 @@ pub struct View {
     pub router: Option<RouterName>,
     /// As JSON.
     pub json: bool,
+    /// How it came to this.
+    pub why: bool,
     /// With colours.
     pub colour: bool,
 }
@@ -39,9 +41,10 @@ impl View {
     fn render(&self, status: Status, compact: bool) -> Result<String, Failure> {
         let status = filtered(status, self.router.as_ref()).map_err(Failure::Usage)?;
         if !self.json {
-            return Ok(match self.router {
-                Some(_) => status::details(&status, self.colour),
-                None => status::overview(&status, self.colour),
+            return Ok(match (self.why, &self.router) {
+                (true, _) => status::why(&status, self.colour),
+                (false, Some(_)) => status::details(&status, self.colour),
+                (false, None) => status::overview(&status, self.colour),
             });
         }
         let json = if compact {
@@ -210,7 +213,7 @@ fn socket(runtime_dir: &Path) -> PathBuf {
     runtime_dir.join(SOCKET)
 }
 
-fn ask_status(runtime_dir: &Path) -> Result<Status, ClientError> {
+pub(super) fn ask_status(runtime_dir: &Path) -> Result<Status, ClientError> {
     let socket = socket(runtime_dir);
     match client::ask(&socket, &Request::Status, Some(PATIENCE))? {
         Response::Status(status) => Ok(*status),

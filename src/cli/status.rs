@@ -5,6 +5,7 @@
 
 mod machine;
 mod tables;
+mod why;
 
 use crate::config::RouterName;
 use crate::control::Status;
@@ -16,6 +17,7 @@ use crate::vrrp::Role;
 
 use self::machine::{timeliness, witness_line};
 use self::tables::{counters, drops, neighbours, notable};
+pub use self::why::why;
 use super::text::{Cell, Style, Table, clean, clean_lines, interval, paint, span, time_of_day};
 
 /// Addresses that the overview names; the rest is counted.
@@ -166,7 +168,9 @@ fn head(status: &Status, colour: bool) -> String {
         text += &paint(&lost, Style::Warning, colour);
         text.push('\n');
     }
-    for remark in timeliness(status) {
+    let metrics = status.metrics.as_ref();
+    let unserved = metrics.and_then(|metrics| metrics.problem.clone());
+    for remark in timeliness(status).into_iter().chain(unserved) {
         text += &paint(&clean(&remark), Style::Warning, colour);
         text.push('\n');
     }
@@ -434,4 +438,4 @@ fn facts(router: &RouterStatus, status: &Status) -> Table {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -30,6 +30,37 @@ fn paths_are_taken_before_and_after_the_command() {
 }
 
 #[test]
+fn the_state_is_checked_of_one_router_or_of_all() {
+    let asked = |line| match parse(line)?.command {
+        Command::CheckState { router, expect } => Ok((router.is_some(), expect)),
+        other => panic!("unexpected {other:?}"),
+    };
+    assert_eq!(asked("buoy check-state"), Ok((false, Expected::Any)));
+    assert_eq!(
+        asked("buoy check-state web --expect active"),
+        Ok((true, Expected::Active))
+    );
+    assert_eq!(
+        asked("buoy check-state --expect master"),
+        Err(ErrorKind::InvalidValue)
+    );
+}
+
+#[test]
+fn whose_exit_codes_are_expected_is_known_from_bad_arguments_too() {
+    for (line, wanted) in [
+        ("check-state --expect master", true),
+        ("--runtime-dir /a check-state --bad", true),
+        ("--runtime-dir=/a check-state --bad", true),
+        ("status check-state --bad", false),
+        ("--runtime-dir check-state", false),
+        ("", false),
+    ] {
+        assert_eq!(is_check_state(line.split(' ')), wanted, "{line}");
+    }
+}
+
+#[test]
 fn a_demotion_names_one_router_or_all() {
     let selection = |line| match parse(line)?.command {
         Command::Demote { which, .. } | Command::Restore { which } => Ok(which.selection()),

@@ -7,15 +7,22 @@
 mod addresses;
 mod authentication;
 mod bfd;
+mod check;
 mod clashes;
 mod groups;
+mod hook;
 mod link_local;
+mod metrics;
 mod peers;
 mod priority;
+mod program;
+mod proof;
 mod reader;
 mod router;
 mod syntax;
 mod timing;
+mod url;
+mod uses;
 mod witness;
 mod words;
 
@@ -100,14 +107,26 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
         refuse_no_router(0..0, findings);
         Vec::new()
     };
-    let groups = match file.take("group") {
+    let names: Vec<_> = routers.iter().flat_map(names_in).collect();
+    let group_sections = file.take("group");
+    let group_names: Vec<_> = group_sections.iter().flat_map(names_in).collect();
+    let groups = match group_sections {
         Some(value) => {
-            let names: Vec<_> = routers.iter().flat_map(names_in).collect();
             let known = groups::Known {
                 names: &names,
                 drafts: &drafts,
             };
             groups::read(&value, &known, findings)
+        }
+        None => Vec::new(),
+    };
+    let hooks = match file.take("hook") {
+        Some(value) => {
+            let known = hook::Known {
+                routers: &names,
+                groups: &group_names,
+            };
+            hook::read(&value, &known, findings)
         }
         None => Vec::new(),
     };
@@ -126,23 +145,38 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
     let witness = file
         .take("witness")
         .and_then(|value| witness::read(&value, &drafts, findings));
+    let metrics = file
+        .take("metrics")
+        .and_then(|value| metrics::read(&value, &drafts, findings));
+    let checks = match file.take("check") {
+        Some(value) => check::read(&value, findings),
+        None => Vec::new(),
+    };
+    uses::judge(&drafts, &checks, findings);
+    proof::warn_of_idle_checks(&drafts, findings);
     file.refuse_unasked(top_level_hint, findings);
     clashes::refuse_shared_vrids(&drafts, findings);
     clashes::refuse_shared_addresses(&drafts, findings);
     bfd::refuse_disagreement(&drafts, findings);
-    let routers = drafts
+    let mut routers = drafts
         .into_iter()
         .map(Draft::finish)
         .collect::<Option<Vec<_>>>()?;
+    for router in &mut routers {
+        router.before_claim = hook::before_claim(router, &hooks, &groups);
+    }
     Some(Config {
         routers,
         groups,
         control,
         realtime,
         witness,
-        checks: Vec::new(),
-        hooks: Vec::new(),
-        metrics: None,
+        checks: checks
+            .into_iter()
+            .filter_map(|section| section.config)
+            .collect(),
+        hooks,
+        metrics,
     })
 }
 
@@ -244,12 +278,21 @@ fn top_level_hint(name: &str, value: &DeValue<'_>) -> Option<String> {
     if plain == "vrrp-instance" || plain == "vrrp_instance" || plain == "instance" {
         return Some("write `[router.web]`".to_owned());
     }
+    let plain = plain.replace('-', "_");
+    if matches!(plain.as_str(), "checks" | "vrrp_script" | "track_script")
+        || plain.starts_with("vrrp_track_")
+    {
+        return Some("write `[check.NAME]`".to_owned());
+    }
     match (is_table, belongs_to_router) {
         (false, true) => Some("write `[router.web]` on a line above it".to_owned()),
         (true, _) => {
-            let near = words::nearest(name, ["router", "group", "control", "witness"]);
+            let near = words::nearest(
+                name,
+                ["router", "group", "check", "hook", "control", "witness"],
+            );
             Some(near.map_or_else(
-                || format!("the sections are `[router.NAME]`, `[group.NAME]`, `[control]` and `[witness]`; for a router write `[router.{}]`", reader::quotable(name)),
+                || format!("the sections are `[router.NAME]`, `[group.NAME]`, `[check.NAME]`, `[hook.NAME]`, `[control]` and `[witness]`; for a router write `[router.{}]`", reader::quotable(name)),
                 |near| format!("did you mean `{near}`?"),
             ))
         }

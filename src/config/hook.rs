@@ -7,8 +7,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::RouterName;
 use super::check::{Program, Url};
+use super::{GroupConfig, RouterName};
 
 /// Name of a hook: as that of a router.
 pub type HookName = RouterName;
@@ -32,6 +32,24 @@ pub struct HookConfig {
     /// `before-claim`: also run between the first advert as Active and the claim of the addresses, which
     /// waits for its end, at most so long. Only with `run`.
     pub before_claim: Option<Duration>,
+}
+
+impl HookConfig {
+    /// Whether it is told of this router by itself.
+    #[must_use]
+    pub fn is_of_router(&self, router: &RouterName) -> bool {
+        let is_of_all = self.routers.is_empty() && self.groups.is_empty();
+        is_of_all || self.routers.contains(router)
+    }
+
+    /// Whether claims of this router are its affair, by the router's name or by that of its group.
+    #[must_use]
+    pub fn concerns(&self, router: &RouterName, groups: &[GroupConfig]) -> bool {
+        let of_group = |group: &GroupConfig| {
+            self.groups.contains(&group.name) && group.routers.contains(router)
+        };
+        self.is_of_router(router) || groups.iter().any(of_group)
+    }
 }
 
 /// What a hook does: exactly one key of the section.
@@ -103,6 +121,18 @@ impl Occasion {
             Self::CheckDown => "check-down",
             Self::CheckUp => "check-up",
             Self::Conflict => "conflict",
+        }
+    }
+}
+
+impl Action {
+    /// The key of the file.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Run(_) => "run",
+            Self::Post(_) => "url",
+            Self::Fifo(_) => "fifo",
         }
     }
 }

@@ -1,7 +1,10 @@
 //! What is wrong with a file, where, and what the loader says to write instead.
 
+mod checks;
 mod families;
 mod groups;
+mod hooks;
+mod metrics;
 mod modes;
 mod unicast;
 mod witness;
@@ -304,7 +307,9 @@ fn keepalived_words_are_translated() {
         ("nopreempt = true", "`preempt = false`"),
         ("state = \"MASTER\"", "no such thing"),
         ("auth_pass = \"secret\"", "can be read by everybody"),
-        ("track_script = []", "no checks and hooks yet"),
+        ("notify_master = \"/bin/x\"", "`[hook.NAME]`"),
+        ("hooks = []", "`[hook.NAME]`"),
+        ("track_script = []", "[check.NAME]"),
     ] {
         expect_after_head(line, 1, "unknown key", help);
     }
@@ -339,24 +344,6 @@ fn realtime_is_true_or_false_and_stands_above_all_sections() {
         "unknown key `realtime`",
         "above all sections",
     );
-}
-
-#[test]
-fn what_a_later_version_will_have_is_not_called_unknown() {
-    for (line, column) in [
-        ("checks = []", 1),
-        ("hooks = []", 1),
-        ("metrics = 1", 1),
-        ("[check.a]", 2),
-        ("[hook.a]", 2),
-    ] {
-        expect_after_head(
-            line,
-            column,
-            "not supported by this version of buoy yet",
-            "",
-        );
-    }
 }
 
 #[track_caller]

@@ -57,6 +57,37 @@ pub fn ask(
     serde_json::from_slice(&answer).map_err(|error| unreadable(error.to_string()))
 }
 
+/// Asks for what is told line by line; `told` gets each line and says whether it wants more.
+///
+/// # Errors
+/// As [`ask`]; the end of the daemon is one.
+pub fn follow(
+    socket: &Path,
+    request: &Request,
+    mut told: impl FnMut(&[u8]) -> bool,
+) -> Result<(), ClientError> {
+    let failed = |error| ClientError::from_io(socket, None, error);
+    let mut stream = UnixStream::connect(socket).map_err(failed)?;
+    let mut line = serde_json::to_vec(request).map_err(|error| ClientError::Protocol {
+        socket: socket.to_owned(),
+        reason: error.to_string(),
+    })?;
+    line.push(b'\n');
+    stream.write_all(&line).map_err(failed)?;
+    let mut stream = BufReader::new(stream);
+    loop {
+        line.clear();
+        if stream.read_until(b'\n', &mut line).map_err(failed)? == 0 {
+            return Err(ClientError::HungUp {
+                socket: socket.to_owned(),
+            });
+        }
+        if !told(&line) {
+            return Ok(());
+        }
+    }
+}
+
 /// Why there is no answer.
 #[derive(Debug)]
 pub enum ClientError {

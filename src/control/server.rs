@@ -9,16 +9,20 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::instance::Instance;
 use super::peer::{Guard, Peer};
 use super::{Request, Response};
+use crate::config::RouterName;
 
 pub use super::instance::ControlError;
 
@@ -26,6 +30,8 @@ pub use super::instance::ControlError;
 pub const LONGEST_REQUEST: usize = 64 * 1024;
 /// Clients at once.
 pub const MOST_CLIENTS: usize = 64;
+/// Of those, such as follow events.
+pub const MOST_FOLLOWERS: usize = 32;
 /// A client that sends no whole request for so long is let go.
 pub const REQUEST_PATIENCE: Duration = Duration::from_secs(5);
 /// A client that does not read its answer for so long is let go.
@@ -41,6 +47,10 @@ const LONGEST_MESSAGE: usize = 200;
 pub trait Answer: Clone + Send + Sync + 'static {
     /// Answers one request.
     fn answer(&self, request: Request) -> impl Future<Output = Response> + Send;
+
+    /// Lines for a client that follows what happens, without their ends; it is dropped when the client
+    /// hangs up.
+    fn follow(&self, router: Option<RouterName>, since: Option<u64>) -> mpsc::Receiver<String>;
 }
 
 /// A bound control socket.
@@ -49,6 +59,34 @@ pub struct Server {
     listener: std::os::unix::net::UnixListener,
     instance: Instance,
     guard: Guard,
+    clients: Clients,
+}
+
+/// Counts the clients that are connected; shared with whoever wants to know.
+#[derive(Debug, Clone, Default)]
+pub struct Clients(Arc<AtomicU64>);
+
+impl Clients {
+    /// How many there are now.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// One more, until the answer is dropped.
+    fn enter(&self) -> Connected {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Connected(self.clone())
+    }
+}
+
+/// A client that is counted.
+struct Connected(Clients);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Server {
@@ -62,6 +100,7 @@ impl Server {
             listener,
             instance,
             guard: Guard::new(group),
+            clients: Clients::default(),
         })
     }
 
@@ -69,6 +108,12 @@ impl Server {
     #[must_use]
     pub fn socket(&self) -> &Path {
         self.instance.socket()
+    }
+
+    /// Its clients, once it serves.
+    #[must_use]
+    pub fn clients(&self) -> Clients {
+        self.clients.clone()
     }
 
     /// Serves until it is dropped; then its clients are let go and its files are removed.
@@ -80,10 +125,12 @@ impl Server {
             listener,
             instance,
             guard,
+            clients: counted,
         } = self;
         let listener = UnixListener::from_std(listener)
             .map_err(ControlError::io("cannot watch", instance.socket()))?;
         let mut clients = JoinSet::new();
+        let followers = Arc::new(Semaphore::new(MOST_FOLLOWERS));
         loop {
             let accepted = listener.accept().await;
             while clients.try_join_next().is_some() {}
@@ -91,7 +138,12 @@ impl Server {
                 Ok((stream, _)) if clients.len() < MOST_CLIENTS => {
                     let answer = answer.clone();
                     // A client that breaks off has nobody left to tell.
-                    clients.spawn(async move { drop(converse(stream, guard, answer).await) });
+                    let followers = Arc::clone(&followers);
+                    let connected = counted.enter();
+                    clients.spawn(async move {
+                        drop(converse(stream, guard, answer, &followers).await);
+                        drop(connected);
+                    });
                 }
                 Ok((stream, _)) => turn_away(&stream),
                 Err(_) => sleep(ACCEPT_PAUSE).await,
@@ -110,7 +162,12 @@ fn turn_away(stream: &UnixStream) {
 }
 
 /// Requests and answers, in order, until the client hangs up or tires us.
-async fn converse(stream: UnixStream, guard: Guard, answer: impl Answer) -> io::Result<()> {
+async fn converse(
+    stream: UnixStream,
+    guard: Guard,
+    answer: impl Answer,
+    followers: &Semaphore,
+) -> io::Result<()> {
     // Of whoever connected, at that moment: what it becomes later, and whom it hands the connection, is
     // its own affair.
     let peer = Peer::of(&stream)?;
@@ -124,6 +181,13 @@ async fn converse(stream: UnixStream, guard: Guard, answer: impl Answer) -> io::
             }
             Heard::Line => match parse_request(&request) {
                 Err(message) => Response::Error { message },
+                Ok(Request::Events { router, since }) => {
+                    let Ok(_place) = followers.try_acquire() else {
+                        let message = format!("{MOST_FOLLOWERS} clients follow events already");
+                        return respond(&mut stream, &Response::Error { message }).await;
+                    };
+                    return send_events(stream.get_mut(), answer.follow(router, since)).await;
+                }
                 Ok(request) => tokio::select! {
                     response = admitted(guard, peer, request, &answer) => response,
                     () = hung_up(stream.get_ref()) => return Ok(()),
@@ -131,6 +195,23 @@ async fn converse(stream: UnixStream, guard: Guard, answer: impl Answer) -> io::
             },
         };
         respond(&mut stream, &response).await?;
+    }
+}
+
+/// Until the client hangs up. One that reads slowly waits for nobody but itself.
+async fn send_events(stream: &mut UnixStream, mut lines: mpsc::Receiver<String>) -> io::Result<()> {
+    let (mut reader, mut writer) = stream.split();
+    let mut unasked = [0; 64];
+    loop {
+        tokio::select! {
+            line = lines.recv() => {
+                let Some(mut line) = line else { return Ok(()) };
+                line.push('\n');
+                writer.write_all(line.as_bytes()).await?;
+            }
+            // What it says meanwhile is nobody's; its end is the end.
+            read = reader.read(&mut unasked) => if read? == 0 { return Ok(()) },
+        }
     }
 }
 
@@ -182,7 +263,7 @@ async fn read_request(
 /// # Errors
 /// A message for the client: what is wrong, and what is known instead. Printable and short.
 pub fn parse_request(line: &[u8]) -> Result<Request, String> {
-    const HELP: &str = r#"a request is one JSON object a line, such as {"command":"status"}; commands: status, demote, restore, reload"#;
+    const HELP: &str = r#"a request is one JSON object a line, such as {"command":"status"}; commands: status, events, demote, restore, reload"#;
     if line.trim_ascii().is_empty() {
         return Err(format!("an empty line is no request; {HELP}"));
     }

@@ -9,20 +9,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 use tracing::{error, info};
 
+use super::happenings::Stream;
 use super::mailbox::{Mailbox, Message, Snapshot, Undelivered};
-use super::{Error, Options, load, load_keys, log_warnings, moment};
+use super::metrics::Metrics;
+use super::systemd::Reloading;
+use super::{Error, Options, events, hooks, load, load_keys, log_warnings, moment};
 use crate::config::{Loaded, RouterName};
-use crate::control::server::Answer;
-use crate::control::{ConfigurationStatus, Request, Response, SCHEMA, Status};
+use crate::control::server::{Answer, Clients};
+use crate::control::{ConfigurationStatus, RenewalStatus, Request, Response, SCHEMA, Status};
 use crate::engine::command::{Command, Reply, Selection};
 use crate::engine::status::RouterStatus;
-use crate::os::clock;
+use crate::os::addresses::Renewals;
 use crate::os::realtime::Realtime;
 use crate::os::state::{DemotionRecord, StateDirectory};
 use crate::os::witness::Wanted;
+use crate::os::{checks, clock};
 use crate::vrrp::times::Moment;
 
 /// The engine's thread answers in microseconds; if it does not for so long, something is wrong.
@@ -37,17 +41,40 @@ struct Inner {
     started: Moment,
     mailbox: Mailbox,
     state: StateDirectory,
-    lost: Arc<AtomicU64>,
-    realtime: Realtime,
+    sources: Sources,
     path: PathBuf,
-    witness: Wanted,
+    watchers: Watchers,
+    /// What systemd is told of it may not be true any more.
+    stale: Notify,
     /// One change at a time: reload, demote, restore.
     configuration: Mutex<Configuration>,
+}
+
+/// What `status` says of the parts of the daemon beside the engine's thread.
+#[derive(Clone)]
+pub(super) struct Sources {
+    pub(super) lost: Arc<AtomicU64>,
+    pub(super) realtime: Realtime,
+    pub(super) renewals: Renewals,
+    pub(super) clients: Clients,
+    pub(super) metrics: Metrics,
+}
+
+/// Those who look at the world outside of the engine.
+pub(super) struct Watchers {
+    pub(super) witness: Wanted,
+    pub(super) checks: checks::Wanted,
+    pub(super) table: checks::Table,
+    pub(super) hooks: hooks::Wanted,
+    pub(super) hook_table: hooks::Table,
+    pub(super) stream: Stream,
 }
 
 struct Configuration {
     loaded_unix_ms: u64,
     error: Option<String>,
+    reloads: u64,
+    failed_reloads: u64,
     demotions: Vec<DemotionRecord>,
 }
 
@@ -57,9 +84,8 @@ impl Control {
         mailbox: Mailbox,
         state: StateDirectory,
         demotions: Vec<DemotionRecord>,
-        lost: Arc<AtomicU64>,
-        realtime: Realtime,
-        witness: Wanted,
+        sources: Sources,
+        watchers: Watchers,
     ) -> Self {
         let loaded_unix_ms = clock::unix_ms(clock::wall_now());
         Self(Arc::new(Inner {
@@ -67,16 +93,33 @@ impl Control {
             started: clock::now(),
             mailbox,
             state,
-            lost,
-            realtime,
+            sources,
             path: options.config.clone(),
-            witness,
+            watchers,
+            stale: Notify::new(),
             configuration: Mutex::new(Configuration {
                 loaded_unix_ms,
                 error: None,
+                reloads: 0,
+                failed_reloads: 0,
                 demotions,
             }),
         }))
+    }
+
+    /// What a client would be told; none from an engine that does not answer.
+    pub(super) async fn observe(&self) -> Option<Status> {
+        self.0.observe().await.ok()
+    }
+
+    /// What was told of the state may not be true any more.
+    pub(super) fn note_stale(&self) {
+        self.0.stale.notify_one();
+    }
+
+    /// Returns after [`Control::note_stale`], and when the file was read again, well or not.
+    pub(super) async fn stale(&self) {
+        self.0.stale.notified().await;
     }
 
     /// SIGHUP: there is no terminal to tell, so the log is told.
@@ -96,11 +139,21 @@ impl Control {
 }
 
 impl Answer for Control {
+    fn follow(&self, router: Option<RouterName>, since: Option<u64>) -> mpsc::Receiver<String> {
+        events::follow(&self.0.watchers.stream, router, since)
+    }
+
     /// A change that was begun is finished, also when its client hangs up meanwhile.
     async fn answer(&self, request: Request) -> Response {
         let inner = Arc::clone(&self.0);
         let change = match request {
             Request::Status => return inner.status().await,
+            // The server asks for these by themselves.
+            Request::Events { .. } => {
+                return Response::Error {
+                    message: "events are followed, not answered".to_owned(),
+                };
+            }
             Request::Demote {
                 routers,
                 for_ms,
@@ -118,12 +171,18 @@ impl Answer for Control {
 
 impl Inner {
     async fn status(&self) -> Response {
-        let snapshot = match self.snapshot().await {
-            Ok(snapshot) => snapshot,
-            Err(undelivered) => return refuse(undelivered),
-        };
+        match self.observe().await {
+            Ok(status) => Response::Status(Box::new(status)),
+            Err(undelivered) => refuse(undelivered),
+        }
+    }
+
+    async fn observe(&self) -> Result<Status, Undelivered> {
+        let snapshot = self.snapshot().await?;
         let configuration = self.configuration.lock().await;
-        Response::Status(Box::new(Status {
+        let sources = &self.sources;
+        let (done, failed) = sources.renewals.done_and_failed();
+        Ok(Status {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -135,16 +194,24 @@ impl Inner {
                 path: self.path.display().to_string(),
                 loaded_unix_ms: configuration.loaded_unix_ms,
                 error: configuration.error.clone(),
+                reloads: configuration.reloads,
+                failed_reloads: configuration.failed_reloads,
             },
             routers: snapshot.routers,
             witness: snapshot.witness,
-            checks: Vec::new(),
-            hooks: Vec::new(),
+            checks: self.watchers.table.status(),
+            hooks: {
+                let config = Arc::clone(&self.watchers.hooks.borrow());
+                self.watchers.hook_table.status(&config.hooks)
+            },
             drops: snapshot.drops,
-            queue_drops: self.lost.load(Ordering::Relaxed),
+            queue_drops: sources.lost.load(Ordering::Relaxed),
             lateness: snapshot.lateness,
-            realtime: self.realtime.status(),
-        }))
+            realtime: sources.realtime.status(),
+            renewals: RenewalStatus { done, failed },
+            clients: sources.clients.count(),
+            metrics: sources.metrics.status(),
+        })
     }
 
     async fn demote(
@@ -214,6 +281,16 @@ impl Inner {
     /// The whole file is judged first; a bad one changes nothing.
     async fn reload(&self, dry_run: bool) -> Response {
         let mut configuration = self.configuration.lock().await;
+        if dry_run {
+            return self.read_again(&mut configuration, true).await;
+        }
+        let _until_it_is_done = Reloading::begin();
+        let response = self.read_again(&mut configuration, false).await;
+        self.stale.notify_one();
+        response
+    }
+
+    async fn read_again(&self, configuration: &mut Configuration, dry_run: bool) -> Response {
         let loaded = load(&self.path, &self.host)
             .and_then(|loaded| load_keys(&loaded.config).map(|keyring| (loaded, keyring)));
         let (Loaded { config, warnings }, keyring) = match loaded {
@@ -224,6 +301,7 @@ impl Inner {
                     other => other.to_string(),
                 };
                 if !dry_run {
+                    configuration.failed_reloads += 1;
                     configuration.error = Some(problems.clone());
                 }
                 return Response::BadConfiguration { problems };
@@ -241,6 +319,9 @@ impl Inner {
         };
         let realtime = config.realtime;
         let witness = config.witness.clone();
+        let metrics = config.metrics;
+        let checks = config.checks.clone();
+        let hooks = Arc::new(config.clone());
         let command = Command::Reload {
             config,
             keyring,
@@ -249,16 +330,16 @@ impl Inner {
         match receive(self.send(command)).await {
             Ok(Reply::Reloaded(plan)) => {
                 if !dry_run {
-                    self.realtime.apply(realtime);
-                    // Only now: the engine passes over reports on a witness that it does not know.
-                    self.witness.send_if_modified(|wanted| {
-                        let is_new = *wanted != witness;
-                        *wanted = witness;
-                        is_new
-                    });
+                    self.sources.realtime.apply(realtime);
+                    self.sources.metrics.want(metrics);
+                    // Only now: the engine passes over reports on what it does not know.
+                    replace(&self.watchers.witness, witness);
+                    replace(&self.watchers.checks, checks);
+                    replace(&self.watchers.hooks, hooks);
+                    configuration.reloads += 1;
                     configuration.error = None;
                     configuration.loaded_unix_ms = clock::unix_ms(clock::wall_now());
-                    self.follow_names(&mut configuration, &before).await;
+                    self.follow_names(configuration, &before).await;
                     info!("{} was read again", self.path.display());
                     log_warnings(&warnings, &self.path);
                 }
@@ -324,6 +405,15 @@ impl Inner {
         self.mailbox.try_send(Message::Command(command, sender))?;
         Ok(receiver)
     }
+}
+
+/// What stays as it is wakes nobody.
+fn replace<T: PartialEq>(wanted: &watch::Sender<T>, new: T) {
+    wanted.send_if_modified(|wanted| {
+        let is_new = *wanted != new;
+        *wanted = new;
+        is_new
+    });
 }
 
 /// The record of each router that is demoted after a reload, under its new name. A router is the same

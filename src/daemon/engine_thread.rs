@@ -86,6 +86,8 @@ pub(super) struct EngineThread {
     claims: HashMap<RouterId, u64>,
     succession: Succession,
     replies: HashMap<Token, oneshot::Sender<Reply>>,
+    /// Who wants to know that this turn came to its end.
+    turns: Vec<oneshot::Sender<()>>,
     next_token: u64,
     events: Happened,
     outputs: Outputs,
@@ -132,6 +134,7 @@ impl EngineThread {
             claims: HashMap::new(),
             succession,
             replies: HashMap::new(),
+            turns: Vec::new(),
             next_token: 0,
             events,
             outputs: Outputs::default(),
@@ -158,6 +161,10 @@ impl EngineThread {
             self.engine.wake(now, &mut self.outputs);
             self.dispatch(now);
             self.keep_or_pause(now);
+            for turn in self.turns.drain(..) {
+                // Nobody waits any more only when the daemon ends.
+                let _ = turn.send(());
+            }
             if let Some(failure) = self.failure.take() {
                 return Err(failure);
             }
@@ -369,6 +376,10 @@ impl EngineThread {
                 self.released = true;
             }
             Message::Witness(report) => self.handle(Input::Witness(&report), now),
+            Message::Check(report) => self.handle(Input::Check(&report), now),
+            Message::BeforeClaimDone(router) => {
+                self.handle(Input::BeforeClaimDone { router: &router }, now);
+            }
             Message::Command(command, reply) => {
                 let token = Token(self.next_token);
                 self.next_token += 1;
@@ -388,6 +399,7 @@ impl EngineThread {
                 // A client that is gone needs no answer.
                 let _ = reply.send(snapshot);
             }
+            Message::Turn(reply) => self.turns.push(reply),
             Message::Pause(reply, goes_on) => self.succession.pause(reply, goes_on, now),
             Message::Stop => self.handle(Input::Stop, now),
         }

@@ -74,8 +74,12 @@ const fn filter(level: LogLevel) -> LevelFilter {
     }
 }
 
-/// Writes one event.
+/// Writes one event. What hooks are told of standings says again what the transitions, faults and checks
+/// behind it have said.
 pub(super) fn write(event: &Event) {
+    if matches!(event, Event::Standing { .. } | Event::GroupStanding { .. }) {
+        return;
+    }
     match (event.router(), event.is_warning()) {
         (Some(router), true) => warn!(%router, "{event}"),
         (Some(router), false) => info!(%router, "{event}"),

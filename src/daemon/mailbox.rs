@@ -6,6 +6,8 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::oneshot;
 
+use crate::config::RouterName;
+use crate::engine::checks;
 use crate::engine::command::{Command, Reply};
 use crate::engine::lateness::LatenessStatus;
 use crate::engine::snapshot::Snapshot as Standing;
@@ -24,10 +26,16 @@ pub(super) enum Message {
     Done(addresses::Done),
     /// From the prober of the witness.
     Witness(witness::Report),
+    /// From the thread of checks: a verdict changed.
+    Check(checks::Report),
+    /// From the dispatcher of hooks: those with `before-claim` are done.
+    BeforeClaimDone(RouterName),
     /// From a control client.
     Command(Command, oneshot::Sender<Reply>),
     /// From a control client.
     Status(oneshot::Sender<Snapshot>),
+    /// From the watchdog: to be answered at the end of a turn of the engine's loop.
+    Turn(oneshot::Sender<()>),
     /// Say where everything stands and do nothing more, until the other end is dropped: another
     /// program takes over in between.
     Pause(oneshot::Sender<Standing>, Receiver<()>),

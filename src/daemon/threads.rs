@@ -11,6 +11,7 @@ use super::Error;
 use super::engine_thread::EngineThread;
 use super::mailbox::{Mailbox, Message};
 use crate::os::addresses::Worker;
+use crate::os::checks::{Checks, Links};
 use crate::os::realtime::{Part, Realtime};
 use crate::os::snapshot::{SnapshotFile, Snapshots};
 use crate::os::sysctl::{Keeper, Settings};
@@ -53,11 +54,12 @@ impl Keeping {
     }
 }
 
-/// Starts the four threads. What comes back is the end of the engine's.
+/// Starts the five threads. What comes back is the end of the engine's.
 pub(super) fn start_threads(
     engine: EngineThread,
     worker: Worker,
     prober: Prober,
+    (checks, tee): (Checks, Links),
     wishes: Wishes,
     mailbox: &Mailbox,
     realtime: &Realtime,
@@ -80,12 +82,22 @@ pub(super) fn start_threads(
     let (seen, enters) = (mailbox.clone(), realtime.clone());
     spawn(
         "links",
-        Box::new(move || links::watch(|seen_| seen.send(Message::Seen(seen_)))),
+        Box::new(move || {
+            links::watch(|seen_| {
+                tee.note(&seen_);
+                seen.send(Message::Seen(seen_));
+            });
+        }),
     )?;
     let reports = mailbox.clone();
     spawn(
         "witness",
         Box::new(move || prober.run(|report| reports.send(Message::Witness(report)))),
+    )?;
+    let reports = mailbox.clone();
+    spawn(
+        "checks",
+        Box::new(move || checks.run(move |report| reports.send(Message::Check(report)))),
     )?;
     spawn(
         "engine",

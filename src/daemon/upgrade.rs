@@ -18,8 +18,10 @@ use std::{env, fmt};
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
+use super::Options;
 use super::mailbox::{Mailbox, Message};
-use super::{Options, notify_systemd};
+use super::systemd::Reloading;
+use crate::os::runner::Runner;
 use crate::os::snapshot::SnapshotFile;
 use crate::os::{OsError, realtime};
 
@@ -78,10 +80,16 @@ pub(super) struct Upgrade {
     arguments: Vec<OsString>,
     check: Vec<OsString>,
     snapshots: SnapshotFile,
+    /// The new program may not make another.
+    runner: Runner,
 }
 
 impl Upgrade {
-    pub(super) fn new(options: &Options, snapshots: SnapshotFile) -> io::Result<Self> {
+    pub(super) fn new(
+        options: &Options,
+        snapshots: SnapshotFile,
+        runner: Runner,
+    ) -> io::Result<Self> {
         Ok(Self {
             program: program()?,
             arguments: env::args_os().skip(1).collect(),
@@ -92,6 +100,7 @@ impl Upgrade {
                 options.config.clone().into(),
             ],
             snapshots,
+            runner,
         })
     }
 
@@ -117,11 +126,18 @@ impl Upgrade {
         let snapshot = tokio::time::timeout(PAUSE, answer).await;
         let snapshot = snapshot.ok().and_then(Result::ok).ok_or(Refused::Engine)?;
         self.snapshots.write(snapshot).map_err(Refused::Snapshot)?;
-        notify_systemd(&[sd_notify::NotifyState::Reloading]);
-        let error = Command::new(&self.program).args(&self.arguments).exec();
+        // Ready again is what the new program is, or this one when it goes on.
+        let reloading = Reloading::begin();
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments);
+        let error = match self.runner.hand_on(&mut command) {
+            Ok(()) => command.exec(),
+            Err(error) => error,
+        };
+        self.runner.keep();
         // It lets every signal in before it fails. Refused by no kernel.
         let _ = realtime::hold_back_signal();
-        notify_systemd(&[sd_notify::NotifyState::Ready]);
+        drop(reloading);
         Err(Refused::Program(self.program.clone(), error))
     }
 

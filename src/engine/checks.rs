@@ -3,11 +3,18 @@
 //! Owns [`Tally`], which the runner of ring 3 asks after every look, so that the engine hears of changes
 //! only; [`Verdict`], what a check counts as; and the last verdict on each check. Pure; cannot fail.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::check::{CheckConfig, CheckName, Initially};
+use super::event::Event;
+use super::router::{Checks, Router};
+use super::{Engine, Outputs};
+use crate::config::check::{CheckConfig, CheckName, CheckUse, Initially};
+use crate::config::{Config, RouterConfig, RouterName};
+use crate::vrrp::fingerprint::Fingerprint;
+use crate::vrrp::times::Moment;
 
 /// What a check counts as.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -167,6 +174,103 @@ impl Tally {
         self.against = 0;
         self.verdict = wanted;
         true
+    }
+}
+
+/// The last verdict on each check of the file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Verdicts(BTreeMap<CheckName, Verdict>);
+
+impl Verdicts {
+    /// Before the first look.
+    pub(super) fn of(config: &Config) -> Self {
+        let first = |check: &CheckConfig| (check.name.clone(), Verdict::initial(check));
+        Self(config.checks.iter().map(first).collect())
+    }
+
+    /// After a new configuration: what looks at something else is another check.
+    fn reload(&mut self, old: &Config, new: &Config) {
+        let known = std::mem::take(self);
+        for check in &new.checks {
+            let same = |old: &&CheckConfig| old.name == check.name && old.probe == check.probe;
+            let kept = old.checks.iter().find(same);
+            let verdict = kept.and_then(|old| known.0.get(&old.name)).cloned();
+            let verdict = verdict.unwrap_or_else(|| Verdict::initial(check));
+            self.0.insert(check.name.clone(), verdict);
+        }
+    }
+
+    /// What a router uses, and how it stands.
+    fn used_by(&self, router: &RouterConfig) -> Vec<(CheckUse, Verdict)> {
+        let used = |by: &CheckUse| {
+            let verdict = self.0.get(&by.check).cloned();
+            (by.clone(), verdict.unwrap_or(Verdict::Unknown))
+        };
+        router.checks.iter().map(used).collect()
+    }
+
+    pub(super) fn fingerprint(&self, fingerprint: &mut Fingerprint) {
+        for (check, verdict) in &self.0 {
+            let weight = match verdict {
+                Verdict::Up { weight } => *weight,
+                Verdict::Unknown | Verdict::Down(_) => None,
+            };
+            fingerprint.fact((check, verdict.state() as u8, weight));
+        }
+    }
+}
+
+impl Engine {
+    /// A check counts as something else: told once, to every router that uses it.
+    pub(super) fn check(&mut self, report: &Report, now: Moment, outputs: &mut Outputs) {
+        let Some(verdict) = self.verdicts.0.get_mut(&report.check) else {
+            return;
+        };
+        if *verdict == report.verdict {
+            return;
+        }
+        *verdict = report.verdict.clone();
+        let uses = |config: &RouterConfig| config.checks.iter().any(|by| by.check == report.check);
+        let routers: Vec<RouterName> = self
+            .configured
+            .routers
+            .iter()
+            .filter(|router| uses(router))
+            .map(|router| router.name.clone())
+            .collect();
+        outputs.events.push(Event::Check {
+            check: report.check.clone(),
+            verdict: report.verdict.clone(),
+            routers,
+        });
+        for id in self.ids() {
+            self.with(id, now, outputs, |router, outputs| {
+                router.hears_of_check(&report.check, &report.verdict, now, outputs);
+            });
+        }
+    }
+
+    /// How the checks of a router stand that was not there before.
+    pub(super) fn checks_of(&self, router: &RouterConfig) -> Checks {
+        Checks::of(&self.verdicts.used_by(router))
+    }
+
+    /// After a new configuration, before anything is made of it.
+    pub(super) fn reload_checks(&mut self, old: &Config) {
+        self.verdicts.reload(old, &self.configured);
+    }
+
+    /// Tells every router which checks it uses from now on.
+    pub(super) fn tell_of_checks(&mut self, now: Moment, outputs: &mut Outputs) {
+        for id in self.ids() {
+            let Some(router) = self.router(id).filter(|router| !Router::is_ending(router)) else {
+                continue;
+            };
+            let uses = self.verdicts.used_by(router.config());
+            self.with(id, now, outputs, |router, outputs| {
+                router.uses(&uses, now, outputs);
+            });
+        }
     }
 }
 

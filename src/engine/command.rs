@@ -30,6 +30,10 @@ pub enum Selection {
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "commands are few, and nobody keeps one"
+)]
 pub enum Command {
     /// Hand over and stay out of the way.
     Demote {
@@ -153,19 +157,32 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// Routers that stay as they are.
     pub unchanged: u64,
-    /// What becomes of the witness; none: it stays as it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub witness: Option<WitnessChange>,
+    /// One entry for each other section, or key above all sections, that does not stay as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sections: Vec<SectionChange>,
 }
 
-/// The line of the witness.
+/// The line of a section that is no router: `check haproxy`, `witness`, `metrics`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct WitnessChange {
+pub struct SectionChange {
+    /// Its kind, or the key.
+    pub section: String,
+    /// Its name, where it has one.
+    pub name: Option<RouterName>,
     /// Added, changed or removed.
     pub kind: ChangeKind,
     /// What it is, or what differs.
     pub details: Vec<String>,
+}
+
+impl std::fmt::Display for SectionChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{} {name}", self.section),
+            None => f.write_str(&self.section),
+        }
+    }
 }
 
 /// One line of a plan.
@@ -222,9 +239,9 @@ impl std::fmt::Display for Plan {
             count(ChangeKind::Removed),
             self.unchanged
         )?;
-        match &self.witness {
-            Some(change) => write!(f, ", witness {}", change.kind.past()),
-            None => Ok(()),
+        for change in &self.sections {
+            write!(f, ", {change} {}", change.kind.past())?;
         }
+        Ok(())
     }
 }

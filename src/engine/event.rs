@@ -1,6 +1,7 @@
 //! What happened, for the log: one line each, with its cause.
 
-use std::fmt;
+mod sentence;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -13,7 +14,6 @@ use crate::config::{InterfaceName, RouterName, VirtualAddress};
 use crate::vrrp::advert::Rejected;
 use crate::vrrp::announce::HardwareAddress;
 use crate::vrrp::election::Cause;
-use crate::vrrp::times::Span;
 use crate::vrrp::{Family, Priority, Role};
 
 /// Something worth a line.
@@ -214,6 +214,28 @@ pub enum Event {
         /// The routers that use it.
         routers: Vec<RouterName>,
     },
+    /// A check flapped: that it is up again is not believed for a while.
+    HoldDown {
+        /// For which router.
+        router: RouterName,
+        /// Of which family, where the router has both.
+        half: Option<Family>,
+        /// Which check.
+        check: CheckName,
+        /// How often it fell.
+        falls: usize,
+        /// For how long.
+        lasts: Duration,
+    },
+    /// That is over.
+    HoldDownEnded {
+        /// For which router.
+        router: RouterName,
+        /// Of which family, where the router has both.
+        half: Option<Family>,
+        /// Which check.
+        check: CheckName,
+    },
     /// A configured router, both families taken together, stands otherwise from now on.
     Standing {
         /// Which.
@@ -302,6 +324,8 @@ impl Event {
             | Self::GroupStanding { .. }
             | Self::BeforeClaim { .. }
             | Self::RetreatEnded { .. }
+            | Self::HoldDown { .. }
+            | Self::HoldDownEnded { .. }
             | Self::HandedOver { .. }
             | Self::DemotionEnded { .. }
             | Self::WitnessFound { .. }
@@ -317,6 +341,8 @@ impl Event {
             Self::Transition { router, .. }
             | Self::Fault { router, .. }
             | Self::RetreatEnded { router, .. }
+            | Self::HoldDown { router, .. }
+            | Self::HoldDownEnded { router, .. }
             | Self::HandedOver { router, .. }
             | Self::Conflict { router, .. }
             | Self::ConflictOver { router, .. }
@@ -342,191 +368,6 @@ impl Event {
             | Self::WokeLate { .. }
             | Self::Reloaded(_)
             | Self::Stopping => None,
-        }
-    }
-}
-
-fn write_half(f: &mut fmt::Formatter<'_>, half: Option<Family>) -> fmt::Result {
-    half.map_or(Ok(()), |family| write!(f, "{family}: "))
-}
-
-const fn differing(interval: bool, list: bool) -> &'static str {
-    match (interval, list) {
-        (true, true) => "interval and address list",
-        (true, false) => "interval",
-        (false, _) => "address list",
-    }
-}
-
-impl fmt::Display for Event {
-    #[expect(
-        clippy::too_many_lines,
-        reason = "a sentence for each event and nothing else"
-    )]
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Transition {
-                half,
-                from,
-                to,
-                cause,
-                priority,
-                ..
-            } => {
-                write_half(f, *half)?;
-                write!(f, "{from} -> {to} (priority {priority}): {cause}")
-            }
-            Self::Fault { half, reason, .. } => {
-                write_half(f, *half)?;
-                write!(f, "fault: {reason}")
-            }
-            Self::RetreatEnded { half, .. } => {
-                write_half(f, *half)?;
-                write!(f, "takes part with its own priority again")
-            }
-            Self::HandedOver {
-                to,
-                after_ms,
-                released_after_ms,
-                ..
-            } => {
-                write!(
-                    f,
-                    "{to} took over after {after_ms:.0} ms, released {released_after_ms:.0} ms later"
-                )
-            }
-            Self::Conflict { with, priority, .. } => {
-                write!(
-                    f,
-                    "conflict: {with} advertises with priority {priority} although this host is Active"
-                )
-            }
-            Self::ConflictOver {
-                with,
-                lasted,
-                adverts,
-                ..
-            } => write!(
-                f,
-                "conflict with {with} is over: it lasted {} ({adverts} of its adverts)",
-                Span(*lasted)
-            ),
-            Self::ConflictLost { with, lasted, .. } => write!(
-                f,
-                "conflict: {with} was Active too and comes first; gave way after {} as Active",
-                Span(*lasted)
-            ),
-            Self::OneWay { half, sentence, .. } => {
-                write_half(f, *half)?;
-                write!(f, "one way only: {sentence}")
-            }
-            Self::Clone { half, sentence, .. } => {
-                write_half(f, *half)?;
-                write!(f, "{sentence}")
-            }
-            Self::AnnouncedElsewhere {
-                address, hardware, ..
-            } => {
-                write!(
-                    f,
-                    "conflict: {hardware} announced {address}, which this host holds; announced again"
-                )
-            }
-            Self::Asked { address, by, .. } => write!(
-                f,
-                "conflict: {by} asked whose {address} is, as a host does that held it too and gave way; no \
-                 advert of it was heard, so it lasted 0 s here; announced again"
-            ),
-            Self::Mismatch {
-                neighbour,
-                interval_differs,
-                list_differs,
-                ..
-            } => {
-                let what = differing(*interval_differs, *list_differs);
-                write!(
-                    f,
-                    "the {what} of {neighbour} differs from this host's configuration"
-                )
-            }
-            Self::Rejected { rejected, from, .. } => {
-                write!(f, "advert from {from} not processed: {rejected}")
-            }
-            Self::AddressPutBack { address, .. } => {
-                write!(f, "{address} was taken off by somebody else; put back")
-            }
-            Self::LeaseRanOut {
-                address, unrenewed, ..
-            } => {
-                let unrenewed = Span(*unrenewed);
-                write!(
-                    f,
-                    "{address} was taken off by the kernel: this daemon did not renew its lease for {unrenewed}; put back"
-                )
-            }
-            Self::WokeLate { late, patience } => {
-                let (late, patience) = (Span(*late), Span(*patience));
-                write!(
-                    f,
-                    "the engine woke {late} late (patience of the neighbours: {patience}): the machine was busy, \
-                     the process stopped, or the VM paused"
-                )
-            }
-            Self::StandsAlready { address, .. } => write!(
-                f,
-                "{address} was put on the interface by somebody else: this host answers for it as Backup too, and \
-                 loses it when it hands over; take it out of the network configuration"
-            ),
-            Self::ClaimFailed { address, error, .. } => {
-                write!(f, "the kernel refused {address}: {error}")
-            }
-            Self::DemotionEnded { .. } => write!(f, "the time of the demotion is up"),
-            Self::WitnessLost { witness, error } => write!(
-                f,
-                "witness {witness} unreachable: {error}; this host claims nothing, and yields what it holds if that lasts"
-            ),
-            Self::WitnessFound { witness, after } => match after {
-                Some(after) => write!(
-                    f,
-                    "witness {witness} reachable again after {}",
-                    Span(*after)
-                ),
-                None => write!(f, "witness {witness} reachable"),
-            },
-            Self::Check { check, verdict, .. } => match verdict {
-                Verdict::Unknown => write!(f, "check {check}: not known"),
-                Verdict::Up { weight: None } => write!(f, "check {check}: up"),
-                Verdict::Up {
-                    weight: Some(weight),
-                } => write!(f, "check {check}: up, {weight:+}"),
-                Verdict::Down(reason) => write!(f, "check {check}: down: {reason}"),
-            },
-            Self::Bfd {
-                interface,
-                peer,
-                state,
-                diagnostic,
-                ..
-            } => match state {
-                State::Up | State::Init => write!(f, "BFD with {peer} on {interface} is {state}"),
-                State::Down | State::AdminDown => {
-                    write!(f, "BFD with {peer} on {interface} is {state}: {diagnostic}")
-                }
-            },
-            Self::Standing {
-                occasion, cause, ..
-            } => write!(f, "{occasion}: {cause}"),
-            Self::GroupStanding {
-                group,
-                occasion,
-                cause,
-                ..
-            } => write!(f, "group {group}: {occasion}: {cause}"),
-            Self::BeforeClaim { .. } => {
-                write!(f, "waits for its hooks before it claims the addresses")
-            }
-            Self::Reloaded(plan) => write!(f, "configuration reloaded: {plan}"),
-            Self::Stopping => write!(f, "stopping: handing everything over"),
         }
     }
 }

@@ -34,10 +34,16 @@ impl Engine {
             stopping,
             mark: _,
             sessions,
+            standings,
             witness: _,
+            verdicts,
         } = self;
         fingerprint.fact((order, stopping));
+        for waiting in standings.waiting() {
+            fingerprint.fact(waiting);
+        }
         fingerprint.any_moment(*next_beat);
+        verdicts.fingerprint(fingerprint);
         for router in routers {
             fingerprint.fact(router.is_some());
             if let Some(router) = router {

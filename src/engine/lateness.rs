@@ -35,6 +35,8 @@ pub struct Lateness {
     /// When the latest one was.
     max_at: Option<Moment>,
     too_late: u64,
+    /// When the last one that was too late was.
+    too_late_at: Option<Moment>,
     logged: Seldom,
 }
 
@@ -63,6 +65,7 @@ impl Lateness {
         }
         let patience = patience().filter(|patience| late > *patience / 2)?;
         self.too_late += 1;
+        self.too_late_at = Some(now);
         self.logged
             .now(now)
             .then_some(Event::WokeLate { late, patience })
@@ -79,6 +82,7 @@ impl Lateness {
             max_us: micros(self.max),
             max_ms_ago: self.max_at.map(|at| millis(now.since(at))),
             too_late: self.too_late,
+            too_late_ms_ago: self.too_late_at.map(|at| millis(now.since(at))),
             patience_ms: patience.map(millis),
             buckets: buckets
                 .map(|(up_to_us, count)| Bucket { up_to_us, count })
@@ -101,6 +105,9 @@ pub struct LatenessStatus {
     pub max_ms_ago: Option<u64>,
     /// How many were later than half of the neighbours' patience at that time.
     pub too_late: u64,
+    /// Milliseconds since the last of those; none: there was none.
+    #[serde(default)]
+    pub too_late_ms_ago: Option<u64>,
     /// Three of the shortest interval of the routers that take part now; none: no router does.
     pub patience_ms: Option<u64>,
     /// In order; each wake-up is in exactly one.
@@ -198,6 +205,8 @@ mod tests {
         assert_eq!(count, 1);
         assert_eq!(says(30, 5_000_000), (None, 2));
         assert!(says(90, 1_500_001).0.is_some());
+        let status = lateness.status(at(91_500_001 + 2_500_000), None);
+        assert_eq!((status.too_late, status.too_late_ms_ago), (3, Some(2_500)));
     }
 
     #[test]

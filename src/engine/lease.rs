@@ -12,6 +12,7 @@
 
 use std::time::Duration;
 
+use super::{Engine, Outputs};
 use crate::vrrp::AdvertisementInterval;
 use crate::vrrp::times::Moment;
 
@@ -93,6 +94,19 @@ impl Renewals {
     fn unrenewed(&self, lifetime: u32, now: Moment) -> Option<Duration> {
         let time = now.since(self.last);
         (time >= Duration::from_secs(lifetime.into())).then_some(time)
+    }
+}
+
+impl Engine {
+    /// The engine's own beat: every lease that is due is renewed. Nothing else renews, so that the
+    /// addresses of an engine that is stuck go by themselves.
+    pub(super) fn beat(&mut self, now: Moment, outputs: &mut Outputs) {
+        let mut holding = false;
+        for router in self.routers.iter_mut().flatten() {
+            router.beat(now, outputs);
+            holding |= router.holds();
+        }
+        self.next_beat = holding.then(|| now + BEAT);
     }
 }
 

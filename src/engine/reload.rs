@@ -5,9 +5,11 @@
 //! gains begins as Backup, one that it loses is handed over. Otherwise the old one hands over and a
 //! new one starts as Backup.
 
+mod sections;
+
 use super::command::{Change, ChangeKind, Plan};
 use super::router::{Demotion, Router};
-use super::{Engine, Outputs, RouterId, authentication, witness};
+use super::{Engine, Outputs, RouterId, authentication};
 use crate::config::authentication::Keyring;
 use crate::config::{Config, RouterConfig, RouterName, Transport};
 use crate::vrrp::election::Cause;
@@ -50,7 +52,7 @@ impl Engine {
         Plan {
             changes: changes.into_iter().chain(removed).collect(),
             unchanged: unchanged as u64,
-            witness: witness::change(&self.configured, config),
+            sections: sections::changes(&self.configured, config),
         }
     }
 
@@ -73,6 +75,7 @@ impl Engine {
         self.keyring = keyring;
         let old = std::mem::replace(&mut self.configured, config.clone());
         self.reload_witness(now);
+        self.reload_checks(&old);
         let steps = steps(&old, config);
         // Read before anything ends: a name may pass from one router to another.
         let halves: Vec<Vec<RouterId>> = steps
@@ -99,8 +102,10 @@ impl Engine {
         for id in self.ids() {
             self.refresh(id, now, outputs);
         }
+        self.tell_of_checks(now, outputs);
         self.tell_of_witness(now, outputs);
         self.settle_bfd(now, outputs);
+        self.touch_all_standings();
         plan
     }
 
@@ -398,5 +403,6 @@ fn differences(old: &RouterConfig, new: &RouterConfig) -> Vec<String> {
     );
     compare("peers", peers(old), peers(new));
     compare("bfd", bfd(old), bfd(new));
+    compare("checks", sections::uses(old), sections::uses(new));
     differences
 }

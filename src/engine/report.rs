@@ -4,7 +4,10 @@
 //! worse of what differs, and which family is to blame.
 
 use super::Engine;
-use super::status::{Counters, DropStatus, ElectionStatus, RouterStatus};
+use super::router::TRANSITIONS_KEPT;
+use super::status::{
+    Counters, DropStatus, ElectionStatus, NearMissStatus, RouterStatus, TransitionStatus,
+};
 use crate::vrrp::Role;
 use crate::vrrp::times::Moment;
 
@@ -62,6 +65,8 @@ fn join(first: &mut RouterStatus, second: RouterStatus) {
     first.neighbours.extend(second.neighbours);
     first.bfd.extend(second.bfd);
     first.counters = sum(&first.counters, &second.counters);
+    first.transitions = merged(std::mem::take(&mut first.transitions), second.transitions);
+    first.near_misses = worse(first.near_misses, second.near_misses);
     for drop in second.drops {
         match first
             .drops
@@ -109,6 +114,39 @@ fn blame(router: &mut RouterStatus) {
     router.cause = cause.unwrap_or_default();
 }
 
+/// The last ones of both families, the latest first; what both did at once for the same reason is one.
+fn merged(first: Vec<TransitionStatus>, second: Vec<TransitionStatus>) -> Vec<TransitionStatus> {
+    let mut all = first;
+    for other in second {
+        let same = |one: &&mut TransitionStatus| {
+            (one.ago_ms, one.from, one.to, &one.cause)
+                == (other.ago_ms, other.from, other.to, &other.cause)
+        };
+        match all.iter_mut().find(same) {
+            Some(one) => one.family = None,
+            None => all.push(other),
+        }
+    }
+    all.sort_by_key(|one| one.ago_ms);
+    all.truncate(TRANSITIONS_KEPT);
+    all
+}
+
+/// What was counted of both families; of the rest the worse.
+fn worse(first: NearMissStatus, second: NearMissStatus) -> NearMissStatus {
+    let closest = [first, second]
+        .into_iter()
+        .filter_map(|one| Some((one.closest_ms?, one.closest_ago_ms?)))
+        .min();
+    NearMissStatus {
+        late: first.late + second.late,
+        lost: first.lost + second.lost,
+        longest_gap_ms: first.longest_gap_ms.max(second.longest_gap_ms),
+        closest_ms: closest.map(|(left, _)| left),
+        closest_ago_ms: closest.map(|(_, ago)| ago),
+    }
+}
+
 fn sum(a: &Counters, b: &Counters) -> Counters {
     Counters {
         adverts_sent: a.adverts_sent + b.adverts_sent,
@@ -123,5 +161,7 @@ fn sum(a: &Counters, b: &Counters) -> Counters {
         foreign_announcements: a.foreign_announcements + b.foreign_announcements,
         version_2_ignored: a.version_2_ignored + b.version_2_ignored,
         conflicts: a.conflicts + b.conflicts,
+        transitions: a.transitions.larger(&b.transitions),
+        causes: a.causes.larger(&b.causes),
     }
 }

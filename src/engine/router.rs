@@ -7,12 +7,15 @@
 mod adoption;
 mod authentication;
 mod bfd;
+mod checks;
 mod conflict;
 mod fingerprint;
+mod history;
 mod holding;
 mod messages;
 mod moves;
 mod one_way;
+mod parameters;
 mod place;
 mod reception;
 mod removals;
@@ -35,21 +38,26 @@ use super::outputs::{Outputs, RouterId, VirtualMacDevice};
 use super::snapshot::Adoption;
 use super::status::Counters;
 use crate::config::{RouterConfig, VirtualAddress};
-use crate::vrrp::election::{Cause, Election, Parameters, Send};
+use crate::vrrp::election::{Cause, Election, Send};
 use crate::vrrp::times::Moment;
-use crate::vrrp::{AdvertisementInterval, Family, Level, Priority, Role};
+use crate::vrrp::{AdvertisementInterval, Family, Priority, Role};
 
 use authentication::Authentication;
 use conflict::Conflicts;
+use history::History;
 use holding::Holding;
 use messages::{Messages, destinations};
 use one_way::OneWay;
+use parameters::parameters;
 use place::{Device, NO_CARRIER, Place};
 use removals::Removals;
 use retreat::Retreats;
 
+pub(super) use checks::Checks;
+pub(super) use history::KEPT as TRANSITIONS_KEPT;
 pub(super) use retreat::Retreat;
 pub(super) use share::FateId;
+pub(super) use status::Facts;
 pub(super) use witness::Stand;
 
 /// A handover that nobody answered ends so long after its limit, when the router would claim again
@@ -116,6 +124,8 @@ pub(super) struct Router {
     refused_copies: usize,
     last_advert: Moment,
     holding: Option<Holding>,
+    /// Active, and until then its claim waits for hooks.
+    claim_at: Option<Moment>,
     device: Device,
     epoch: u64,
     handover: Option<Handover>,
@@ -126,6 +136,7 @@ pub(super) struct Router {
     /// How far it may go for all that is known of the witness.
     stand: Stand,
     retreats: Retreats,
+    checks: Checks,
     removals: Removals,
     conflicts: Conflicts,
     one_way: OneWay,
@@ -136,6 +147,7 @@ pub(super) struct Router {
     adopted_since: Option<Moment>,
     since: Moment,
     cause: Cause,
+    history: History,
     neighbours: Neighbours,
     drops: Drops,
     logged: Logged,
@@ -157,7 +169,13 @@ impl Router {
         };
         let config = configured.half(family);
         let bounds = (demotion.as_ref(), Stand::default());
-        let election = Election::new(parameters(&config, bounds, unplaced, false));
+        let election = Election::new(parameters(
+            &config,
+            config.priority,
+            bounds,
+            unplaced,
+            false,
+        ));
         Self {
             id,
             messages: Messages::default(),
@@ -185,6 +203,7 @@ impl Router {
             refused_copies: 0,
             last_advert: now,
             holding: None,
+            claim_at: None,
             device: Device::default(),
             epoch: 0,
             handover: None,
@@ -193,6 +212,7 @@ impl Router {
             demotion,
             stand: Stand::default(),
             retreats: Retreats::default(),
+            checks: Checks::default(),
             removals: Removals::default(),
             conflicts: Conflicts::default(),
             one_way: OneWay::default(),
@@ -200,6 +220,7 @@ impl Router {
             adoption: None,
             adopted_since: None,
             since: now,
+            history: History::default(),
             neighbours: Neighbours::default(),
             drops: Drops::default(),
             logged: Logged::default(),
@@ -254,11 +275,6 @@ impl Router {
         self.config.addresses.iter().any(|own| own.ip() == address)
     }
 
-    /// Whether this is its primary address.
-    pub(super) fn is_at(&self, address: IpAddr) -> bool {
-        self.place.is_some_and(|place| place.local == address)
-    }
-
     /// True while the kernel should hold the addresses for us.
     pub(super) const fn holds(&self) -> bool {
         self.holding.is_some()
@@ -306,7 +322,7 @@ impl Router {
             self.election
                 .deadline()
                 .filter(|_| self.outage_since.is_none()),
-            self.outage_since.map(|since| since + self.patience()),
+            self.outage_ends_at(),
             self.retry_at,
             self.adoption.as_ref().map(|adoption| adoption.until),
             self.handover
@@ -317,6 +333,7 @@ impl Router {
             self.announce_at(),
             self.put_back_at(),
             self.retreats.until(),
+            self.checks.until(),
             self.conflicts.ends_at(),
             self.one_way.ask_at(),
             self.demotion.and_then(|demotion| demotion.until),
@@ -340,9 +357,10 @@ impl Router {
             self.restore(now, outputs);
         }
         self.end_retreat_if_due(now, outputs);
+        self.believe_checks_if_due(now, outputs);
         self.end_conflict_if_due(now, outputs);
         self.ask_while_deaf(now, outputs);
-        if due(self.outage_since.map(|since| since + self.patience())) {
+        if due(self.outage_ends_at()) {
             self.fail_for_outage(now, outputs);
         }
         if due(self.adoption.as_ref().map(|adoption| adoption.until)) {
@@ -404,7 +422,7 @@ impl Router {
             self.destinations = destinations(&self.config, self.family, |ip| state.has(ip));
         }
         self.reconfigure(now, outputs);
-        if addresses_changed && self.election.role() == Role::Active {
+        if addresses_changed && self.election.role() == Role::Active && self.claim_at.is_none() {
             self.claim(now, outputs);
             self.send(Send::Advert, now, outputs);
         } else {
@@ -433,46 +451,5 @@ impl Router {
         let actions = self.election.shutdown(cause);
         self.apply(actions, now, outputs);
         self.see_to_device(outputs);
-    }
-
-    /// Brings the election and the frames in line with configuration, demotion and place.
-    fn reconfigure(&mut self, now: Moment, outputs: &mut Outputs) {
-        let local = self
-            .place
-            .map_or(self.election.parameters().local, |place| place.local);
-        let joint = self.fate.is_some();
-        let bounds = (self.demotion.as_ref(), self.stand);
-        let mut parameters = parameters(&self.config, bounds, local, joint);
-        if self.retreats.is_on() {
-            parameters.priority = Priority::Normal(Level::LOWEST);
-        }
-        parameters.may_claim &= self.one_way.may_claim();
-        let priority = parameters.priority;
-        self.messages = Messages::build(&self.config, priority, local, &self.destinations);
-        let actions = self.election.reconfigure(parameters, now);
-        self.apply(actions, now, outputs);
-    }
-}
-
-fn parameters(
-    config: &RouterConfig,
-    (demotion, stand): (Option<&Demotion>, Stand),
-    local: IpAddr,
-    joint: bool,
-) -> Parameters {
-    Parameters {
-        // A demoted router keeps the lowest priority, and one that is cut off: everybody else comes
-        // first.
-        priority: if demotion.is_some() || !stand.has_priority() {
-            Priority::Normal(Level::LOWEST)
-        } else {
-            config.priority
-        },
-        interval: config.interval,
-        preempt: config.preempt && stand.may_preempt(),
-        preempt_delay: config.preempt_delay,
-        local,
-        may_claim: stand.may_claim() && !demotion.is_some_and(|demotion| demotion.never),
-        joint,
     }
 }

@@ -196,6 +196,7 @@ impl Engine {
         now: Moment,
     ) -> (Vec<Adopted>, Vec<NotAdopted>) {
         self.drops = snapshot.drops.clone();
+        self.remember_standings(snapshot);
         let (mut adopted, mut refused) = (Vec::new(), Vec::new());
         for old in &snapshot.routers {
             match self.adopt_one(old, snapshot.alive, &holds, now) {

@@ -4,6 +4,8 @@
 //! fills them. Times are milliseconds before or after the moment of the snapshot, so that the
 //! engine needs no wall clock. Building one cannot fail.
 
+pub mod causes;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use super::checks::CheckState;
 use crate::config::RouterName;
 use crate::vrrp::trailer::{Freshness, Mode, Settings};
 use crate::vrrp::{ChecksumStyle, Family, Priority, Role};
+use causes::{Causes, Transitions};
 
 /// One router of this host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,6 +106,15 @@ pub struct RouterStatus {
     /// above is the sum of both; where they differ it is the worse.
     #[serde(default)]
     pub elections: Vec<ElectionStatus>,
+}
+
+impl RouterStatus {
+    /// Another host is Active too, now.
+    #[must_use]
+    pub fn is_in_conflict(&self) -> bool {
+        let conflict = self.conflict.as_ref();
+        conflict.is_some_and(|conflict| conflict.ended_ms_ago.is_none())
+    }
 }
 
 /// What one check means for one router.
@@ -373,6 +385,12 @@ pub struct Counters {
     pub version_2_ignored: u64,
     /// Losing adverts heard as Active: somebody else thought it held the addresses.
     pub conflicts: u64,
+    /// Changes of the role, by the role before and after.
+    #[serde(default)]
+    pub transitions: Transitions,
+    /// The same changes, by their cause.
+    #[serde(default)]
+    pub causes: Causes,
 }
 
 /// One reason for which frames were dropped (P98).

@@ -6,6 +6,7 @@
 
 mod adoption;
 mod authentication;
+mod checks;
 mod claims;
 mod commands;
 mod conflicts;
@@ -17,6 +18,7 @@ mod receive;
 mod reload;
 mod removals;
 mod sleep;
+mod standings;
 mod start;
 mod witness;
 
@@ -26,7 +28,7 @@ use std::time::Duration;
 use super::command::{Plan, Reply, Selection};
 use super::status::{DropStatus, RouterStatus};
 use super::*;
-use crate::config::{ControlConfig, Transport};
+use crate::config::{ControlConfig, RouterConfig, Transport};
 use crate::engine::Detection;
 use crate::vrrp::advert::{GROUP_V4, Outgoing, encode, ipv4_packet_of};
 use crate::vrrp::times::Moment;
@@ -498,6 +500,8 @@ impl Host {
 
     fn events(&mut self) -> Vec<String> {
         self.take(|_, did| match did {
+            // `standings` looks at these.
+            Did::Noted(Event::Standing { .. } | Event::GroupStanding { .. }) => None,
             Did::Noted(event) => Some(event.to_string()),
             Did::Sent(_) | Did::Wished(_) | Did::Announced(_) | Did::Replied(..) => None,
         })

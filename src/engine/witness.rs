@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{ChangeKind, WitnessChange};
+use super::command::{ChangeKind, SectionChange};
 use super::event::Event;
 use super::router::{Router, Stand};
 use super::status::millis;
@@ -276,11 +276,20 @@ impl Engine {
                 router.goes_on_too(now, outputs);
             });
         }
+        let routers = ids.iter().filter_map(|id| self.router(*id));
+        let goes_on_unchecked = routers.clone().any(Router::goes_on_unchecked);
+        for id in ids.iter().filter(|_| goes_on_unchecked) {
+            self.with(*id, now, outputs, |router, outputs| {
+                router.goes_on_unchecked_too(now, outputs);
+            });
+        }
     }
 
     /// Why a router does not elect as configured.
     pub(super) fn held_back(&self, router: &Router) -> Option<String> {
-        router.held_back_for_witness(&self.witness_name()?)
+        let of_check = router.held_back_for_check();
+        let of_witness = || router.held_back_for_witness(&self.witness_name()?);
+        of_check.or_else(of_witness)
     }
 
     fn witness_name(&self) -> Option<String> {
@@ -290,7 +299,7 @@ impl Engine {
 }
 
 /// What a reload does to the witness.
-pub(super) fn change(old: &Config, new: &Config) -> Option<WitnessChange> {
+pub(super) fn change(old: &Config, new: &Config) -> Option<SectionChange> {
     let (kind, details) = match (&old.witness, &new.witness) {
         (None, None) => return None,
         (None, Some(new)) => (ChangeKind::Added, vec![summary(new)]),
@@ -298,7 +307,12 @@ pub(super) fn change(old: &Config, new: &Config) -> Option<WitnessChange> {
         (Some(old), Some(new)) if old == new => return None,
         (Some(old), Some(new)) => (ChangeKind::Changed, differences(old, new)),
     };
-    Some(WitnessChange { kind, details })
+    Some(SectionChange {
+        section: "witness".to_owned(),
+        name: None,
+        kind,
+        details,
+    })
 }
 
 fn summary(witness: &WitnessConfig) -> String {

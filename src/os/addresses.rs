@@ -19,6 +19,8 @@ mod requests;
 mod usable;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::OsError;
 use super::accept_filter::AcceptFilter;
@@ -59,6 +61,25 @@ pub struct Worker {
     devices: Devices,
     groups: Groups,
     installed: BTreeMap<RouterId, Installed>,
+    renewals: Renewals,
+}
+
+/// Counts what the kernel said to renewals; shared with whoever wants to know.
+#[derive(Debug, Clone, Default)]
+pub struct Renewals(Arc<[AtomicU64; 2]>);
+
+impl Renewals {
+    /// Those of which every address was taken, and the others.
+    #[must_use]
+    pub fn done_and_failed(&self) -> (u64, u64) {
+        let [done, failed] = &*self.0;
+        (done.load(Ordering::Relaxed), failed.load(Ordering::Relaxed))
+    }
+
+    fn count(&self, is_done: bool) {
+        let [done, failed] = &*self.0;
+        if is_done { done } else { failed }.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// By router: what to hold, and on which interface or device.
@@ -91,7 +112,14 @@ impl Worker {
             devices: Devices::new(maker, settings),
             groups: Groups::default(),
             installed: BTreeMap::new(),
+            renewals: Renewals::default(),
         })
+    }
+
+    /// Counts from now on.
+    #[must_use]
+    pub fn renewals(&self) -> Renewals {
+        self.renewals.clone()
     }
 
     /// Looks after what an earlier life of the daemon left and this one goes on with: as if it had put
@@ -294,6 +322,9 @@ impl Worker {
             .is_some_and(|installed| installed.failing);
         if let Some(installed) = self.installed.get_mut(&router) {
             installed.failing = !refusals.is_empty();
+        }
+        if !is_new {
+            self.renewals.count(refusals.is_empty());
         }
         if is_new || (was_failing && refusals.is_empty()) {
             let refused: BTreeSet<_> = refusals.iter().map(|(address, _)| *address).collect();

@@ -66,6 +66,13 @@ const AT_START: [caps::Capability; 3] = [
     caps::Capability::CAP_SETPCAP,
 ];
 
+/// For the process that starts programs, all its life.
+const FOR_PROGRAMS: [caps::Capability; 3] = [
+    caps::Capability::CAP_SETUID,
+    caps::Capability::CAP_SETGID,
+    caps::Capability::CAP_KILL,
+];
+
 const fn purpose(needed: Capability) -> &'static str {
     match needed {
         Capability::NetAdmin => "to put addresses on interfaces",
@@ -154,6 +161,25 @@ pub fn drop_to(kept: &[Capability]) -> Result<(), OsError> {
         // Without these an ordinary user would lose all of them at exec.
         kept.iter()
             .try_for_each(|capability| caps::raise(None, CapSet::Ambient, *capability))
+    };
+    prctl::set_no_new_privs()
+        .map_err(|error| OsError::new("renounce new privileges (no_new_privs)", error))?;
+    give_up().map_err(refused)
+}
+
+/// For the process that starts programs: to become the user of a program and to kill it again. What it is
+/// not allowed anyway is left out, and nothing comes out of an `exec`.
+///
+/// # Errors
+/// The kernel refused.
+pub(super) fn keep_for_programs() -> Result<(), OsError> {
+    let give_up = || -> Result<(), CapsError> {
+        if caps::has_cap(None, CapSet::Effective, caps::Capability::CAP_SETPCAP)? {
+            caps::clear(None, CapSet::Bounding)?;
+        }
+        caps::clear(None, CapSet::Ambient)?;
+        caps::clear(None, CapSet::Inheritable)?;
+        shrink(&FOR_PROGRAMS.into_iter().collect())
     };
     prctl::set_no_new_privs()
         .map_err(|error| OsError::new("renounce new privileges (no_new_privs)", error))?;

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use rtnetlink::packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
@@ -31,6 +32,19 @@ const BATCH: usize = 128;
 pub struct Netlink {
     socket: Socket,
     sequence: u32,
+}
+
+/// Readable when there are notices.
+impl AsFd for Netlink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for Netlink {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
 }
 
 /// What [`Netlink::notices`] found.
@@ -170,6 +184,14 @@ impl Netlink {
             }
         }
         Ok(refused)
+    }
+
+    /// From here on [`notices`](Self::notices) is an error of kind `WouldBlock` where it would wait.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn never_wait(&self) -> io::Result<()> {
+        self.socket.set_non_blocking(true)
     }
 
     /// Waits for notifications.

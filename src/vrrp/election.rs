@@ -21,7 +21,7 @@ use super::{AdvertisementInterval, Priority, Role};
 use backup::{Backup, Waiting};
 
 pub use actions::{Actions, Send, Transition};
-pub use cause::Cause;
+pub use cause::{Cause, CauseKind};
 pub use windows::{answer_window, handover_limit, listening_time};
 
 /// What an election is played with. Changing them is [`Election::reconfigure`].

@@ -106,6 +106,9 @@ fn counted(counters: &Counters) -> [(&'static str, u64, bool); 12] {
         foreign_announcements,
         version_2_ignored,
         conflicts,
+        // By cause they are for machines; `--why` has the latest.
+        transitions: _,
+        causes: _,
     } = *counters;
     [
         ("adverts sent", adverts_sent, true),

@@ -1,7 +1,7 @@
 //! What people see, letter by letter.
 
 use super::*;
-use crate::control::{ConfigurationStatus, RealtimeStatus, SCHEMA};
+use crate::control::{ConfigurationStatus, MetricsStatus, RealtimeStatus, RenewalStatus, SCHEMA};
 use crate::engine::lateness::LatenessStatus;
 use crate::engine::status::{CloneStatus, Counters, DropStatus, NearMissStatus, NeighbourStatus};
 use crate::engine::witness::WitnessStatus;
@@ -57,7 +57,7 @@ fn router(name: &str, role: Role) -> RouterStatus {
     }
 }
 
-fn web() -> RouterStatus {
+pub(crate) fn web() -> RouterStatus {
     let mut web = router("web", Role::Active);
     web.active = Some(ActiveStatus {
         address: "192.0.2.1".parse().unwrap(),
@@ -79,7 +79,7 @@ fn web() -> RouterStatus {
     web
 }
 
-fn db() -> RouterStatus {
+pub(crate) fn db() -> RouterStatus {
     let mut db = router("db", Role::Backup);
     db.role_for_ms = 2 * 86_400_000;
     db.cause = "demoted by hand".to_owned();
@@ -109,7 +109,7 @@ fn db() -> RouterStatus {
     db
 }
 
-fn dns() -> RouterStatus {
+pub(crate) fn dns() -> RouterStatus {
     let mut dns = router("dns", Role::Initialize);
     dns.cause = "the daemon started".to_owned();
     dns.fault = Some("waiting for eth1".to_owned());
@@ -120,7 +120,7 @@ fn dns() -> RouterStatus {
     dns
 }
 
-fn status(routers: Vec<RouterStatus>) -> Status {
+pub(crate) fn status(routers: Vec<RouterStatus>) -> Status {
     Status {
         schema: SCHEMA,
         version: "0.1.0".to_owned(),
@@ -132,6 +132,8 @@ fn status(routers: Vec<RouterStatus>) -> Status {
             path: "/etc/buoy/buoy.toml".to_owned(),
             loaded_unix_ms: NOON - 7_440_000,
             error: None,
+            reloads: 0,
+            failed_reloads: 0,
         },
         routers,
         witness: None,
@@ -141,6 +143,9 @@ fn status(routers: Vec<RouterStatus>) -> Status {
         queue_drops: 0,
         lateness: LatenessStatus::default(),
         realtime: RealtimeStatus::default(),
+        renewals: RenewalStatus::default(),
+        clients: 1,
+        metrics: None,
     }
 }
 
@@ -274,6 +279,25 @@ fn a_failed_reload_is_shown_with_its_problems() {
          the last reload failed; the file of 09:56:00 UTC is in force:\n    \
          error: `vrid` is 0\n     --> buoy.toml:2:8\n\n\
          no routers for this host in the file\n"
+    );
+}
+
+#[test]
+fn metrics_that_are_not_served_are_complained_of() {
+    let mut status = status(vec![]);
+    let mut metrics = MetricsStatus {
+        address: "127.0.0.1:9650".to_owned(),
+        problem: None,
+        scrapes: 7,
+    };
+    status.metrics = Some(metrics.clone());
+    assert!(!overview(&status, false).contains("metrics"));
+    metrics.problem = Some("cannot serve metrics at 127.0.0.1:9650".to_owned());
+    status.metrics = Some(metrics);
+    let text = overview(&status, false);
+    assert_eq!(
+        text.lines().nth(1),
+        Some("cannot serve metrics at 127.0.0.1:9650")
     );
 }
 

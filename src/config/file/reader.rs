@@ -162,11 +162,6 @@ impl<'t> Reader<'t> {
     ) {
         for (name, span, value) in self.unasked() {
             let shown = quoted(name);
-            if let Some(help) = words::of_later_versions(name) {
-                let message = format!("{shown} is not supported by this version of buoy yet");
-                findings.add(span, message, "not supported yet", help);
-                continue;
-            }
             let help = words::of_the_file(name)
                 .map(str::to_owned)
                 .or_else(|| hint(name, value))

@@ -14,7 +14,8 @@ use toml::de::DeValue;
 use super::priority::Priorities;
 use super::reader::{Findings, Reader, Value, kind};
 use super::timing::Versions;
-use super::{addresses, authentication, bfd, link_local, peers, priority, timing, words};
+use super::uses::Use;
+use super::{addresses, authentication, bfd, link_local, peers, priority, timing, uses, words};
 use crate::bfd::Parameters;
 use crate::config::error::quoted;
 use crate::config::{
@@ -23,7 +24,7 @@ use crate::config::{
 use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Family, Priority, Version, Vrid};
 
 /// Keys of this section, for hints in other places.
-pub(super) const KEYS: [&str; 15] = [
+pub(super) const KEYS: [&str; 16] = [
     "interface",
     "vrid",
     "addresses",
@@ -39,6 +40,7 @@ pub(super) const KEYS: [&str; 15] = [
     "link-local",
     "authentication",
     "bfd",
+    "checks",
 ];
 
 /// What could be read of a router; `None` stands for a value that was reported.
@@ -51,6 +53,7 @@ pub(super) struct Draft {
     pub(super) derived_link_local: Option<Ipv6Addr>,
     pub(super) priorities: Priorities,
     pub(super) peers: Vec<Spanned<Peer>>,
+    pub(super) checks: Vec<Use>,
     /// Its name as the file has it.
     pub(super) written: String,
     /// The same for messages.
@@ -103,7 +106,7 @@ impl Draft {
                 Transport::Unicast(peers)
             },
             authentication: self.authentication,
-            checks: Vec::new(),
+            checks: self.checks.iter().filter_map(Use::finish).collect(),
             before_claim: None,
             bfd: self.bfd.map(|(parameters, _)| parameters),
         })
@@ -184,6 +187,11 @@ fn read_keys(reader: &mut Reader<'_>, host: &str, findings: &mut Findings) -> Dr
     let authentication = reader
         .take("authentication")
         .and_then(|value| authentication::read(&value, interval, findings));
+    let owner = priorities.owner.as_ref();
+    let checks = reader
+        .take("checks")
+        .map(|value| uses::read(&value, owner, findings))
+        .unwrap_or_default();
     let mut draft = Draft {
         interface,
         vrid,
@@ -191,6 +199,7 @@ fn read_keys(reader: &mut Reader<'_>, host: &str, findings: &mut Findings) -> Dr
         derived_link_local: None,
         priorities,
         peers: Vec::new(),
+        checks,
         written: String::new(),
         shown: String::new(),
         name: None,

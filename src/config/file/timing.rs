@@ -238,3 +238,27 @@ fn checksum_word(value: &Value<'_>, findings: &mut Findings) -> Option<ChecksumS
         }
     }
 }
+
+/// A duration of this range, or a finding with the rule.
+pub(super) fn within(
+    value: &Value<'_>,
+    range: std::ops::RangeInclusive<Duration>,
+    rule: &str,
+    findings: &mut Findings,
+) -> Option<Duration> {
+    let duration = value.duration(findings)?;
+    let wanted = *duration.get_ref();
+    if range.contains(&wanted) {
+        return Some(wanted);
+    }
+    let key = value.key;
+    let shown = humantime::format_duration(wanted);
+    let nearest = humantime::format_duration(wanted.clamp(*range.start(), *range.end()));
+    findings.add(
+        duration.span(),
+        format!("`{key}` cannot be {shown}: {rule}"),
+        "out of range",
+        format!("write `{key} = \"{nearest}\"`"),
+    );
+    None
+}

@@ -12,6 +12,7 @@ use toml::de::DeValue;
 
 use super::reader::{Findings, Reader, Value, quotable};
 use super::router::Draft;
+use super::timing;
 use crate::config::error::{Doubt, quoted};
 use crate::config::witness::{Target, TcpHost, WitnessConfig};
 use crate::config::{InterfaceName, VirtualAddress};
@@ -126,7 +127,7 @@ fn read_target(
     }
 }
 
-fn read_interface(value: &Value<'_>, findings: &mut Findings) -> Option<InterfaceName> {
+pub(super) fn read_interface(value: &Value<'_>, findings: &mut Findings) -> Option<InterfaceName> {
     let text = value.text("eth0", findings)?;
     let name = InterfaceName::new(text.get_ref());
     if name.is_none() {
@@ -215,7 +216,7 @@ fn read_tcp(value: &Value<'_>, drafts: &[Draft], findings: &mut Findings) -> Opt
 }
 
 /// `host:port`, or what is wrong with it and what to write.
-fn host_and_port(text: &str) -> Result<(TcpHost, u16), (String, String)> {
+pub(super) fn host_and_port(text: &str) -> Result<(TcpHost, u16), (String, String)> {
     let wrong = |message: &str, help: String| Err((message.to_owned(), help));
     if text.parse::<std::net::Ipv6Addr>().is_ok() {
         return wrong(
@@ -256,7 +257,7 @@ fn host_and_port(text: &str) -> Result<(TcpHost, u16), (String, String)> {
 }
 
 /// Labels of letters, digits, `-` and `_`, and not digits alone: that is a mistyped address.
-fn is_host_name(name: &str) -> bool {
+pub(super) fn is_host_name(name: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label
@@ -271,7 +272,7 @@ fn is_host_name(name: &str) -> bool {
         && !last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-const fn is_link_local(address: IpAddr) -> bool {
+pub(super) const fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(_) => false,
         IpAddr::V6(address) => address.is_unicast_link_local(),
@@ -330,7 +331,7 @@ fn read_times(
     let interval = match &interval {
         Some(value) => {
             let range = SHORTEST_INTERVAL..=LONGEST_INTERVAL;
-            within(value, range, "the range is 100ms to 1min", findings)
+            timing::within(value, range, "the range is 100ms to 1min", findings)
         }
         None => Some(INTERVAL),
     };
@@ -338,7 +339,7 @@ fn read_times(
         Some(value) => {
             let longest = interval.unwrap_or(LONGEST_INTERVAL);
             let range = SHORTEST_TIMEOUT..=longest;
-            within(
+            timing::within(
                 value,
                 range,
                 "at least 10ms, and no longer than the interval",
@@ -348,27 +349,4 @@ fn read_times(
         None => Some(interval.map_or(TIMEOUT, |interval| interval.min(TIMEOUT))),
     };
     (interval, timeout)
-}
-
-fn within(
-    value: &Value<'_>,
-    range: std::ops::RangeInclusive<Duration>,
-    rule: &str,
-    findings: &mut Findings,
-) -> Option<Duration> {
-    let duration = value.duration(findings)?;
-    let wanted = *duration.get_ref();
-    if range.contains(&wanted) {
-        return Some(wanted);
-    }
-    let key = value.key;
-    let shown = humantime::format_duration(wanted);
-    let nearest = humantime::format_duration(wanted.clamp(*range.start(), *range.end()));
-    findings.add(
-        duration.span(),
-        format!("`{key}` cannot be {shown}: {rule}"),
-        "out of range",
-        format!("write `{key} = \"{nearest}\"`"),
-    );
-    None
 }

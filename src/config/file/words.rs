@@ -1,4 +1,4 @@
-//! Words that people write for other words: near misses, keepalived's keys, keys of later versions.
+//! Words that people write for other words: near misses, keys of keepalived.
 //!
 //! Owns these lists and the search in them. Called by the readers beside it for every name that
 //! they do not know. Pure; finding nothing is an answer.
@@ -69,9 +69,27 @@ pub(super) fn of_other_programs(key: &str) -> Option<&'static str> {
         "sync_group" | "track_group" => {
             "write `[group.NAME]` and below it `routers = [\"web\", \"db\"]`"
         }
-        "notify" | "notify_master" | "notify_backup" | "notify_fault" | "track_script"
-        | "track_interface" | "track_process" | "track_file" => {
-            "leave it out: this version of buoy has no checks and hooks yet; `buoy status --watch` shows each change"
+        "notify" | "notify_master" | "notify_backup" | "notify_fault" | "notify_stop"
+        | "notify_fifo" | "hook" | "hooks" => {
+            "write a section `[hook.NAME]` with `on = [\"active\"]` and `run = [\"/usr/local/bin/moved\"]`: it is told of all routers unless it names some; scripts get keepalived's four arguments"
+        }
+        "check" | "track_script" | "vrrp_script" => {
+            "write `[check.NAME]` with `script = [\"/usr/local/bin/check\"]` below it, and here `checks = [\"NAME\"]`"
+        }
+        "track_interface" => {
+            "write `[check.uplink]` with `interface = \"eth1\"` below it, and here `checks = [\"uplink\"]`"
+        }
+        "track_process" | "vrrp_track_process" => {
+            "write `[check.haproxy]` with `process = \"haproxy\"` below it, and here `checks = [\"haproxy\"]`"
+        }
+        "track_file" | "vrrp_track_file" => {
+            "write `[check.drain]` with `file = \"/run/drain\"` below it, and here `checks = [\"drain\"]`"
+        }
+        "weight" => {
+            "a weight stands in the list of checks: `checks = [{ check = \"uplink\", weight = -50 }]`"
+        }
+        "fall" | "rise" | "timeout" | "script" => {
+            "it belongs to a check: write it below `[check.NAME]`"
         }
         "garp_master_delay"
         | "garp_master_repeat"
@@ -85,19 +103,7 @@ pub(super) fn of_other_programs(key: &str) -> Option<&'static str> {
 
 /// What to do about a key that belongs to no section.
 pub(super) fn of_the_file(name: &str) -> Option<&'static str> {
-    (name == "realtime").then_some(
+    matches!(name, "realtime" | "metrics").then_some(
         "write it on a line above all sections: what stands below a header belongs to that section",
     )
-}
-
-/// What to do about a name that has a meaning in the design but not in this version.
-pub(super) fn of_later_versions(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "check" | "checks" => {
-            "leave it out; a check of your own can run `buoy demote ROUTER` and `buoy restore ROUTER`"
-        }
-        "hook" | "hooks" => "leave it out; follow `buoy status --watch` to act on changes",
-        "metrics" => "leave it out; read `buoy status --json`",
-        _ => return None,
-    })
 }

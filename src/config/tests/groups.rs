@@ -165,8 +165,8 @@ fn sections_of_groups_are_written_like_those_of_routers() {
             "[group.a]\nrouters = [\"web\", \"db\"]\nhooks = []",
             18,
             1,
-            "`hooks` is not supported by this version of buoy yet",
-            "",
+            "unknown key `hooks`",
+            "the keys here are `routers`",
         ),
         (
             "[groups.a]",

@@ -52,6 +52,14 @@ impl Drop for Waiting {
 }
 
 impl Answer for Echo {
+    /// One line, and then nothing more.
+    fn follow(&self, _: Option<RouterName>, since: Option<u64>) -> mpsc::Receiver<String> {
+        let (sender, receiver) = mpsc::channel(1);
+        let line = format!("{{\"sequence\":{}}}", since.unwrap_or_default() + 1);
+        sender.try_send(line).expect("there is room");
+        receiver
+    }
+
     async fn answer(&self, request: Request) -> Response {
         match &request {
             Request::Demote { wait: true, .. } => {
@@ -62,7 +70,10 @@ impl Answer for Echo {
             Request::Reload { .. } => Response::Error {
                 message: "long ".repeat(1_000_000),
             },
-            Request::Status | Request::Demote { .. } | Request::Restore { .. } => Response::Error {
+            Request::Status
+            | Request::Events { .. }
+            | Request::Demote { .. }
+            | Request::Restore { .. } => Response::Error {
                 message: format!("asked: {}", serde_json::to_string(&request).unwrap()),
             },
         }

@@ -28,7 +28,7 @@ impl Router {
             standing: _,
             fault,
             outage_since,
-            outage_reason: _,
+            outage_reason,
             retry_at,
             failures,
             failed_at,
@@ -36,6 +36,7 @@ impl Router {
             refused_copies,
             last_advert,
             holding,
+            claim_at,
             device,
             // Only whether a report is of the latest one matters: whoever delivers reports knows.
             epoch: _,
@@ -46,6 +47,8 @@ impl Router {
             ending,
             since: _,
             cause: _,
+            // Only shown.
+            history: _,
             neighbours,
             drops: _,
             logged: _,
@@ -54,6 +57,7 @@ impl Router {
             adopted_since,
             stand,
             retreats,
+            checks,
             removals,
             conflicts,
             one_way,
@@ -62,6 +66,7 @@ impl Router {
         // Whether one speaks version 3 beside version 2 (P93) is left out.
         neighbours.fingerprint(fingerprint);
         retreats.fingerprint(fingerprint);
+        checks.fingerprint(fingerprint);
         let put_back = holding.as_ref().and_then(|holding| holding.put_back);
         removals.fingerprint(put_back, fingerprint);
         conflicts.fingerprint(fingerprint);
@@ -74,8 +79,10 @@ impl Router {
         fingerprint.fact((releasing.is_some(), outcome.is_some()));
         fingerprint.fact((adopted_since.is_some(), stand));
         fingerprint.any_moment(adoption.as_ref().map(|adoption| adoption.until));
+        fingerprint.any_moment(*claim_at);
         fingerprint.any_moment(*fate_at);
         fingerprint.any_moment(*outage_since);
+        fingerprint.fact(outage_since.map(|_| *outage_reason));
         fingerprint.any_moment(*retry_at);
         fingerprint.recent(*failed_at, 3 * LONGEST_WAIT);
         fingerprint.fact(demotion.is_some());

@@ -136,17 +136,20 @@ impl Router {
         self.holding.as_ref()
     }
 
-    /// When the next announcement is due. Only an Active announces: during a handover the addresses
+    /// When the next announcement is due, or the claim before it. Only an Active announces: during a handover the addresses
     /// are still held, but they are the successor's to announce.
     pub(super) fn announce_at(&self) -> Option<Moment> {
         let holding = self
             .holding
             .as_ref()
             .filter(|_| self.election.role() == Role::Active);
-        holding.and_then(Holding::announce_at)
+        holding.and_then(Holding::announce_at).or(self.claim_at)
     }
 
     pub(super) fn announce_if_due(&mut self, now: Moment, outputs: &mut Outputs) {
+        if self.claim_at.is_some_and(|at| at <= now) {
+            self.claim_now(now, outputs);
+        }
         if let Some(holding) = self
             .holding
             .as_mut()

@@ -75,11 +75,14 @@ impl Router {
         now: Moment,
         outputs: &mut Outputs,
     ) {
-        let Transition { from, to, cause } = transition;
         let goes_on = self.adopted_since.take();
         let before = now.since(self.since);
+        self.history.changed(&transition, before, now);
+        let Transition { from, to, cause } = transition;
         self.since = goes_on.unwrap_or(now);
         self.cause = cause.clone();
+        self.counters.transitions.count(from, to);
+        self.counters.causes.count(cause.kind());
         outputs.events.push(Event::Transition {
             router: self.config.name.clone(),
             half: self.half(),
@@ -95,10 +98,16 @@ impl Router {
                     let waited_ms = millis(now.since(handover.started()));
                     self.outcome = Some(HandoverOutcome::NobodyTookOver { waited_ms });
                 }
-                self.claim(now, outputs);
+                self.claim_or_wait(goes_on.is_some(), now, outputs);
                 if matches!(cause, Cause::Silence { .. } | Cause::GaveUp { .. }) {
                     self.end_retreat_of_ignored(now, outputs);
                 }
+            }
+            (Role::Active, Role::Backup | Role::Initialize) if self.claim_at.take().is_some() => {
+                // Nothing was claimed yet: there is nothing to hand over.
+                self.end_conflict(now, outputs);
+                let by = cause.to_string();
+                self.outcome = Some(HandoverOutcome::Interrupted { by });
             }
             (Role::Active, Role::Backup | Role::Initialize) => {
                 self.end_conflict(now, outputs);
@@ -109,6 +118,29 @@ impl Router {
         let announced = self.holding.as_ref().and_then(|holding| holding.announced);
         if let (Some(handover), Some(announced)) = (&mut self.handover, announced) {
             handover.listens_after(announced);
+        }
+    }
+
+    /// At once, or when the hooks with `before-claim` are done. What it still holds, because nobody took
+    /// over or because it goes on, no hook has to be asked for.
+    fn claim_or_wait(&mut self, goes_on: bool, now: Moment, outputs: &mut Outputs) {
+        match self.config.before_claim {
+            Some(bound) if !goes_on && self.holding.is_none() => {
+                // RFC 9568 §6.4.2 announces right behind the advert; this one waits, by configuration.
+                self.claim_at = Some(now + bound);
+            }
+            Some(_) | None => self.claim(now, outputs),
+        }
+    }
+
+    pub(in crate::engine) const fn waits_before_claim(&self) -> bool {
+        self.claim_at.is_some()
+    }
+
+    /// Nothing is waited for any longer.
+    pub(in crate::engine) fn claim_now(&mut self, now: Moment, outputs: &mut Outputs) {
+        if self.claim_at.take().is_some() {
+            self.claim(now, outputs);
         }
     }
 

@@ -4,7 +4,8 @@
 //! that the kernel refuses (RFC 9568 §6.4 with P61, design §5). A fault puts the router into
 //! Initialize, bears a reason, and ends by itself.
 
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use super::Router;
@@ -23,6 +24,8 @@ use crate::vrrp::{Family, Role};
 
 pub(super) const NO_CARRIER: &str = "no carrier";
 const SWITCHED_OFF: &str = "switched off";
+const NO_IPV4: &str = "no IPv4 address of its own to advertise from";
+const NO_LINK_LOCAL: &str = "no link-local IPv6 address of its own to advertise from";
 
 /// So many adverts in a row that the kernel refuses make a fault (design §5).
 const REFUSALS: u32 = 3;
@@ -48,6 +51,41 @@ pub(super) enum Device {
     Going,
 }
 
+/// Why there is no address to advertise from.
+enum Missing {
+    /// There is none, for this reason.
+    Address(&'static str),
+    /// Duplicate address detection looks at it.
+    Tentative,
+    /// Another host has it.
+    Duplicate(Ipv6Addr),
+}
+
+impl Missing {
+    /// Without what is different from host to host.
+    const fn in_general(&self) -> &'static str {
+        match self {
+            Self::Address(reason) => reason,
+            Self::Tentative => {
+                "its link-local address is tentative: waiting for duplicate address detection"
+            }
+            Self::Duplicate(_) => "its link-local address is on another host too: no IPv6 adverts",
+        }
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(_) | Self::Tentative => f.write_str(self.in_general()),
+            Self::Duplicate(local) => write!(
+                f,
+                "its link-local address {local} is on another host too: no IPv6 adverts"
+            ),
+        }
+    }
+}
+
 impl Router {
     /// The interface, or what of it this router needs, changed (P61).
     pub(in crate::engine) fn interface_changed(
@@ -66,6 +104,11 @@ impl Router {
         }
         let local = match self.primary_address(state, virtual_addresses) {
             Ok(local) => local,
+            Err(missing) if self.may_come_back(&missing, state) => {
+                self.outage_reason = missing.in_general();
+                self.outage_since.get_or_insert(now);
+                return;
+            }
             Err(missing) => {
                 let reason = format!("{name}: {missing}");
                 return self.fail_but_answer(reason, state.link, now, outputs);
@@ -109,27 +152,36 @@ impl Router {
         &self,
         state: &InterfaceState,
         virtual_addresses: &[IpAddr],
-    ) -> Result<IpAddr, String> {
+    ) -> Result<IpAddr, Missing> {
         match self.family {
             Family::Ipv4 => state
                 .primary_ipv4(virtual_addresses)
                 .map(IpAddr::V4)
-                .ok_or_else(|| "no IPv4 address of its own to advertise from".to_owned()),
+                .ok_or(Missing::Address(NO_IPV4)),
             // P61: an address that duplicate address detection still looks at is not used.
             Family::Ipv6 => match state.primary_ipv6(virtual_addresses) {
                 LinkLocal::Usable(local) => Ok(IpAddr::V6(local)),
-                LinkLocal::Tentative => Err(
-                    "its link-local address is tentative: waiting for duplicate address detection"
-                        .to_owned(),
-                ),
-                LinkLocal::Duplicate(local) => Err(format!(
-                    "its link-local address {local} is on another host too: no IPv6 adverts"
-                )),
-                LinkLocal::None => {
-                    Err("no link-local IPv6 address of its own to advertise from".to_owned())
-                }
+                LinkLocal::Tentative => Err(Missing::Tentative),
+                LinkLocal::Duplicate(local) => Err(Missing::Duplicate(local)),
+                LinkLocal::None => Err(Missing::Address(NO_LINK_LOCAL)),
             },
         }
+    }
+
+    /// A network daemon that configures its interface anew takes the host's own address off and puts it
+    /// back, within some 20 ms. As a blip of the carrier that changes nothing (design §5): a departure
+    /// from RFC 9568 §6.4 (P61), for an interval at most.
+    fn may_come_back(&self, missing: &Missing, state: &InterfaceState) -> bool {
+        let takes_part = self.election.role() != Role::Initialize
+            && self.place.is_some_and(|place| place.index == state.index)
+            && state.link == LinkState::Up;
+        takes_part
+            && match missing {
+                Missing::Address(_) => true,
+                // It is back already, and has to be looked at.
+                Missing::Tentative => self.outage_since.is_some(),
+                Missing::Duplicate(_) => false,
+            }
     }
 
     /// For a while nothing changes: neighbours suffer a short gap too (design §5).
@@ -142,10 +194,31 @@ impl Router {
         self.outage_since.get_or_insert(now);
     }
 
-    /// The neighbours' patience is over.
+    /// When an outage becomes a fault.
+    pub(super) fn outage_ends_at(&self) -> Option<Moment> {
+        let patience = if self.is_cut() {
+            // What neighbours suffer, too: they hear nothing either way.
+            self.patience()
+        } else {
+            // They hear this host if it hears them: it is a fault well before one of them claims.
+            self.config.interval.duration()
+        };
+        self.outage_since.map(|since| since + patience)
+    }
+
+    /// In an outage: whether no frames pass, or only the own address is missing.
+    fn is_cut(&self) -> bool {
+        [NO_CARRIER, SWITCHED_OFF].contains(&self.outage_reason)
+    }
+
+    /// Nobody waits any longer.
     pub(super) fn fail_for_outage(&mut self, now: Moment, outputs: &mut Outputs) {
         let reason = format!("{}: {}", self.config.interface, self.outage_reason);
-        self.fail(reason, now, outputs);
+        if self.is_cut() {
+            self.fail(reason, now, outputs);
+        } else {
+            self.fail_but_answer(reason, LinkState::Up, now, outputs);
+        }
     }
 
     fn path_is_up(&mut self, moved: bool, now: Moment, outputs: &mut Outputs) {
@@ -165,6 +238,9 @@ impl Router {
     pub(super) fn start(&mut self, now: Moment, outputs: &mut Outputs) {
         if self.ending || self.place.is_none() {
             return;
+        }
+        if let Some(reason) = self.checks.fault() {
+            return self.fail_for_check(reason, now, outputs);
         }
         self.fault = None;
         self.able = true;

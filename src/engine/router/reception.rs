@@ -76,11 +76,19 @@ impl Router {
             priority: advert.priority,
             interval: as_version_3(advert.interval, self.config.interval),
         };
+        let late = (self.history).is_late(source, self.election.active_interval(), now);
+        let late = late.map(|late| (late, self.election.takeover_at()));
         let actions = self.election.advert(heard, now);
         let is_conflict = actions.conflict;
         self.apply(actions, now, outputs);
+        if self.election.follows() {
+            self.history.heard(source, late, now);
+        } else {
+            self.history.gave_up(source);
+        }
         if advert.priority != Priority::Release {
             self.heard_an_active(now, outputs);
+            self.checks_hear_an_active(now, outputs);
         }
         if is_conflict {
             self.conflict_heard(heard, now, outputs);

@@ -10,9 +10,9 @@ use crate::vrrp::times::Moment;
 
 impl Router {
     pub(in crate::engine) fn notice_sleep(&mut self, now: Moment, outputs: &mut Outputs) {
-        match self.outage_since {
+        match self.outage_ends_at() {
             // News of the path may come before the deadline that they come too late for.
-            Some(since) if since + self.patience() <= now => self.fail_for_outage(now, outputs),
+            Some(ends_at) if ends_at <= now => self.fail_for_outage(now, outputs),
             Some(_) => {}
             None => {
                 let actions = self.election.notice_sleep(now);

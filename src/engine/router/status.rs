@@ -1,17 +1,62 @@
 //! One router as observers see it.
 
+use std::net::IpAddr;
+
 use super::Router;
 use super::authentication::Authentication;
 use crate::config::VirtualAddress;
 use crate::engine::handover::Handover;
+use crate::engine::status::millis;
 use crate::engine::status::{
     ActiveStatus, AddressStatus, DemotionStatus, ElectionStatus, RouterStatus,
 };
-use crate::engine::status::{NearMissStatus, millis};
 use crate::vrrp::Role;
 use crate::vrrp::times::Moment;
 
+/// What of a router decides how it stands, for whoever is told when that changes.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not exclude each other"
+)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct Facts {
+    pub(in crate::engine) role: Role,
+    /// The kernel holds its addresses, and they were announced.
+    pub(in crate::engine) claimed: bool,
+    /// The kernel holds nothing for it.
+    pub(in crate::engine) released: bool,
+    pub(in crate::engine) demoted: bool,
+    /// Its claim waits for hooks.
+    pub(in crate::engine) waits: bool,
+    /// It has still to be decided whether it goes on as Active.
+    pub(in crate::engine) may_go_on: bool,
+    pub(in crate::engine) is_ending: bool,
+}
+
 impl Router {
+    pub(in crate::engine) fn facts(&self) -> Facts {
+        Facts {
+            role: self.election.role(),
+            claimed: self.holding.as_ref().is_some_and(|holding| holding.claimed),
+            released: self.holding.is_none() && self.releasing.is_none(),
+            demoted: self.demotion.is_some(),
+            waits: self.claim_at.is_some(),
+            may_go_on: self.adoption.is_some(),
+            is_ending: self.ending,
+        }
+    }
+
+    /// Whether this is its primary address.
+    pub(in crate::engine) fn is_at(&self, address: IpAddr) -> bool {
+        self.place.is_some_and(|place| place.local == address)
+    }
+
+    /// Why it stands as it does, as a sentence.
+    pub(in crate::engine) fn why(&self) -> String {
+        self.present_fault()
+            .unwrap_or_else(|| self.cause.to_string())
+    }
+
     pub(in crate::engine) fn status(&self, now: Moment) -> RouterStatus {
         let election = self.election();
         let takeover_at = if self.fate().is_some() {
@@ -43,11 +88,15 @@ impl Router {
             back_off_ms: self.retreats.remaining_ms(now),
             handover: self.handover.as_ref().map(Handover::open),
             held_back: None,
-            checks: Vec::new(),
-            priority_parts: Vec::new(),
-            hold_down: None,
-            transitions: Vec::new(),
-            near_misses: NearMissStatus::default(),
+            checks: self.checks.statuses(),
+            priority_parts: self.checks.parts(
+                self.config.priority,
+                election.parameters().priority,
+                self.lowest_because(),
+            ),
+            hold_down: self.checks.hold_down(now),
+            transitions: self.history.transitions(self.half(), now),
+            near_misses: self.history.near_misses(now),
             bfd: Vec::new(),
             interval_ms: millis(self.config().interval.duration()),
             active_interval_ms: millis(election.active_interval().duration()),
@@ -58,6 +107,17 @@ impl Router {
             drops: self.drops.status(now),
             group: None,
             elections: vec![self.election_status(now)],
+        }
+    }
+
+    /// What gives it the lowest priority, if anything does; the strongest.
+    const fn lowest_because(&self) -> &'static str {
+        if self.demotion.is_some() {
+            "demoted"
+        } else if !self.stand.has_priority() {
+            "witness unreachable"
+        } else {
+            "steps back"
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::snapshot::{Adopted, NotAdopted, Refusal, Snapshot};
+use crate::vrrp::election::CauseKind;
 
 /// The last advert went out at 9218.75 ms; the most eager neighbour waits for 3 s.
 const LATEST: u64 = 12_218;
@@ -140,13 +141,17 @@ fn a_rival_that_is_heard_wins_by_the_election() {
 fn a_backup_goes_on_as_a_backup_that_remembers_whom_it_heard_and_what_it_counted() {
     let mut host = Host::starts(&[web()]);
     host.keeps_hearing(&advert(250), 5000);
-    let before = host.status();
+    let mut before = host.status();
     let (mut host, adopted, refused) =
         wakes_at(5020, &[web()], &host.engine.snapshot(at(5000)), true);
     assert_eq!((adopted, refused), (vec![], vec![]));
     host.sees("eth0", Some(up()));
     let after = host.status();
     assert_eq!(after.role, Role::Backup);
+    // It listened anew, which is a change of role.
+    let listened = &mut before.counters;
+    listened.transitions.count(Role::Initialize, Role::Backup);
+    listened.causes.count(CauseKind::Started);
     assert_eq!(after.counters, before.counters);
     assert_eq!(after.neighbours[0].address, before.neighbours[0].address);
     assert_eq!(after.neighbours[0].adverts, before.neighbours[0].adverts);

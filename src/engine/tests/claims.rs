@@ -117,6 +117,8 @@ fn leases_are_renewed_by_the_beat_of_an_engine_that_is_woken() {
 fn the_lease_of_one_that_has_nothing_to_advertise_from_is_renewed_until_somebody_else_answers() {
     let mut host = Host::is_active(&[web()]);
     host.sees("eth0", Some(with_addresses(&[])));
+    assert_eq!(host.role(), Role::Active, "it may come back");
+    host.at(DOWN + 1000);
     assert_eq!(host.role(), Role::Initialize);
     // The patience of the most patient neighbour.
     host.at(14_000);

@@ -333,8 +333,9 @@ fn a_fault_of_one_family_is_a_fault_of_both_and_status_says_which() {
     let mut lan = pair(200, 100);
     lan.runs(10 * SECOND);
     lan.loses_ipv6(0);
+    lan.runs(SECOND);
     assert!(lan.is_all(0, Role::Initialize));
-    lan.runs(2500);
+    lan.runs(1500);
     assert!(
         lan.is_all(1, Role::Backup),
         "IPv6 was silent for 2.5 s only"

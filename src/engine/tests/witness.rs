@@ -417,7 +417,10 @@ fn a_reload_brings_takes_and_changes_the_witness() {
         assert_eq!(host.role(), Role::Active);
         let there = host.engine.witness_status(host.now).is_some();
         (
-            plan.witness.map(|change| (change.kind, change.details)),
+            plan.sections
+                .into_iter()
+                .next()
+                .map(|change| (change.kind, change.details)),
             there,
         )
     };

@@ -7,6 +7,51 @@ use std::time::Duration;
 use crate::vrrp::Priority;
 use crate::vrrp::times::Span;
 
+macro_rules! kinds {
+    ($($kind:ident = $word:literal,)*) => {
+        /// A [`Cause`] without its particulars: what is counted.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum CauseKind {
+            $(
+                #[doc = concat!("`", $word, "`: see [`Cause::", stringify!($kind), "`].")]
+                $kind,
+            )*
+        }
+
+        impl CauseKind {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
+
+            /// Short and stable, for machines.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$kind => $word,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    Started = "started",
+    Owner = "owner",
+    Silence = "silence",
+    GaveUp = "gave-up",
+    Detected = "detected",
+    Preempts = "preempts",
+    NobodyTookOver = "nobody-took-over",
+    HigherPriority = "higher-priority",
+    HigherAddress = "higher-address",
+    Overslept = "overslept",
+    ListenedFirst = "listened-first",
+    Demoted = "demoted",
+    WitnessLost = "witness-lost",
+    Stopped = "stopped",
+    Reloaded = "reloaded",
+    Follows = "follows",
+    Adopted = "adopted",
+    Fault = "fault",
+}
+
 /// The cause of a transition. Its `Display` is the sentence in the log and in `status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
@@ -86,6 +131,39 @@ pub enum Cause {
     },
     /// Something keeps it from taking part.
     Fault(String),
+}
+
+impl Cause {
+    /// Without its particulars.
+    #[must_use]
+    pub const fn kind(&self) -> CauseKind {
+        match self {
+            Self::Started => CauseKind::Started,
+            Self::Owner => CauseKind::Owner,
+            Self::Silence { .. } => CauseKind::Silence,
+            Self::GaveUp { .. } => CauseKind::GaveUp,
+            Self::Detected { .. } => CauseKind::Detected,
+            Self::Preempts { .. } => CauseKind::Preempts,
+            Self::NobodyTookOver { .. } => CauseKind::NobodyTookOver,
+            Self::HigherPriority { .. } => CauseKind::HigherPriority,
+            Self::HigherAddress { .. } => CauseKind::HigherAddress,
+            Self::Overslept { .. } => CauseKind::Overslept,
+            Self::ListenedFirst { .. } => CauseKind::ListenedFirst,
+            Self::Demoted => CauseKind::Demoted,
+            Self::WitnessLost(_) => CauseKind::WitnessLost,
+            Self::Stopped => CauseKind::Stopped,
+            Self::Reloaded => CauseKind::Reloaded,
+            Self::Follows(_) => CauseKind::Follows,
+            Self::Adopted { .. } => CauseKind::Adopted,
+            Self::Fault(_) => CauseKind::Fault,
+        }
+    }
+
+    /// One word of a short, stable list, for machines.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        self.kind().word()
+    }
 }
 
 impl fmt::Display for Cause {
