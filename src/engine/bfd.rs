@@ -210,8 +210,9 @@ impl Engine {
         // An advert that came when the next packet of the session was due already is a sign of life.
         let silent_since = heard + parameters.interval;
         for id in self.bfd_users(ends).collect::<Vec<_>>() {
-            self.with(id, now, outputs, |router, _| {
-                router.peer_lost(ends.peer, silent_since, parameters.interval, now);
+            self.with(id, now, outputs, |router, outputs| {
+                let scale = parameters.interval;
+                router.peer_lost(ends.peer, silent_since, scale, now, outputs);
             });
         }
     }

@@ -6,6 +6,7 @@
 
 mod adoption;
 mod authentication;
+mod bfd;
 mod checks;
 mod claims;
 mod commands;

@@ -258,6 +258,16 @@ impl Election {
         follows
     }
 
+    /// It is not gone: from here on as if nothing had been said.
+    pub fn failure_denied(&mut self) {
+        if let State::Backup(backup) = &mut self.state
+            && matches!(backup.waiting, Waiting::AfterFailure { .. })
+        {
+            backup.waiting = Waiting::Advert;
+            backup.started = backup.heard_at;
+        }
+    }
+
     /// The path to the neighbours was gone for less than their patience and is back: a Backup
     /// starts its timer anew, an Active tells everybody that it is still there.
     pub fn path_restored(&mut self, now: Moment) -> Actions {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use super::Router;
 use crate::bfd::Parameters;
+use crate::engine::outputs::{Announce, Outputs};
+use crate::vrrp::announce::Said;
 use crate::vrrp::times::Moment;
 
 impl Router {
@@ -28,18 +30,29 @@ impl Router {
     }
 
     /// Nothing was heard of a peer: as after its priority 0, if it is the Active and our own link is up.
+    ///
+    /// A daemon that is killed or late is silent too, while its kernel still answers for the addresses. So
+    /// that is asked first, and whoever answers is left to its adverts: a crash is no outage, and nobody
+    /// claims what another host has.
     pub(in crate::engine) fn peer_lost(
         &mut self,
         peer: IpAddr,
         silent_since: Moment,
         scale: Duration,
         now: Moment,
+        outputs: &mut Outputs,
     ) {
-        if self.outage_since.is_none() {
-            // The election answers whether it followed that peer; both are right.
-            let _ = self
-                .election
-                .failure_detected(peer, silent_since, scale, now);
+        let Some(place) = self.place.filter(|_| self.outage_since.is_none()) else {
+            return;
+        };
+        let election = &mut self.election;
+        if election.failure_detected(peer, silent_since, scale, now) {
+            outputs.announcements.push(Announce {
+                say: Said::WhoseIsIt,
+                interface: place.index,
+                hardware: place.hardware,
+                addresses: self.config.addresses.clone().into(),
+            });
         }
     }
 }
