@@ -11,6 +11,7 @@
     clippy::unwrap_used
 )]
 
+mod allocations;
 mod cli;
 mod config;
 mod corpus;

@@ -8,6 +8,7 @@
 mod daemon;
 mod file;
 mod frr;
+mod frr_bfd;
 mod holders;
 mod keepalived;
 mod observer;
@@ -32,6 +33,7 @@ use crate::lab::is_in_use;
 pub(crate) use daemon::{Finished, Server};
 pub(crate) use file::{Router, buoy};
 pub(crate) use frr::{Frr, FrrRouter};
+pub(crate) use frr_bfd::FrrBfd;
 pub(crate) use holders::Holders;
 pub(crate) use keepalived::{Keepalived, Neighbour};
 pub(crate) use observer::Observer;

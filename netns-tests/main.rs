@@ -18,6 +18,7 @@ mod addresses;
 mod authentication;
 mod bad_days;
 mod bad_input;
+mod bfd;
 mod checks;
 mod conformance;
 mod control;

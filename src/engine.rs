@@ -9,6 +9,7 @@
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod bfd;
 pub mod checks;
 pub mod command;
 pub mod event;
@@ -49,6 +50,7 @@ use crate::vrrp::election::Cause;
 use crate::vrrp::times::{Moment, WallClock};
 use crate::vrrp::{Family, Role, Vrid};
 
+use bfd::Sessions;
 use checks::Verdicts;
 use command::{Command, HandoverOutcome, Token};
 use commands::Pending;
@@ -63,7 +65,9 @@ use witness::Witness;
 
 pub use glance::Glance;
 pub use interface::{Detection, InterfaceAddress, LinkState};
-pub use outputs::{Announce, Hold, Outputs, RouterId, SendAdvert, VirtualMacDevice, Wish};
+pub use outputs::{
+    Announce, BfdEndpoint, Hold, Outputs, RouterId, SendAdvert, SendBfd, VirtualMacDevice, Wish,
+};
 
 /// More rounds than any wake-up needs; a bound, so that a bug cannot hang the engine.
 const MOST_ROUNDS: usize = 16;
@@ -141,6 +145,13 @@ pub enum Input<'a> {
         /// The kernel's reason.
         error: &'a str,
     },
+    /// A datagram to the port of BFD arrived on an interface.
+    Bfd {
+        /// Where.
+        interface: &'a InterfaceName,
+        /// Its source and what is in it.
+        datagram: bfd::Datagram<'a>,
+    },
     /// UTC was set, or is told for the first time. Only authentication asks for it.
     WallClock(WallClock),
     /// A probe of the witness is over.
@@ -184,6 +195,7 @@ pub struct Engine {
     keyring: Keyring,
     wall: WallClock,
     witness: Option<Witness>,
+    sessions: Sessions,
     verdicts: Verdicts,
     fates: Vec<Fate>,
     /// Of which a member was touched since they were settled last.
@@ -220,6 +232,7 @@ impl Engine {
             keyring: keyring.clone(),
             wall: WallClock::default(),
             witness: Witness::of(config, now),
+            sessions: Sessions::default(),
             verdicts: Verdicts::of(config),
             fates: Vec::new(),
             unsettled: Vec::new(),
@@ -259,6 +272,7 @@ impl Engine {
             self.deadlines.earliest(),
             self.next_beat,
             self.standings.deadline(),
+            self.sessions.next_deadline(),
         ];
         of_all.into_iter().flatten().min()
     }
@@ -329,6 +343,10 @@ impl Engine {
                     router.advert_refused(error, now, outputs);
                 });
             }
+            Input::Bfd {
+                interface,
+                datagram,
+            } => self.bfd(interface, &datagram, now, outputs),
             Input::WallClock(wall) => self.set_wall_clock(wall),
             Input::Witness(report) => self.witness(report, now, outputs),
             Input::Check(report) => self.check(report, now, outputs),
@@ -350,6 +368,9 @@ impl Engine {
                 self.with(id, now, outputs, |router, outputs| {
                     router.wake(now, outputs);
                 });
+            }
+            if is_due(self.sessions.next_deadline()) {
+                self.wake_bfd(now, outputs);
             }
             if is_due(self.next_beat) {
                 self.beat(now, outputs);
@@ -435,6 +456,7 @@ impl Engine {
 
     fn stop(&mut self, now: Moment, outputs: &mut Outputs) {
         self.stopping = true;
+        self.settle_bfd(now, outputs);
         outputs.events.push(Event::Stopping);
         for id in self.ids() {
             self.with(id, now, outputs, |router, outputs| {

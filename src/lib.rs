@@ -82,6 +82,7 @@
 //! | [`cli`], [`exit`] | arguments, output, exit codes |
 //! | [`demo`], [`release`] | the two commands that need no daemon |
 
+pub mod bfd;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -5,6 +5,7 @@
 
 pub mod accept_filter;
 pub mod addresses;
+pub mod bfd_socket;
 pub mod capabilities;
 pub mod checks;
 pub mod clock;

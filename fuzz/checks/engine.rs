@@ -267,6 +267,7 @@ impl Host {
         self.engine.wake(self.now, &mut outputs);
         let Outputs {
             adverts,
+            bfd,
             wishes,
             announcements,
             replies,
@@ -274,6 +275,7 @@ impl Host {
         } = &outputs;
         assert!(
             adverts.is_empty()
+                && bfd.is_empty()
                 && wishes.is_empty()
                 && announcements.is_empty()
                 && replies.is_empty()

@@ -276,12 +276,16 @@ impl World {
             ahead.wake(now, &mut outputs);
             let Outputs {
                 adverts,
+                bfd,
                 wishes,
                 announcements,
                 replies,
                 events,
             } = outputs;
-            let nothing = adverts.is_empty() && wishes.is_empty() && announcements.is_empty();
+            let nothing = adverts.is_empty()
+                && bfd.is_empty()
+                && wishes.is_empty()
+                && announcements.is_empty();
             if nothing && replies.is_empty() && events.is_empty() {
                 *engine = Arc::new(ahead);
             }

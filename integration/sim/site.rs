@@ -93,6 +93,7 @@ impl Site {
                 authentication: None,
                 checks: uses.clone(),
                 before_claim: waits_for_hooks.then(|| interval.duration() / 4),
+                bfd: None,
             });
         }
     }

@@ -18,10 +18,10 @@ use serde_json::Value;
 
 use super::{PATIENCE, Server, VRID, until};
 
-const DIRECTORY: &str = "/usr/lib/frr";
-const VTYSH: &str = "/usr/bin/vtysh";
+pub(super) const DIRECTORY: &str = "/usr/lib/frr";
+pub(super) const VTYSH: &str = "/usr/bin/vtysh";
 /// The user that Debian's package makes for them; they refuse to run as root.
-const USER: &str = "frr";
+pub(super) const USER: &str = "frr";
 
 /// How `vrrpd` is set up: VRID 51 on eth0.
 #[derive(Debug, Clone)]
@@ -224,7 +224,7 @@ fn ip(server: &Server, arguments: &str) {
     assert_eq!(finished.code, Some(0), "ip {arguments}: {finished:?}");
 }
 
-fn spawn(server: &Server, directory: &Path, name: &str) -> Process {
+pub(super) fn spawn(server: &Server, directory: &Path, name: &str) -> Process {
     let mut command = Command::new(Path::new(DIRECTORY).join(name));
     command.args(["-u", USER, "-g", USER, "-P", "0", "--log", "stdout"]);
     command.arg("-f").arg(directory.join("frr.conf"));

@@ -164,6 +164,7 @@ mod tests {
             authentication: None,
             checks: Vec::new(),
             before_claim: None,
+            bfd: None,
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod addresses;
 mod authentication;
+mod bfd;
 mod check;
 mod clashes;
 mod groups;
@@ -156,6 +157,7 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
     file.refuse_unasked(top_level_hint, findings);
     clashes::refuse_shared_vrids(&drafts, findings);
     clashes::refuse_shared_addresses(&drafts, findings);
+    bfd::refuse_disagreement(&drafts, findings);
     let mut routers = drafts
         .into_iter()
         .map(Draft::finish)

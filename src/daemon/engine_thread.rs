@@ -4,6 +4,7 @@
 //! replies are left where others fetch them, and what does not fit is counted. It ends when the
 //! engine has handed everything over, or when epoll itself fails.
 
+mod detection;
 mod succession;
 mod traffic;
 mod vigil;
@@ -35,6 +36,7 @@ use crate::os::{OsError, clock};
 use crate::vrrp::times::{Moment, WallClock};
 use crate::vrrp::{Family, Vrid};
 
+use detection::Detection;
 pub(super) use succession::Succession;
 use vigil::Vigil;
 
@@ -76,6 +78,7 @@ pub(super) struct EngineThread {
     topology: Topology,
     /// A router has released its addresses, perhaps for ever.
     released: bool,
+    detection: Detection,
     announce: AnnounceSocket,
     batch: Batch,
     wishes: Wishes,
@@ -124,6 +127,7 @@ impl EngineThread {
             ports: Ports::new(FIRST_PORT, settings),
             topology: Topology::new(),
             released: false,
+            detection: Detection::default(),
             announce: AnnounceSocket::open()?,
             batch: Batch::default(),
             wishes,
@@ -214,6 +218,7 @@ impl EngineThread {
             match key {
                 MAIL => self.mail(),
                 TIMER => self.timer_fired(),
+                key if key >= detection::FIRST_KEY => self.hear_bfd(key),
                 key => self.port(key),
             }
         }
@@ -446,6 +451,7 @@ impl EngineThread {
             self.send(&adverts, now);
             self.succession.beat(now);
         }
+        self.speak_bfd(now);
         if !self.outputs.wishes.is_empty() {
             self.note_claims();
             let wishes = self.outputs.wishes.drain(..);

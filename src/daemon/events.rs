@@ -71,7 +71,7 @@ pub(super) fn follow(
 /// What happens to the router itself, to the checks that it uses and to its group.
 fn concerns(event: &Event, router: &RouterName, config: &Config) -> bool {
     match event {
-        Event::Check { routers, .. } => routers.contains(router),
+        Event::Check { routers, .. } | Event::Bfd { routers, .. } => routers.contains(router),
         Event::GroupStanding { group, .. } => {
             let mut groups = config.groups.iter();
             groups.any(|known| known.name == *group && known.routers.contains(router))

@@ -241,6 +241,7 @@ impl Dispatcher {
             | Event::DemotionEnded { .. }
             | Event::WitnessLost { .. }
             | Event::WitnessFound { .. }
+            | Event::Bfd { .. }
             | Event::Check { .. }
             | Event::HoldDown { .. }
             | Event::HoldDownEnded { .. }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::checks::Verdict;
 use super::command::Plan;
+use crate::bfd::{Diagnostic, State};
 use crate::config::check::CheckName;
 use crate::config::hook::Occasion;
-use crate::config::{RouterName, VirtualAddress};
+use crate::config::{InterfaceName, RouterName, VirtualAddress};
 use crate::vrrp::advert::Rejected;
 use crate::vrrp::announce::HardwareAddress;
 use crate::vrrp::election::Cause;
@@ -257,6 +258,19 @@ pub enum Event {
         /// The lowest priority in force of its members.
         priority: Priority,
     },
+    /// A BFD session came up, or is down.
+    Bfd {
+        /// Where.
+        interface: InterfaceName,
+        /// With whom.
+        peer: IpAddr,
+        /// How it stands.
+        state: State,
+        /// Why it is down.
+        diagnostic: Diagnostic,
+        /// The routers that watch this peer.
+        routers: Vec<RouterName>,
+    },
     /// A router became Active and waits with its claim until the hooks with `before-claim` are done.
     BeforeClaim {
         /// Which.
@@ -303,6 +317,7 @@ impl Event {
             | Self::StandsAlready { .. }
             | Self::ClaimFailed { .. }
             | Self::WitnessLost { .. } => true,
+            Self::Bfd { diagnostic, .. } => matches!(diagnostic, Diagnostic::DetectionTimeExpired),
             Self::Check { verdict, .. } => matches!(verdict, Verdict::Down(_)),
             Self::Transition { .. }
             | Self::Standing { .. }
@@ -346,6 +361,7 @@ impl Event {
             | Self::BeforeClaim { router, .. }
             | Self::DemotionEnded { router } => Some(router),
             Self::Check { .. }
+            | Self::Bfd { .. }
             | Self::GroupStanding { .. }
             | Self::WitnessLost { .. }
             | Self::WitnessFound { .. }
@@ -382,6 +398,7 @@ impl Event {
             | Self::Standing { .. }
             | Self::BeforeClaim { .. }
             | Self::DemotionEnded { .. }
+            | Self::Bfd { .. }
             | Self::Check { .. }
             | Self::WitnessLost { .. }
             | Self::WitnessFound { .. }

@@ -33,6 +33,7 @@ impl Engine {
             drops: _,
             stopping,
             mark: _,
+            sessions,
             standings,
             witness: _,
             verdicts,
@@ -50,6 +51,7 @@ impl Engine {
                 router.fingerprint(fingerprint, now);
             }
         }
+        sessions.fingerprint(fingerprint);
         for fate in fates {
             fate.fingerprint(fingerprint);
         }

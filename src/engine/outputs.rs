@@ -31,6 +31,8 @@ impl RouterId {
 pub struct Outputs {
     /// Adverts to send now.
     pub adverts: Vec<SendAdvert>,
+    /// Control packets of BFD to send now.
+    pub bfd: Vec<SendBfd>,
     /// For the address worker; a later wish of a router replaces an earlier one.
     pub wishes: Vec<Wish>,
     /// Gratuitous ARP and ARP probes to send now.
@@ -45,6 +47,7 @@ impl Outputs {
     /// Empties it and keeps its memory.
     pub fn clear(&mut self) {
         self.adverts.clear();
+        self.bfd.clear();
         self.wishes.clear();
         self.announcements.clear();
         self.replies.clear();
@@ -66,6 +69,28 @@ pub struct SendAdvert {
     pub source_hardware: Option<HardwareAddress>,
     /// The whole IP packet, header included, with nothing left for the kernel to fill in.
     pub packet: Arc<[u8]>,
+}
+
+/// From where to where one BFD session speaks.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BfdEndpoint {
+    /// Index of the interface.
+    pub interface: u32,
+    /// Our address there.
+    pub local: IpAddr,
+    /// The peer's.
+    pub peer: IpAddr,
+    /// Of this session alone (RFC 5881 §4).
+    pub source_port: u16,
+}
+
+/// One control packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendBfd {
+    /// Whose.
+    pub endpoint: BfdEndpoint,
+    /// The payload of the datagram.
+    pub payload: [u8; 24],
 }
 
 /// What the kernel should hold for a router from now on.

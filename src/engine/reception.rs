@@ -203,6 +203,7 @@ impl Engine {
         for id in self.on_interface(name) {
             self.refresh(id, now, outputs);
         }
+        self.settle_bfd(now, outputs);
     }
 
     /// Tells a router how its interface stands.

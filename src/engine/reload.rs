@@ -104,6 +104,7 @@ impl Engine {
         }
         self.tell_of_checks(now, outputs);
         self.tell_of_witness(now, outputs);
+        self.settle_bfd(now, outputs);
         self.touch_all_standings();
         plan
     }
@@ -337,6 +338,13 @@ fn version(config: &RouterConfig) -> String {
     }
 }
 
+fn bfd(config: &RouterConfig) -> String {
+    config.bfd.map_or_else(
+        || "none".to_owned(),
+        |bfd| format!("{} x {}", Span(bfd.interval), bfd.multiplier),
+    )
+}
+
 fn peers(config: &RouterConfig) -> String {
     match &config.transport {
         Transport::Multicast => "none".to_owned(),
@@ -394,6 +402,7 @@ fn differences(old: &RouterConfig, new: &RouterConfig) -> Vec<String> {
         new.virtual_mac.to_string(),
     );
     compare("peers", peers(old), peers(new));
+    compare("bfd", bfd(old), bfd(new));
     compare("checks", sections::uses(old), sections::uses(new));
     differences
 }

@@ -19,6 +19,7 @@ impl Engine {
         for router in self.listed() {
             let mut half = router.status(now);
             half.held_back = self.held_back(router);
+            half.bfd = self.bfd_status(router, now);
             match routers.last_mut().filter(|last| last.name == half.name) {
                 Some(first) => join(first, half),
                 None => routers.push(half),
@@ -62,6 +63,7 @@ fn join(first: &mut RouterStatus, second: RouterStatus) {
     first.active_interval_ms = first.active_interval_ms.max(second.active_interval_ms);
     first.addresses.extend(second.addresses);
     first.neighbours.extend(second.neighbours);
+    first.bfd.extend(second.bfd);
     first.counters = sum(&first.counters, &second.counters);
     first.transitions = merged(std::mem::take(&mut first.transitions), second.transitions);
     first.near_misses = worse(first.near_misses, second.near_misses);

@@ -6,6 +6,7 @@
 
 mod adoption;
 mod authentication;
+mod bfd;
 mod checks;
 mod conflict;
 mod fingerprint;
@@ -62,6 +63,9 @@ pub(super) use witness::Stand;
 /// A handover that nobody answered ends so long after its limit, when the router would claim again
 /// but for its fate.
 const AFTER_FATE: Duration = Duration::from_millis(20);
+
+/// Adverts within so long are sent together.
+const TOGETHER: Duration = Duration::from_micros(100);
 
 /// Sent to stay out of the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -318,8 +322,7 @@ impl Router {
     /// When [`Router::wake`] has something to do.
     pub(super) fn deadline(&self) -> Option<Moment> {
         [
-            self.election
-                .deadline()
+            self.election_deadline()
                 .filter(|_| self.outage_since.is_none()),
             self.outage_ends_at(),
             self.retry_at,
@@ -340,6 +343,16 @@ impl Router {
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// Adverts of routers that are due within the same moment go out together, up to so much late: one
+    /// wake-up here, and one at each neighbour. The schedule stays where it is. Takeovers wait for nobody.
+    fn election_deadline(&self) -> Option<Moment> {
+        let deadline = self.election.deadline()?;
+        Some(match self.election.role() {
+            Role::Active => deadline.next_multiple_of(TOGETHER),
+            Role::Backup | Role::Initialize => deadline,
+        })
     }
 
     /// Does what is due.

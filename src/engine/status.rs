@@ -90,6 +90,9 @@ pub struct RouterStatus {
     /// How adverts are signed and judged; none: not at all.
     #[serde(default)]
     pub authentication: Option<AuthenticationStatus>,
+    /// The sessions of `bfd` with its peers.
+    #[serde(default)]
+    pub bfd: Vec<BfdStatus>,
     /// Every other router heard under this VRID, by address.
     pub neighbours: Vec<NeighbourStatus>,
     /// What was counted since the daemon started.
@@ -185,6 +188,30 @@ pub struct NearMissStatus {
     pub closest_ms: Option<u64>,
     /// How long ago that was.
     pub closest_ago_ms: Option<u64>,
+}
+
+/// One BFD session with a peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct BfdStatus {
+    /// Its address.
+    pub peer: IpAddr,
+    /// `up`, `init`, `down` or `admin-down`.
+    pub state: String,
+    /// For how long, milliseconds.
+    pub for_ms: u64,
+    /// Why it went down last, as a sentence.
+    pub last_down: Option<String>,
+    /// Between two packets of ours, before jitter, microseconds.
+    pub transmit_us: u64,
+    /// After so long without a packet the peer is given up, microseconds.
+    pub detection_us: u64,
+    /// How often it went down after it was up.
+    pub downs: u64,
+    /// Packets of the peer that were discarded.
+    pub discarded: u64,
+    /// Why the last of them was, as a sentence.
+    pub last_discarded: Option<String>,
 }
 
 /// The election of one family.

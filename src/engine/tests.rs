@@ -6,6 +6,7 @@
 
 mod adoption;
 mod authentication;
+mod bfd;
 mod checks;
 mod claims;
 mod commands;
@@ -85,6 +86,7 @@ fn web() -> RouterConfig {
         authentication: None,
         checks: Vec::new(),
         before_claim: None,
+        bfd: None,
     }
 }
 

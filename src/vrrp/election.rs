@@ -131,7 +131,10 @@ impl Election {
         match self.state {
             State::Backup(backup) => match backup.waiting {
                 Waiting::Advert => backup.active,
-                Waiting::AfterPriorityZero { .. } | Waiting::OwnSuccessor | Waiting::Others => None,
+                Waiting::AfterPriorityZero { .. }
+                | Waiting::AfterFailure { .. }
+                | Waiting::OwnSuccessor
+                | Waiting::Others => None,
                 // Only whom it heard since it is awake.
                 Waiting::AfterSleep { .. } => backup.heard_awake(),
             },
@@ -231,6 +234,40 @@ impl Election {
         }
     }
 
+    /// Another protocol says that this host is gone, and nothing was heard of it since `silent_since`. A
+    /// Backup that follows it waits for its share of `scale` as after priority 0 for its share of an
+    /// interval, so that the order of priorities is kept (P44). True when it was that Backup.
+    pub fn failure_detected(
+        &mut self,
+        of: IpAddr,
+        silent_since: Moment,
+        scale: Duration,
+        now: Moment,
+    ) -> bool {
+        let State::Backup(backup) = &mut self.state else {
+            return false;
+        };
+        let follows = backup.waiting == Waiting::Advert
+            && backup.active.is_some_and(|active| active.source == of)
+            && backup.heard_at <= silent_since;
+        if follows {
+            backup.waiting = Waiting::AfterFailure { of, scale };
+            backup.started = now;
+            backup.preempt_at = None;
+        }
+        follows
+    }
+
+    /// It is not gone: from here on as if nothing had been said.
+    pub fn failure_denied(&mut self) {
+        if let State::Backup(backup) = &mut self.state
+            && matches!(backup.waiting, Waiting::AfterFailure { .. })
+        {
+            backup.waiting = Waiting::Advert;
+            backup.started = backup.heard_at;
+        }
+    }
+
     /// The path to the neighbours was gone for less than their patience and is back: a Backup
     /// starts its timer anew, an Active tells everybody that it is still there.
     pub fn path_restored(&mut self, now: Moment) -> Actions {
@@ -283,9 +320,10 @@ impl Election {
                 let suffered = match backup.waiting {
                     Waiting::Advert => backup.active,
                     Waiting::AfterSleep { .. } => backup.heard_awake(),
-                    Waiting::AfterPriorityZero { .. } | Waiting::OwnSuccessor | Waiting::Others => {
-                        None
-                    }
+                    Waiting::AfterPriorityZero { .. }
+                    | Waiting::AfterFailure { .. }
+                    | Waiting::OwnSuccessor
+                    | Waiting::Others => None,
                 };
                 if let Some(active) = suffered
                     && parameters.submits_to(active.priority)

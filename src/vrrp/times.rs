@@ -38,6 +38,13 @@ impl Moment {
         self.0
     }
 
+    /// This one, or the next that is a whole multiple of `step` after [`Moment::ZERO`].
+    #[must_use]
+    pub fn next_multiple_of(self, step: Duration) -> Self {
+        let step = u64::try_from(step.as_nanos()).unwrap_or(u64::MAX).max(1);
+        Self(self.0.checked_next_multiple_of(step).unwrap_or(u64::MAX))
+    }
+
     /// Time from `earlier` to here; zero when `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
@@ -139,10 +146,18 @@ impl AdvertisementInterval {
 /// In nanoseconds, because whole centiseconds would be 0 at short intervals.
 #[must_use]
 pub fn skew_time(priority: Priority, interval: AdvertisementInterval) -> Duration {
-    let scale = match interval.version() {
-        Version::V3 => interval.duration(),
-        Version::V2 => Duration::from_secs(1),
-    };
+    share_of_skew(
+        priority,
+        match interval.version() {
+            Version::V3 => interval.duration(),
+            Version::V2 => Duration::from_secs(1),
+        },
+    )
+}
+
+/// `(256 - priority) / 256` of `scale`: the higher the priority, the sooner.
+#[must_use]
+pub fn share_of_skew(priority: Priority, scale: Duration) -> Duration {
     scale * (256 - u32::from(priority.octet())) / 256
 }
 

@@ -253,6 +253,7 @@ fn some_router_config(which: u8, bytes: &mut Bytes<'_>) -> RouterConfig {
         authentication: None,
         checks: Vec::new(),
         before_claim: None,
+        bfd: None,
     }
 }
 

@@ -44,6 +44,7 @@ fn router(name: &str, role: Role) -> RouterStatus {
         hold_down: None,
         transitions: Vec::new(),
         near_misses: NearMissStatus::default(),
+        bfd: Vec::new(),
         interval_ms: 250,
         active_interval_ms: 250,
         preempt: true,

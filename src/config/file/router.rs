@@ -15,7 +15,8 @@ use super::priority::Priorities;
 use super::reader::{Findings, Reader, Value, kind};
 use super::timing::Versions;
 use super::uses::Use;
-use super::{addresses, authentication, link_local, peers, priority, timing, uses, words};
+use super::{addresses, authentication, bfd, link_local, peers, priority, timing, uses, words};
+use crate::bfd::Parameters;
 use crate::config::error::quoted;
 use crate::config::{
     Authentication, InterfaceName, Peer, RouterConfig, RouterName, Transport, VirtualAddress,
@@ -23,7 +24,7 @@ use crate::config::{
 use crate::vrrp::{AdvertisementInterval, ChecksumStyle, Family, Priority, Version, Vrid};
 
 /// Keys of this section, for hints in other places.
-pub(super) const KEYS: [&str; 15] = [
+pub(super) const KEYS: [&str; 16] = [
     "interface",
     "vrid",
     "addresses",
@@ -38,6 +39,7 @@ pub(super) const KEYS: [&str; 15] = [
     "virtual-mac",
     "link-local",
     "authentication",
+    "bfd",
     "checks",
 ];
 
@@ -64,6 +66,8 @@ pub(super) struct Draft {
     checksum: Option<ChecksumStyle>,
     accept: Option<bool>,
     virtual_mac: Option<bool>,
+    /// With its place.
+    pub(super) bfd: Option<(Parameters, Range<usize>)>,
     /// `None` also for one that was reported: then there will be no configuration.
     authentication: Option<Authentication>,
 }
@@ -104,6 +108,7 @@ impl Draft {
             authentication: self.authentication,
             checks: self.checks.iter().filter_map(Use::finish).collect(),
             before_claim: None,
+            bfd: self.bfd.map(|(parameters, _)| parameters),
         })
     }
 }
@@ -205,6 +210,7 @@ fn read_keys(reader: &mut Reader<'_>, host: &str, findings: &mut Findings) -> Dr
         checksum,
         accept: None,
         virtual_mac: None,
+        bfd: None,
         authentication,
     };
     if let Some(value) = written_versions {
@@ -215,6 +221,7 @@ fn read_keys(reader: &mut Reader<'_>, host: &str, findings: &mut Findings) -> Dr
     draft.virtual_mac = draft.read_virtual_mac(reader, findings);
     draft.read_link_local(reader, listed.complete, findings);
     draft.read_peers(reader, listed.complete, findings);
+    draft.read_bfd(reader, findings);
     draft
 }
 
@@ -326,6 +333,22 @@ impl Draft {
             versions: self.versions,
         };
         self.peers = peers::read(&value, &needs, findings);
+    }
+
+    fn read_bfd(&mut self, reader: &mut Reader<'_>, findings: &mut Findings) {
+        let Some(value) = reader.take("bfd") else {
+            return;
+        };
+        let place = value.span();
+        self.bfd = bfd::read(&value, findings).map(|parameters| (parameters, place.clone()));
+        if !reader.has("peers") {
+            findings.add(
+                place,
+                "`bfd` watches the hosts of `peers`, and this router has none",
+                "whom?",
+                "add `peers = [\"192.0.2.2\"]`, the addresses of the other servers",
+            );
+        }
     }
 
     fn interface_or<'a>(&'a self, unknown: &'a str) -> &'a str {

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::EngineThread;
 use crate::engine::Engine;
 use crate::engine::snapshot::Snapshot;
+use crate::os::clock;
 use crate::os::snapshot::{Heartbeat, Snapshots};
 use crate::vrrp::times::Moment;
 
@@ -91,11 +92,13 @@ impl EngineThread {
             return;
         };
         self.engine.reassure(now, &mut self.outputs);
+        self.engine.rest_bfd(now, &mut self.outputs);
         self.dispatch(now);
         if pause.reply.send(self.engine.snapshot(now)).is_ok() {
             // Ends with this process, or when the other end is dropped. What came meanwhile is heard
             // before anything is said.
             let _ = pause.goes_on.recv();
         }
+        self.engine.resume_bfd(clock::now());
     }
 }

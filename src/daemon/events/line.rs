@@ -54,6 +54,7 @@ const fn word(event: &Event) -> &'static str {
         Event::DemotionEnded { .. } => "demotion-ended",
         Event::WitnessLost { .. } => "witness-lost",
         Event::WitnessFound { .. } => "witness-found",
+        Event::Bfd { .. } => "bfd",
         Event::Check { .. } => "check",
         Event::HoldDown { .. } => "hold-down",
         Event::HoldDownEnded { .. } => "hold-down-ended",
@@ -206,6 +207,16 @@ fn fields(event: &Event) -> Value {
             lasts,
         } => json!({
             "family": half, "check": check, "falls": falls, "lasts-ms": milliseconds(*lasts),
+        }),
+        Event::Bfd {
+            interface,
+            peer,
+            state,
+            diagnostic,
+            routers,
+        } => json!({
+            "interface": interface, "peer": peer, "state": state.to_string(),
+            "reason": diagnostic.to_string(), "routers": routers,
         }),
         Event::HoldDownEnded {
             router: _,

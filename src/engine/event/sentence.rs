@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Event;
+use crate::bfd::State;
 use crate::engine::checks::Verdict;
 use crate::vrrp::Family;
 use crate::vrrp::times::Span;
@@ -173,6 +174,18 @@ impl fmt::Display for Event {
                 Span(*lasts)
             ),
             Self::HoldDownEnded { check, .. } => write!(f, "check {check} is believed again"),
+            Self::Bfd {
+                interface,
+                peer,
+                state,
+                diagnostic,
+                ..
+            } => match state {
+                State::Up | State::Init => write!(f, "BFD with {peer} on {interface} is {state}"),
+                State::Down | State::AdminDown => {
+                    write!(f, "BFD with {peer} on {interface} is {state}: {diagnostic}")
+                }
+            },
             Self::Standing {
                 occasion, cause, ..
             } => write!(f, "{occasion}: {cause}"),

@@ -222,7 +222,9 @@ impl Router {
         {
             holding.contradicted = Some(now);
             outputs.announcements.extend(holding.announce_anew(now));
-            if is_active && self.logged.asked.now(now) {
+            // With `bfd` a neighbour asks as soon as it hears nothing, and that is no conflict.
+            let is_odd = is_active && self.config.bfd.is_none();
+            if is_odd && self.logged.asked.now(now) {
                 outputs.events.push(Event::Asked {
                     router: self.config.name.clone(),
                     address,

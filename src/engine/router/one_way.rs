@@ -240,6 +240,8 @@ impl Router {
         if let Some(deaf) = &mut self.one_way.deaf {
             deaf.answered = now;
         }
+        // BFD gave somebody up who still answers.
+        self.election.failure_denied();
     }
 
     /// Each interval: whose are they? And when nobody says so any more, the election goes on.

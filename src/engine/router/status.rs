@@ -97,6 +97,7 @@ impl Router {
             hold_down: self.checks.hold_down(now),
             transitions: self.history.transitions(self.half(), now),
             near_misses: self.history.near_misses(now),
+            bfd: Vec::new(),
             interval_ms: millis(self.config().interval.duration()),
             active_interval_ms: millis(election.active_interval().duration()),
             preempt: self.config().preempt,

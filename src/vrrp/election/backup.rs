@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Cause, Heard, Parameters, handover_limit};
-use crate::vrrp::times::{Moment, active_down_interval, skew_time};
+use crate::vrrp::times::{Moment, active_down_interval, share_of_skew, skew_time};
 use crate::vrrp::{AdvertisementInterval, Priority};
 
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +27,9 @@ pub(super) enum Waiting {
     Advert,
     /// For a successor to an Active that sent priority 0: `Skew_Time`.
     AfterPriorityZero { by: IpAddr },
+    /// For a successor to an Active of which another protocol says that it is gone (BFD): the share of
+    /// `scale` that `Skew_Time` has of an interval.
+    AfterFailure { of: IpAddr, scale: Duration },
     /// For a successor to ourselves: [`handover_limit`](super::handover_limit).
     OwnSuccessor,
     /// Awake after it slept past a deadline: for whoever took over meanwhile. How long it slept, and
@@ -57,6 +60,7 @@ impl Backup {
             Waiting::AfterPriorityZero { .. } => {
                 skew_time(priority, self.active_interval(parameters))
             }
+            Waiting::AfterFailure { scale, .. } => share_of_skew(priority, scale),
             Waiting::OwnSuccessor => handover_limit(parameters.interval),
             Waiting::AfterSleep { .. } => self.listening(parameters),
             Waiting::Others => Duration::ZERO,
@@ -73,6 +77,7 @@ impl Backup {
                 waited: now.since(self.started),
             },
             (Waiting::AfterPriorityZero { by }, _) => Cause::GaveUp { active: by },
+            (Waiting::AfterFailure { of, .. }, _) => Cause::Detected { active: of },
             (Waiting::Others, _) => Cause::Owner,
             (Waiting::AfterSleep { slept, .. }, _) => match self.heard_awake() {
                 Some(active) => Cause::Preempts {

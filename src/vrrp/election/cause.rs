@@ -36,6 +36,7 @@ kinds! {
     Owner = "owner",
     Silence = "silence",
     GaveUp = "gave-up",
+    Detected = "detected",
     Preempts = "preempts",
     NobodyTookOver = "nobody-took-over",
     HigherPriority = "higher-priority",
@@ -68,6 +69,11 @@ pub enum Cause {
     /// The Active sent priority 0.
     GaveUp {
         /// Who gave up.
+        active: IpAddr,
+    },
+    /// BFD lost the Active.
+    Detected {
+        /// Who was Active.
         active: IpAddr,
     },
     /// The Active has a lower priority than we have.
@@ -136,6 +142,7 @@ impl Cause {
             Self::Owner => CauseKind::Owner,
             Self::Silence { .. } => CauseKind::Silence,
             Self::GaveUp { .. } => CauseKind::GaveUp,
+            Self::Detected { .. } => CauseKind::Detected,
             Self::Preempts { .. } => CauseKind::Preempts,
             Self::NobodyTookOver { .. } => CauseKind::NobodyTookOver,
             Self::HigherPriority { .. } => CauseKind::HigherPriority,
@@ -175,6 +182,7 @@ impl fmt::Display for Cause {
                 lasted,
             } => write!(f, "nobody was heard for {}", Span(*lasted)),
             Self::GaveUp { active } => write!(f, "{active} gave up (priority 0)"),
+            Self::Detected { active } => write!(f, "BFD lost {active}"),
             Self::Preempts { active, priority } => {
                 write!(f, "preempts {active} (priority {priority})")
             }

@@ -87,9 +87,11 @@ impl Waiting {
                 slept: before + slept,
                 times: times.saturating_add(1),
             },
-            Self::Advert | Self::AfterPriorityZero { .. } | Self::OwnSuccessor | Self::Others => {
-                Self::AfterSleep { slept, times: 1 }
-            }
+            Self::Advert
+            | Self::AfterPriorityZero { .. }
+            | Self::AfterFailure { .. }
+            | Self::OwnSuccessor
+            | Self::Others => Self::AfterSleep { slept, times: 1 },
         }
     }
 }
@@ -113,9 +115,10 @@ impl Backup {
             // waiting has not listened yet when it is awake.
             Waiting::AfterSleep { times, .. } => (interval / 4, times < MOST_LISTENINGS),
             Waiting::Others => (interval, false),
-            Waiting::Advert | Waiting::AfterPriorityZero { .. } | Waiting::OwnSuccessor => {
-                (interval, true)
-            }
+            Waiting::Advert
+            | Waiting::AfterPriorityZero { .. }
+            | Waiting::AfterFailure { .. }
+            | Waiting::OwnSuccessor => (interval, true),
         };
         let slept = now.since(due);
         (may_listen && parameters.priority != Priority::Owner && slept >= suffered).then_some(slept)

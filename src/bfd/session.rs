@@ -1,0 +1,310 @@
+//! The state machine of one session (RFC 5880 §6).
+//!
+//! Owns state, timers and the poll sequence. [`Session::handle`] takes a packet of the peer,
+//! [`Session::wake`] does what is due, [`Session::deadline`] is when that is. Calls that come early or
+//! twice do nothing. Pure; cannot fail.
+
+use std::num::{NonZeroU8, NonZeroU32};
+use std::time::Duration;
+
+use super::Parameters;
+use super::packet::{ControlPacket, Diagnostic, Discarded, Discriminator, State};
+use crate::vrrp::times::Moment;
+
+/// RFC 5880 §6.8.3: while a session is not up, nothing is sent more often.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// A new state, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Before.
+    pub from: State,
+    /// After.
+    pub to: State,
+    /// Why it is not up any more.
+    pub diagnostic: Diagnostic,
+}
+
+/// What is to be done.
+#[must_use]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// A packet to send at once.
+    pub send: Option<ControlPacket>,
+    /// The state changed.
+    pub change: Option<Change>,
+}
+
+/// One session.
+#[derive(Debug, Clone)]
+pub struct Session {
+    parameters: Parameters,
+    state: State,
+    diagnostic: Diagnostic,
+    mine: Discriminator,
+    /// `bfd.RemoteDiscr`.
+    yours: Option<Discriminator>,
+    /// `bfd.RemoteMinRxInterval`.
+    remote_min_rx: Duration,
+    remote_desired_min_tx: Duration,
+    remote_multiplier: NonZeroU8,
+    /// The last packet of the peer; none since it was given up.
+    heard: Option<Moment>,
+    /// A poll sequence is under way (§6.5).
+    polls: bool,
+    send_at: Moment,
+    /// Of the schedule's jitter.
+    random: u64,
+}
+
+impl Session {
+    /// A session that begins to speak at once. `seed` makes its jitter its own.
+    #[must_use]
+    pub fn new(parameters: Parameters, mine: Discriminator, seed: u64, now: Moment) -> Self {
+        Self {
+            parameters,
+            state: State::Down,
+            diagnostic: Diagnostic::None,
+            mine,
+            yours: None,
+            // §6.8.1: until it is known.
+            remote_min_rx: Duration::from_micros(1),
+            remote_desired_min_tx: Duration::ZERO,
+            remote_multiplier: NonZeroU8::MIN,
+            heard: None,
+            polls: false,
+            send_at: now,
+            random: seed,
+        }
+    }
+
+    /// `bfd.SessionState`.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// `bfd.LocalDiag`.
+    #[must_use]
+    pub const fn diagnostic(&self) -> Diagnostic {
+        self.diagnostic
+    }
+
+    /// `bfd.LocalDiscr`.
+    #[must_use]
+    pub const fn discriminator(&self) -> Discriminator {
+        self.mine
+    }
+
+    /// When the peer was heard last.
+    #[must_use]
+    pub const fn heard(&self) -> Option<Moment> {
+        self.heard
+    }
+
+    /// What it is played with. Others make another session.
+    #[must_use]
+    pub const fn parameters(&self) -> Parameters {
+        self.parameters
+    }
+
+    /// Between two packets of ours, before jitter (§6.8.7).
+    #[must_use]
+    pub fn transmit_interval(&self) -> Duration {
+        self.desired_min_tx().max(self.remote_min_rx)
+    }
+
+    /// So long without a packet, and the peer is gone (§6.8.4, asynchronous mode).
+    #[must_use]
+    pub fn detection_time(&self) -> Duration {
+        let agreed = self.parameters.interval.max(self.remote_desired_min_tx);
+        u32::from(self.remote_multiplier.get()) * agreed
+    }
+
+    /// When [`Session::wake`] has something to do.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Moment> {
+        [self.speaks_at(), self.expires_at()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// When the peer is given up, if it says nothing more.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Moment> {
+        match self.state {
+            State::Init | State::Up => self.heard.map(|heard| heard + self.detection_time()),
+            State::AdminDown | State::Down => None,
+        }
+    }
+
+    /// §6.8.7: not to a peer that wants nothing.
+    fn speaks_at(&self) -> Option<Moment> {
+        (!self.remote_min_rx.is_zero()).then_some(self.send_at)
+    }
+
+    fn desired_min_tx(&self) -> Duration {
+        match self.state {
+            State::Up => self.parameters.interval,
+            State::AdminDown | State::Down | State::Init => self.parameters.interval.max(SLOW),
+        }
+    }
+
+    /// A packet of the peer, decoded and from its address.
+    ///
+    /// # Errors
+    /// It names another session of ours; nothing changed.
+    pub fn handle(&mut self, packet: &ControlPacket, now: Moment) -> Result<Outcome, Discarded> {
+        if packet.yours.is_some_and(|yours| yours != self.mine) {
+            return Err(Discarded::UnknownSession);
+        }
+        self.yours = Some(packet.mine);
+        self.remote_multiplier = packet.multiplier;
+        self.remote_desired_min_tx = packet.desired_min_tx;
+        let before = self.transmit_interval();
+        self.remote_min_rx = packet.required_min_rx;
+        if packet.final_ {
+            self.polls = false;
+        }
+        if self.state == State::AdminDown {
+            return Ok(Outcome::default());
+        }
+        self.heard = Some(now);
+        let change = self.follow(packet.state);
+        let after = self.transmit_interval();
+        if after < before {
+            // §6.8.3: the new schedule begins now, and not when the old one would have gone on.
+            let next = now + self.jittered(after);
+            self.send_at = self.send_at.min(next);
+        }
+        // §6.5, §6.8.7: an answer to a poll is sent at once, whatever the schedule says.
+        let send = packet.poll.then(|| self.packet(true));
+        Ok(Outcome { send, change })
+    }
+
+    /// §6.8.6, the end of it: the peer's state.
+    fn follow(&mut self, peer: State) -> Option<Change> {
+        match (self.state, peer) {
+            (State::AdminDown, _) => None,
+            (State::Down, State::AdminDown | State::Up) => None,
+            (State::Down, State::Down) => self.becomes(State::Init, Diagnostic::None),
+            (State::Down, State::Init) => self.becomes(State::Up, Diagnostic::None),
+            (State::Init, State::Down) => None,
+            (State::Init, State::Init | State::Up) => self.becomes(State::Up, Diagnostic::None),
+            (State::Up, State::Init | State::Up) => None,
+            (State::Init | State::Up, State::AdminDown) | (State::Up, State::Down) => {
+                self.becomes(State::Down, Diagnostic::NeighbourSignaledDown)
+            }
+        }
+    }
+
+    fn becomes(&mut self, to: State, diagnostic: Diagnostic) -> Option<Change> {
+        let from = std::mem::replace(&mut self.state, to);
+        match to {
+            State::Up => {
+                // §6.8.3: from the slow interval to our own, told by a poll sequence.
+                self.polls = true;
+            }
+            State::Down | State::AdminDown => {
+                self.diagnostic = diagnostic;
+                self.polls = false;
+            }
+            State::Init => {}
+        }
+        Some(Change {
+            from,
+            to,
+            diagnostic,
+        })
+    }
+
+    /// Does what is due.
+    pub fn wake(&mut self, now: Moment) -> Outcome {
+        let mut outcome = Outcome::default();
+        if self.expires_at().is_some_and(|at| at <= now) {
+            // §6.8.4. §6.8.1: the discriminator of a peer that is not heard is forgotten.
+            outcome.change = self.becomes(State::Down, Diagnostic::DetectionTimeExpired);
+            self.yours = None;
+            self.heard = None;
+            // The peer hears of it at once.
+            self.send_at = now;
+        }
+        if self.speaks_at().is_some_and(|at| at <= now) {
+            outcome.send = Some(self.packet(false));
+            let interval = self.transmit_interval();
+            self.send_at = now + self.jittered(interval);
+        }
+        outcome
+    }
+
+    /// §6.8.16: down because its owner wants it so. The peer is told, and takes it for no failure.
+    pub fn disable(&mut self, now: Moment) -> Outcome {
+        let from = self.state;
+        self.state = State::AdminDown;
+        self.diagnostic = Diagnostic::AdministrativelyDown;
+        self.polls = false;
+        self.send_at = now + SLOW;
+        Outcome {
+            send: Some(self.packet(false)),
+            change: (from != State::AdminDown).then_some(Change {
+                from,
+                to: State::AdminDown,
+                diagnostic: Diagnostic::AdministrativelyDown,
+            }),
+        }
+    }
+
+    /// After [`Session::disable`]: from the beginning.
+    pub fn enable(&mut self, now: Moment) {
+        if self.state == State::AdminDown {
+            self.state = State::Down;
+            self.diagnostic = Diagnostic::None;
+            self.yours = None;
+            self.heard = None;
+            self.send_at = now;
+        }
+    }
+
+    fn packet(&self, answers_poll: bool) -> ControlPacket {
+        ControlPacket {
+            diagnostic: self.diagnostic,
+            state: self.state,
+            // §6.8.7: never both.
+            poll: self.polls && !answers_poll,
+            final_: answers_poll,
+            demand: false,
+            multiplier: self.parameters.multiplier,
+            mine: self.mine,
+            yours: self.yours,
+            desired_min_tx: self.desired_min_tx(),
+            required_min_rx: self.parameters.interval,
+        }
+    }
+
+    /// §6.8.7: 75 to 100 % of the interval; at most 90 % with a multiplier of 1.
+    fn jittered(&mut self, interval: Duration) -> Duration {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.random;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let most = if self.parameters.multiplier.get() == 1 {
+            15
+        } else {
+            25
+        };
+        // 0 to `most` per cent of 1/1024 each.
+        let share = u32::try_from((word >> 32) % (most * 1024 + 1)).unwrap_or(0);
+        interval * (75 * 1024 + share) / (100 * 1024)
+    }
+}
+
+/// A number that is no zero, out of whatever the caller has.
+impl From<u32> for Discriminator {
+    fn from(number: u32) -> Self {
+        Self(NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN))
+    }
+}
+
+#[cfg(test)]
+mod tests;
