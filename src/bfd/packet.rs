@@ -286,7 +286,7 @@ mod tests {
             mine: Discriminator(NonZeroU32::new(0x0102_0304).unwrap()),
             yours: NonZeroU32::new(7).map(Discriminator),
             desired_min_tx: Duration::from_millis(5),
-            required_min_rx: Duration::from_micros(5000),
+            required_min_rx: Duration::from_millis(5),
         }
     }
 

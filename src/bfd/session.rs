@@ -188,18 +188,20 @@ impl Session {
         match (self.state, peer) {
             (State::AdminDown, _) => None,
             (State::Down, State::AdminDown | State::Up) => None,
-            (State::Down, State::Down) => self.becomes(State::Init, Diagnostic::None),
-            (State::Down, State::Init) => self.becomes(State::Up, Diagnostic::None),
+            (State::Down, State::Down) => Some(self.becomes(State::Init, Diagnostic::None)),
+            (State::Down, State::Init) => Some(self.becomes(State::Up, Diagnostic::None)),
             (State::Init, State::Down) => None,
-            (State::Init, State::Init | State::Up) => self.becomes(State::Up, Diagnostic::None),
+            (State::Init, State::Init | State::Up) => {
+                Some(self.becomes(State::Up, Diagnostic::None))
+            }
             (State::Up, State::Init | State::Up) => None,
             (State::Init | State::Up, State::AdminDown) | (State::Up, State::Down) => {
-                self.becomes(State::Down, Diagnostic::NeighbourSignaledDown)
+                Some(self.becomes(State::Down, Diagnostic::NeighbourSignaledDown))
             }
         }
     }
 
-    fn becomes(&mut self, to: State, diagnostic: Diagnostic) -> Option<Change> {
+    fn becomes(&mut self, to: State, diagnostic: Diagnostic) -> Change {
         let from = std::mem::replace(&mut self.state, to);
         match to {
             State::Up => {
@@ -212,11 +214,11 @@ impl Session {
             }
             State::Init => {}
         }
-        Some(Change {
+        Change {
             from,
             to,
             diagnostic,
-        })
+        }
     }
 
     /// Does what is due.
@@ -224,7 +226,7 @@ impl Session {
         let mut outcome = Outcome::default();
         if self.expires_at().is_some_and(|at| at <= now) {
             // §6.8.4. §6.8.1: the discriminator of a peer that is not heard is forgotten.
-            outcome.change = self.becomes(State::Down, Diagnostic::DetectionTimeExpired);
+            outcome.change = Some(self.becomes(State::Down, Diagnostic::DetectionTimeExpired));
             self.yours = None;
             self.heard = None;
             // The peer hears of it at once.
