@@ -154,6 +154,7 @@ fn read_file(table: &DeTable<'_>, host: &str, findings: &mut Findings) -> Option
     };
     uses::judge(&drafts, &checks, findings);
     proof::warn_of_idle_checks(&drafts, findings);
+    proof::warn_of_lonely_weights(&drafts, &groups, findings);
     file.refuse_unasked(top_level_hint, findings);
     clashes::refuse_shared_vrids(&drafts, findings);
     clashes::refuse_shared_addresses(&drafts, findings);

@@ -12,6 +12,7 @@ use toml::Spanned;
 use super::reader::Findings;
 use super::router::Draft;
 use super::uses::Use;
+use crate::config::GroupConfig;
 use crate::config::check::Weight;
 use crate::config::error::quoted;
 
@@ -39,6 +40,52 @@ pub(super) fn warn_of_idle_checks(drafts: &[Draft], findings: &mut Findings) {
                 warn_of_one_host(alone, used, findings);
             } else if let Some(weight) = &used.weight {
                 judge(draft, &hosts, used, weight, findings);
+            }
+        }
+    }
+}
+
+/// Warns of every weight that only some routers of a group have: the group stays where its other routers are
+/// the best.
+pub(super) fn warn_of_lonely_weights(
+    drafts: &[Draft],
+    groups: &[GroupConfig],
+    findings: &mut Findings,
+) {
+    let with_weight = |draft: &Draft, check: &str| {
+        let mut uses = draft.checks.iter();
+        uses.any(|used| used.check.get_ref() == check && used.weight.is_some())
+    };
+    for group in groups {
+        let is_member = |draft: &&Draft| {
+            group
+                .routers
+                .iter()
+                .any(|name| name.as_str() == draft.written)
+        };
+        for draft in drafts.iter().filter(is_member) {
+            for used in &draft.checks {
+                let check = used.check.get_ref();
+                let (Some(weight), Some(other)) = (
+                    &used.weight,
+                    drafts
+                        .iter()
+                        .filter(is_member)
+                        .find(|other| !with_weight(other, check)),
+                ) else {
+                    continue;
+                };
+                findings.warn(
+                    weight.span(),
+                    format!(
+                        "check {} cannot move group {}: its router {} has no weight for it",
+                        quoted(check),
+                        quoted(group.name.as_str()),
+                        quoted(&other.written)
+                    ),
+                    "moves nothing",
+                    "use the check with a weight in all routers of the group; or leave the weight out, then the whole group is handed over while it is down",
+                );
             }
         }
     }

@@ -217,7 +217,12 @@ const WRONG: &[(&str, &str, &str)] = &[
         "no name of an interface",
         "ip link",
     ),
-    ("route = \"10.0.0.0\"", "no destination", "ip route"),
+    ("route = \"somewhere\"", "no destination", "ip route"),
+    (
+        "route = \"10.0.0.0\"",
+        "no prefix length",
+        "`route = \"10.0.0.0/32\"`",
+    ),
     (
         "route = \"10.0.0.1/8\"",
         "has bits behind its 8",

@@ -324,6 +324,18 @@ fn read_route(value: &Value<'_>, findings: &mut Findings) -> Option<Probe> {
         (length <= longest).then_some((address, length))
     });
     let Some((address, prefix_length)) = read else {
+        if let Ok(address) = written.parse::<IpAddr>() {
+            let longest = if address.is_ipv4() { 32 } else { 128 };
+            findings.add(
+                text.span(),
+                format!("`route`: {address} has no prefix length"),
+                "an address, not a destination",
+                format!(
+                    "write `route = \"{address}/{longest}\"` for a route to this address alone"
+                ),
+            );
+            return None;
+        }
         findings.add(
             text.span(),
             format!("`route`: {} is no destination", quoted(written)),
