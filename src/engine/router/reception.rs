@@ -184,7 +184,9 @@ impl Router {
         outputs: &mut Outputs,
     ) {
         self.frame_heard(rejected == Rejected::OwnFrame, now);
-        if self.drops.count_and_ask_to_log(rejected, source, now) {
+        let is_news = self.drops.count_and_ask_to_log(rejected, source, now);
+        // Who takes no part hears the others all the time: that is counted, and nothing to look at.
+        if is_news && rejected != Rejected::NotRunning {
             let router = self.config.name.clone();
             outputs.events.push(Event::Rejected {
                 router,

@@ -94,6 +94,11 @@ fn adverts_for_a_router_that_takes_no_part_are_counted_as_that() {
     host.sees("eth0", Some(with_link(LinkState::NoCarrier)));
     host.hears(&advert(100));
     assert_eq!(host.only_drop().reason, "not-running");
+    let told = host.events();
+    assert!(
+        !told.iter().any(|line| line.contains("Initialize")),
+        "{told:?}"
+    );
 }
 
 #[test]
