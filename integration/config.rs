@@ -99,6 +99,20 @@ fn the_group_of_the_example_is_one_when_its_routers_are_there() {
 }
 
 #[test]
+fn the_bfd_of_the_example_is_one_with_the_defaults_that_it_shows() {
+    let with = |bfd: &str| {
+        let text = EXAMPLE
+            .replacen("\n# peers = []\n", "\npeers = [\"192.0.2.2\"]\n", 1)
+            .replacen("\n#bfd = { interval = \"50ms\", multiplier = 3 }\n", bfd, 1);
+        accepted(&text, "lb1").routers[0].bfd
+    };
+    let shown = with("\nbfd = { interval = \"50ms\", multiplier = 3 }\n");
+    assert!(shown.is_some());
+    assert_eq!(with("\nbfd = {}\n"), shown);
+    assert_eq!(with("\n"), None);
+}
+
+#[test]
 fn the_witness_of_the_example_is_one_with_the_defaults_that_it_shows() {
     let witness = |keys: &[&str]| {
         let mut text = EXAMPLE.replacen("\n#[witness]", "\n[witness]", 1);
@@ -254,6 +268,24 @@ fn the_other_examples_are_accepted_on_each_of_their_hosts() {
         assert_eq!(priorities.len(), 2, "{name}");
         assert!(priorities[0] > priorities[1], "{name}");
     }
+}
+
+#[test]
+fn what_is_wrong_with_bfd_is_printed_with_what_to_write_instead() {
+    let text = "[router.web]\ninterface = \"eth0\"\nvrid = 51\naddresses = [\"192.0.2.100/24\"]\n\
+                peers = [\"192.0.2.2\", { address = \"198.51.100.7\", min-ttl = 255 }]\n\
+                bfd = { interval = \"5us\", detect-multiplier = 3 }\n\n\
+                [router.mail]\ninterface = \"eth0\"\nvrid = 52\naddresses = [\"192.0.2.101/24\"]\n\
+                bfd = { interval = \"5ms\" }\n\n\
+                [router.db]\ninterface = \"eth0\"\nvrid = 53\naddresses = [\"192.0.2.102/24\"]\n\
+                peers = [{ address = \"192.0.2.2\", min-ttl = 254 }]\n\
+                bfd = { interval = \"5ms\", multiplier = 200 }\n\n\
+                [router.ns]\ninterface = \"eth0\"\nvrid = 54\naddresses = [\"192.0.2.103/24\"]\n\
+                peers = [\"192.0.2.2\"]\nbfd = { interval = \"5ms\" }\n";
+    let problems = parse(text, "lb1").unwrap_err();
+    let golden = include_str!("config/bfd.txt");
+    let page = problems.render("/etc/buoy/buoy.toml", false);
+    assert_eq!(page, golden, "{page}");
 }
 
 #[test]

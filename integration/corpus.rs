@@ -61,6 +61,11 @@ fn announcements_and_questions_are_told_from_everything_else() {
 }
 
 #[test]
+fn control_packets_of_bfd_are_read_as_they_stand_and_survived() {
+    each_seed_is_what_its_name_says("bfd", checks::bfd::check);
+}
+
+#[test]
 fn requests_are_understood_whole_or_refused_in_printable_words() {
     each_seed_is_what_its_name_says("control", checks::control::check);
 }

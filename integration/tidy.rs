@@ -82,6 +82,8 @@ fn rings_1_and_2_have_no_clock_no_async_no_socket_and_no_log() {
     none(&lines_with(
         &[
             "src/vrrp",
+            "src/bfd.rs",
+            "src/bfd",
             "src/engine.rs",
             "src/engine",
             "src/config.rs",
@@ -101,7 +103,7 @@ fn ring_1_knows_nothing_outside_itself() {
         "crate::control",
         "crate::cli",
     ];
-    none(&lines_with(&["src/vrrp"], &words));
+    none(&lines_with(&["src/vrrp", "src/bfd.rs", "src/bfd"], &words));
 }
 
 #[test]

@@ -51,7 +51,7 @@ use crate::os::state::{DemotionRecord, StateDirectory};
 use crate::os::sysctl::{Keeper, Settings};
 use crate::os::wishes::Wishes;
 use crate::os::witness::Prober;
-use crate::os::{OsError, capabilities, clock, keys};
+use crate::os::{OsError, capabilities, clock, keys, memory};
 use crate::vrrp::times::Moment;
 
 use control::{Control, Sources, Watchers};
@@ -177,6 +177,7 @@ pub fn run(options: Options) -> Result<(), Error> {
             return Ok(());
         }
     }
+    memory::keep_nothing_large();
     let runner = Runner::start()?;
     capabilities::give_up_overriding()?;
     // Before there is any other thread.
@@ -212,7 +213,7 @@ pub fn run(options: Options) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(|error| OsError::new("start the runtime", error))?
-        .block_on(serve(options, &config, server, life))
+        .block_on(serve(options, config, server, life))
 }
 
 /// Signals that may come before anybody listens for them.
@@ -320,7 +321,7 @@ impl Signals {
     }
 }
 
-async fn serve(options: Options, config: &Config, server: Server, life: Life) -> Result<(), Error> {
+async fn serve(options: Options, config: Config, server: Server, life: Life) -> Result<(), Error> {
     let mut signals = Signals::open()?;
     let lost = Arc::new(AtomicU64::new(0));
     let (events, happened) = happenings::open(Arc::clone(&lost));
@@ -334,7 +335,7 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
     let (state, snapshots, runner) = (state.clone(), snapshots.clone(), runner.clone());
     let stream = Stream::default();
     let (hooks, hooks_wanted, hook_table) = hooks::start(hooks::Start {
-        config,
+        config: &config,
         host: &options.host,
         stream: &stream,
         runner: runner.clone(),
@@ -358,15 +359,14 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
     worker.adopt(&life.adopted);
     let renewals = worker.renewals();
     let writing = write_snapshots(left.clone(), snapshots.clone())?;
-    let realtime = Realtime::default();
-    realtime.apply(config.realtime);
     let (prober, witness) = Prober::open(config.witness.clone())?;
     let (checks, looking) = Checks::open(config.checks.clone(), runner)?;
+    let (metrics, routers) = (Metrics::new(config.metrics), config.routers.len());
+    let realtime = first_in_the_queue(config);
     let checks = (checks, looking.links);
     let ended = start_threads(thread, worker, prober, checks, wishes, &mailbox, &realtime)?;
     let logging = tokio::spawn(happenings::spread(happened, stream.clone()));
 
-    let metrics = Metrics::new(config.metrics);
     let control = Control::new(
         &options,
         mailbox.clone(),
@@ -394,7 +394,7 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
     info!(
         version = env!("CARGO_PKG_VERSION"),
         host = options.host,
-        routers = config.routers.len(),
+        routers,
         "started"
     );
     systemd::ready();
@@ -422,6 +422,17 @@ async fn serve(options: Options, config: &Config, server: Server, life: Life) ->
             _ = signals.interrupt.recv() => stop(&mailbox),
         }
     }
+}
+
+/// The start has what it needs: what it used goes back, as long as it can, and the rest is locked.
+fn first_in_the_queue(config: Config) -> Realtime {
+    let wanted = config.realtime;
+    // The engine and the others have their parts of it.
+    drop(config);
+    memory::give_back();
+    let realtime = Realtime::default();
+    realtime.apply(wanted);
+    realtime
 }
 
 fn stop(mailbox: &Mailbox) {

@@ -38,6 +38,7 @@ mod reload;
 mod report;
 mod router;
 mod standing;
+mod waking;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -68,9 +69,6 @@ pub use interface::{Detection, InterfaceAddress, LinkState};
 pub use outputs::{
     Announce, BfdEndpoint, Hold, Outputs, RouterId, SendAdvert, SendBfd, VirtualMacDevice, Wish,
 };
-
-/// More rounds than any wake-up needs; a bound, so that a bug cannot hang the engine.
-const MOST_ROUNDS: usize = 16;
 
 /// Something that happened outside.
 #[derive(Debug)]
@@ -204,6 +202,8 @@ pub struct Engine {
     by_vrid: HashMap<(InterfaceName, Vrid, Family), RouterId>,
     interfaces: BTreeMap<InterfaceName, Option<InterfaceState>>,
     deadlines: Deadlines,
+    /// Empty but while adverts are sent together; kept for its memory.
+    company: Vec<RouterId>,
     next_beat: Option<Moment>,
     pending: Vec<Pending>,
     /// Frames that belong to no router.
@@ -239,6 +239,7 @@ impl Engine {
             by_vrid: HashMap::new(),
             interfaces: BTreeMap::new(),
             deadlines: Deadlines::default(),
+            company: Vec::new(),
             next_beat: None,
             pending: Vec::new(),
             drops: Drops::default(),
@@ -263,32 +264,6 @@ impl Engine {
         engine.bind_fates(now, &mut Outputs::default());
         engine.touch_all_standings();
         engine
-    }
-
-    /// When [`Engine::wake`] has something to do.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Moment> {
-        let of_all = [
-            self.deadlines.earliest(),
-            self.next_beat,
-            self.standings.deadline(),
-            self.sessions.next_deadline(),
-        ];
-        of_all.into_iter().flatten().min()
-    }
-
-    /// The next deadline, when it is a takeover that only an advert in the last moment can prevent:
-    /// worth being awake for. Deadlines that were put off meanwhile are none.
-    #[must_use]
-    pub fn next_takeover(&self) -> Option<Moment> {
-        let (deadline, id) = self.deadlines.first()?;
-        let router = self.router(id)?;
-        let of_election = router.election().deadline() == Some(deadline)
-            || router.claims_with_others_at() == Some(deadline);
-        let is_takeover = router.election().role() == Role::Backup
-            && of_election
-            && router.deadline() == Some(deadline);
-        is_takeover.then_some(deadline)
     }
 
     /// True when a stop was asked for and every router has handed over and released.
@@ -355,32 +330,6 @@ impl Engine {
             Input::Stop => self.stop(now, outputs),
         }
         self.settle_fates(now, outputs);
-        self.tell_standings(told, now, outputs);
-    }
-
-    /// Does everything that is due at `now`.
-    pub fn wake(&mut self, now: Moment, outputs: &mut Outputs) {
-        let told = outputs.events.len();
-        self.standings.everybody_was_reported();
-        let is_due = |deadline: Option<Moment>| deadline.is_some_and(|deadline| deadline <= now);
-        for _ in 0..MOST_ROUNDS {
-            while let Some(id) = self.deadlines.pop_due(now) {
-                self.with(id, now, outputs, |router, outputs| {
-                    router.wake(now, outputs);
-                });
-            }
-            if is_due(self.sessions.next_deadline()) {
-                self.wake_bfd(now, outputs);
-            }
-            if is_due(self.next_beat) {
-                self.beat(now, outputs);
-            }
-            self.settle_fates(now, outputs);
-            // What one router does may make something due for those that share its fate.
-            if !is_due(self.next_deadline()) {
-                break;
-            }
-        }
         self.tell_standings(told, now, outputs);
     }
 

@@ -9,7 +9,7 @@
 //! ```text
 //!  ring 3, Linux      daemon  os  control  cli  demo  release      async, clocks, sockets, threads
 //!  ring 2, pure       engine  config                               all routers of this host
-//!  ring 1, pure       vrrp                                         the rules of the RFC
+//!  ring 1, pure       vrrp  bfd                                    the rules of the RFCs
 //! ```
 //!
 //! Rings 1 and 2 never ask for the time and never do anything: time is an argument, effects are
@@ -19,6 +19,7 @@
 //!
 //! ```text
 //!  raw socket --bytes--> vrrp::advert --Advert--+
+//!  UDP socket (os::bfd_socket) ------------ Bfd --+
 //!  ARP, ND socket -------------- Announcement --+
 //!  netlink (os::links) ------------- Interface --+   Engine::handle(input, now)
 //!  netlink (os::addresses) -- Claimed, Released --+-> (elections, handovers, faults) --> Outputs
@@ -52,6 +53,13 @@
 //!
 //! And one process beside them, *buoy-runner* ([`os::runner`]): starts the programs of checks and hooks.
 //!
+//! # What it costs
+//!
+//! `integration/bench` measures rings 1 and 2 (`cargo bench`), `netns-tests/wire` the released daemon on the wire,
+//! beside keepalived and the kernel's own price, `netns-tests/isolation` what goes on beside the engine.
+//! [`daemon`]'s `engine_thread` has what keeps it cheap: `crowd` (adverts heard in batches), `vigil` (awake
+//! before a takeover), `observation` (status in portions).
+//!
 //! # Modules
 //!
 //! | module | owns |
@@ -60,6 +68,8 @@
 //! | [`vrrp::times`] | `Skew_Time`, `Active_Down_Interval`, units |
 //! | [`vrrp::election`] | the state machine of one virtual router |
 //! | [`vrrp::announce`] | gratuitous ARP, neighbour advertisements, and questions whose an address is |
+//! | [`bfd`] | control packets of BFD as bytes, and one session |
+//! | [`engine::bfd`], [`os::bfd_socket`] | sessions with the peers, and what it means that one is lost; their sockets |
 //! | [`vrrp::trailer`] | signatures of adverts: keys, sequences, replays |
 //! | [`config`] | the file: all problems at once, or a configuration that is valid by construction |
 //! | [`engine`] | all routers of a host, one for each family of a `[router]`; commands, reload, status |
@@ -76,6 +86,7 @@
 //! | [`engine::lease`] | how long the kernel keeps an address without hearing from the engine |
 //! | [`daemon`] | start, end, and the engine's thread |
 //! | [`os::macvlan`], [`os::accept_filter`] | devices of virtual MAC addresses; `accept = false` |
+//! | [`os::realtime`], [`os::memory`] | who runs first, what stays in memory, what goes back |
 //! | [`os::capabilities`], [`os::files`] | what the daemon gives up at its start; files that others may have planted |
 //! | [`os`] | everything that touches Linux; `unsafe` only in `os::raw` |
 //! | [`control`] | the words of the control socket, its server and its client |

@@ -16,6 +16,7 @@ pub mod keys;
 pub mod lab;
 pub mod links;
 pub mod macvlan;
+pub mod memory;
 pub mod netlink;
 pub mod packet_socket;
 mod raw;

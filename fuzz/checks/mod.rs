@@ -15,6 +15,7 @@
 
 pub mod advert;
 pub mod announcement;
+pub mod bfd;
 pub mod config;
 pub mod control;
 pub mod engine;

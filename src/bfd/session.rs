@@ -13,6 +13,8 @@ use crate::vrrp::times::Moment;
 
 /// RFC 5880 §6.8.3: while a session is not up, nothing is sent more often.
 const SLOW: Duration = Duration::from_secs(1);
+/// Who wakes up so late has slept, however short the interval.
+const LATE: Duration = Duration::from_millis(2);
 
 /// A new state, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub struct Session {
     remote_multiplier: NonZeroU8,
     /// The last packet of the peer; none since it was given up.
     heard: Option<Moment>,
+    /// When this host woke up late, if nothing of the peer was heard since.
+    awake: Option<Moment>,
     /// A poll sequence is under way (§6.5).
     polls: bool,
     send_at: Moment,
@@ -72,6 +76,7 @@ impl Session {
             remote_desired_min_tx: Duration::ZERO,
             remote_multiplier: NonZeroU8::MIN,
             heard: None,
+            awake: None,
             polls: false,
             send_at: now,
             random: seed,
@@ -117,8 +122,12 @@ impl Session {
     /// So long without a packet, and the peer is gone (§6.8.4, asynchronous mode).
     #[must_use]
     pub fn detection_time(&self) -> Duration {
-        let agreed = self.parameters.interval.max(self.remote_desired_min_tx);
-        u32::from(self.remote_multiplier.get()) * agreed
+        u32::from(self.remote_multiplier.get()) * self.remote_interval()
+    }
+
+    /// Between two packets of the peer, at most.
+    fn remote_interval(&self) -> Duration {
+        self.parameters.interval.max(self.remote_desired_min_tx)
     }
 
     /// When [`Session::wake`] has something to do.
@@ -130,12 +139,16 @@ impl Session {
             .min()
     }
 
-    /// When the peer is given up, if it says nothing more.
+    /// When the peer is given up, if it says nothing more; of a session that is down: when it is forgotten.
     #[must_use]
     pub fn expires_at(&self) -> Option<Moment> {
         match self.state {
-            State::Init | State::Up => self.heard.map(|heard| heard + self.detection_time()),
-            State::AdminDown | State::Down => None,
+            State::Init | State::Up | State::Down => self.heard.map(|heard| {
+                let expires = heard + self.detection_time();
+                let awake = self.awake.map(|awake| awake + self.remote_interval());
+                awake.map_or(expires, |awake| awake.max(expires))
+            }),
+            State::AdminDown => None,
         }
     }
 
@@ -171,6 +184,7 @@ impl Session {
             return Ok(Outcome::default());
         }
         self.heard = Some(now);
+        self.awake = None;
         let change = self.follow(packet.state);
         let after = self.transmit_interval();
         if after < before {
@@ -224,13 +238,8 @@ impl Session {
     /// Does what is due.
     pub fn wake(&mut self, now: Moment) -> Outcome {
         let mut outcome = Outcome::default();
-        if self.expires_at().is_some_and(|at| at <= now) {
-            // §6.8.4. §6.8.1: the discriminator of a peer that is not heard is forgotten.
-            outcome.change = Some(self.becomes(State::Down, Diagnostic::DetectionTimeExpired));
-            self.yours = None;
-            self.heard = None;
-            // The peer hears of it at once.
-            self.send_at = now;
+        if let Some(expired) = self.expires_at().filter(|at| *at <= now) {
+            outcome.change = self.expires(expired, now);
         }
         if self.speaks_at().is_some_and(|at| at <= now) {
             outcome.send = Some(self.packet(false));
@@ -238,6 +247,28 @@ impl Session {
             self.send_at = now + self.jittered(interval);
         }
         outcome
+    }
+
+    /// The detection time that ended at `expired` is over.
+    fn expires(&mut self, expired: Moment, now: Moment) -> Option<Change> {
+        let slept = now.since(expired) >= self.remote_interval().max(LATE);
+        if slept && self.state != State::Down {
+            // Perhaps the whole host was asleep, and what the peer said meanwhile is still in a queue of
+            // its kernel. The peer has time for one more packet. Not in the RFC, which leaves it to the
+            // implementation how soon a silence is noticed.
+            self.awake = Some(now);
+            return None;
+        }
+        // §6.8.1: the discriminator of a peer that is not heard is forgotten.
+        self.yours = None;
+        self.heard = None;
+        self.awake = None;
+        if self.state == State::Down {
+            return None;
+        }
+        // §6.8.4. The peer hears of it at once.
+        self.send_at = now;
+        Some(self.becomes(State::Down, Diagnostic::DetectionTimeExpired))
     }
 
     /// §6.8.16: down because its owner wants it so. The peer is told, and takes it for no failure.
@@ -264,6 +295,7 @@ impl Session {
             self.diagnostic = Diagnostic::None;
             self.yours = None;
             self.heard = None;
+            self.awake = None;
             self.send_at = now;
         }
     }

@@ -222,6 +222,10 @@ fn complaints(router: &RouterStatus) -> Vec<(Severity, String)> {
         let why = check.reason.as_deref().unwrap_or("no reason known");
         warn(format!("check {} is down: {why}", check.check));
     }
+    for session in router.bfd.iter().filter(|session| !session.is_up()) {
+        let why = session.last_down.as_deref().unwrap_or("not heard yet");
+        warn(format!("BFD with {} is down: {why}", session.peer));
+    }
     for neighbour in &router.neighbours {
         for mismatch in &neighbour.mismatches {
             warn(format!("neighbour {}: {mismatch}", neighbour.address));

@@ -16,7 +16,7 @@ use crate::os::addresses;
 use crate::vrrp::Role;
 
 use self::machine::{timeliness, witness_line};
-use self::tables::{counters, drops, neighbours, notable};
+use self::tables::{counters, drops, neighbours, notable, sessions};
 pub use self::why::why;
 use super::text::{Cell, Style, Table, clean, clean_lines, interval, paint, span, time_of_day};
 
@@ -118,6 +118,7 @@ pub fn overview(status: &Status, colour: bool) -> String {
     text.push('\n');
     text += &table.render(colour);
     text += &neighbours(status, colour);
+    text += &sessions(status, colour);
     text += &notable(status, colour);
     text += &drops(status, colour);
     text
@@ -143,6 +144,7 @@ pub fn details(status: &Status, colour: bool) -> String {
         text += &facts(router, status).render(colour);
     }
     text += &neighbours(status, colour);
+    text += &sessions(status, colour);
     for router in &status.routers {
         text += &counters(router, colour);
     }

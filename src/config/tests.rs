@@ -1,5 +1,6 @@
 //! What is wrong with a file, where, and what the loader says to write instead.
 
+mod bfd;
 mod checks;
 mod families;
 mod groups;

@@ -4,8 +4,10 @@
 //! server and on SIGHUP. A demotion is written down before the engine is told, so that it is not
 //! lost; when it cannot be written, nothing is done.
 
+mod loads;
 mod renamed;
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +23,7 @@ use super::systemd::Reloading;
 use super::{Error, Options, events, hooks, load, load_keys, log_warnings, moment};
 use crate::config::{Loaded, RouterName};
 use crate::control::server::{Answer, Clients};
-use crate::control::{ConfigurationStatus, RenewalStatus, Request, Response, SCHEMA, Status};
+use crate::control::{RenewalStatus, Request, Response, SCHEMA, Status};
 use crate::engine::command::{Command, Reply, Selection};
 use crate::engine::status::RouterStatus;
 use crate::os::addresses::Renewals;
@@ -31,6 +33,7 @@ use crate::os::witness::Wanted;
 use crate::os::{checks, clock};
 use crate::vrrp::times::Moment;
 
+use loads::{Loads, where_one_may_wait};
 use renamed::carried_over;
 
 /// The engine's thread answers in microseconds; if it does not for so long, something is wrong.
@@ -50,8 +53,10 @@ struct Inner {
     watchers: Watchers,
     /// What systemd is told of it may not be true any more.
     stale: Notify,
-    /// One change at a time: reload, demote, restore.
-    configuration: Mutex<Configuration>,
+    loads: Loads,
+    /// As they stand on the disk. One change at a time: reload, demote, restore. Who only looks does not
+    /// wait for those, which may wait for a disk.
+    demotions: Mutex<Vec<DemotionRecord>>,
 }
 
 /// What `status` says of the parts of the daemon beside the engine's thread.
@@ -74,14 +79,6 @@ pub(super) struct Watchers {
     pub(super) stream: Stream,
 }
 
-struct Configuration {
-    loaded_unix_ms: u64,
-    error: Option<String>,
-    reloads: u64,
-    failed_reloads: u64,
-    demotions: Vec<DemotionRecord>,
-}
-
 impl Control {
     pub(super) fn new(
         options: &Options,
@@ -91,7 +88,6 @@ impl Control {
         sources: Sources,
         watchers: Watchers,
     ) -> Self {
-        let loaded_unix_ms = clock::unix_ms(clock::wall_now());
         Self(Arc::new(Inner {
             host: options.host.clone(),
             started: clock::now(),
@@ -101,13 +97,8 @@ impl Control {
             path: options.config.clone(),
             watchers,
             stale: Notify::new(),
-            configuration: Mutex::new(Configuration {
-                loaded_unix_ms,
-                error: None,
-                reloads: 0,
-                failed_reloads: 0,
-                demotions,
-            }),
+            loads: Loads::default(),
+            demotions: Mutex::new(demotions),
         }))
     }
 
@@ -196,7 +187,6 @@ impl Inner {
 
     async fn observe(&self) -> Result<Status, Undelivered> {
         let snapshot = self.snapshot().await?;
-        let configuration = self.configuration.lock().await;
         let sources = &self.sources;
         let (done, failed) = sources.renewals.done_and_failed();
         Ok(Status {
@@ -207,23 +197,17 @@ impl Inner {
             time_unix_ms: clock::unix_ms(clock::wall_now()),
             uptime_ms: u64::try_from(clock::now().since(self.started).as_millis())
                 .unwrap_or(u64::MAX),
-            configuration: ConfigurationStatus {
-                path: self.path.display().to_string(),
-                loaded_unix_ms: configuration.loaded_unix_ms,
-                error: configuration.error.clone(),
-                reloads: configuration.reloads,
-                failed_reloads: configuration.failed_reloads,
-            },
-            routers: snapshot.routers,
-            witness: snapshot.witness,
+            configuration: self.loads.status(&self.path),
+            routers: snapshot.routers.clone(),
+            witness: snapshot.witness.clone(),
             checks: self.watchers.table.status(),
             hooks: {
                 let config = Arc::clone(&self.watchers.hooks.borrow());
                 self.watchers.hook_table.status(&config.hooks)
             },
-            drops: snapshot.drops,
+            drops: snapshot.drops.clone(),
             queue_drops: sources.lost.load(Ordering::Relaxed),
-            lateness: snapshot.lateness,
+            lateness: snapshot.lateness.clone(),
             realtime: sources.realtime.status(),
             renewals: RenewalStatus { done, failed },
             clients: sources.clients.count(),
@@ -252,20 +236,17 @@ impl Inner {
             wait,
         };
         let reply = {
-            let mut configuration = self.configuration.lock().await;
+            let mut kept = self.demotions.lock().await;
             let names = match self.names(&routers).await {
                 Ok(names) => names,
                 Err(response) => return response,
             };
-            let mut demotions = configuration.demotions.clone();
+            let mut demotions = kept.clone();
             demotions.retain(|old| !names.contains(&old.router));
             demotions.extend(names.into_iter().map(record));
-            if let Err(error) = self.state.save_demotions(&demotions) {
-                return Response::Error {
-                    message: format!("{error}; nothing was changed"),
-                };
+            if let Err(response) = self.save(&mut kept, demotions).await {
+                return response;
             }
-            configuration.demotions = demotions;
             self.send(command)
         };
         // The lock is free again: a handover may take its time.
@@ -276,41 +257,54 @@ impl Inner {
     }
 
     async fn restore(&self, routers: Selection) -> Response {
-        let mut configuration = self.configuration.lock().await;
+        let mut kept = self.demotions.lock().await;
         let names = match self.names(&routers).await {
             Ok(names) => names,
             Err(response) => return response,
         };
-        let mut demotions = configuration.demotions.clone();
+        let mut demotions = kept.clone();
         demotions.retain(|old| !names.contains(&old.router));
-        if let Err(error) = self.state.save_demotions(&demotions) {
-            return Response::Error {
-                message: format!("{error}; nothing was changed"),
-            };
+        if let Err(response) = self.save(&mut kept, demotions).await {
+            return response;
         }
-        configuration.demotions = demotions;
         match receive(self.send(Command::Restore { routers })).await {
             Ok(Reply::Restored(restored)) => Response::Restored(restored),
             other => unexpected(other),
         }
     }
 
+    /// Writes them down; `kept` are those on the disk.
+    async fn save(
+        &self,
+        kept: &mut Vec<DemotionRecord>,
+        demotions: Vec<DemotionRecord>,
+    ) -> Result<(), Response> {
+        let (state, new) = (self.state.clone(), demotions.clone());
+        let saved = where_one_may_wait(move || state.save_demotions(&new)).await;
+        saved.map_err(unchanged)?;
+        *kept = demotions;
+        Ok(())
+    }
+
     /// The whole file is judged first; a bad one changes nothing.
     async fn reload(&self, dry_run: bool) -> Response {
-        let mut configuration = self.configuration.lock().await;
+        let mut demotions = self.demotions.lock().await;
         if dry_run {
-            return self.read_again(&mut configuration, true).await;
+            return self.read_again(&mut demotions, true).await;
         }
         let _until_it_is_done = Reloading::begin();
-        let response = self.read_again(&mut configuration, false).await;
+        let response = self.read_again(&mut demotions, false).await;
         self.stale.notify_one();
         response
     }
 
-    async fn read_again(&self, configuration: &mut Configuration, dry_run: bool) -> Response {
-        let loaded = load(&self.path, &self.host)
-            .and_then(|loaded| load_keys(&loaded.config).map(|keyring| (loaded, keyring)));
-        let (Loaded { config, warnings }, keyring) = match loaded {
+    async fn read_again(&self, demotions: &mut Vec<DemotionRecord>, dry_run: bool) -> Response {
+        let (path, host) = (self.path.clone(), self.host.clone());
+        let loaded = where_one_may_wait(move || {
+            let loaded = load(&path, &host)?;
+            load_keys(&loaded.config).map(|keyring| (loaded, keyring))
+        });
+        let (Loaded { config, warnings }, keyring) = match loaded.await {
             Ok(loaded) => loaded,
             Err(error) => {
                 let problems = match error {
@@ -318,27 +312,30 @@ impl Inner {
                     other => other.to_string(),
                 };
                 if !dry_run {
-                    configuration.failed_reloads += 1;
-                    configuration.error = Some(problems.clone());
+                    self.loads.failed(&problems);
                 }
                 return Response::BadConfiguration { problems };
             }
         };
-        let known = self.state.addresses().unwrap_or_default();
-        if !dry_run && let Err(error) = self.state.save_addresses_of(&config, &known) {
-            return Response::Error {
-                message: format!("{error}; nothing was changed"),
-            };
+        let hooks = Arc::new(config.clone());
+        if !dry_run {
+            let (state, config) = (self.state.clone(), Arc::clone(&hooks));
+            let saved = where_one_may_wait(move || {
+                let known = state.addresses().unwrap_or_default();
+                state.save_addresses_of(&config, &known)
+            });
+            if let Err(error) = saved.await {
+                return unchanged(error);
+            }
         }
         let before = match self.snapshot().await {
-            Ok(snapshot) => snapshot.routers,
+            Ok(snapshot) => snapshot.routers.clone(),
             Err(undelivered) => return refuse(undelivered),
         };
         let realtime = config.realtime;
         let witness = config.witness.clone();
         let metrics = config.metrics;
         let checks = config.checks.clone();
-        let hooks = Arc::new(config.clone());
         let command = Command::Reload {
             config,
             keyring,
@@ -357,10 +354,8 @@ impl Inner {
                     // Only now: the engine passes over reports on what it does not know.
                     replace(&self.watchers.witness, witness);
                     replace(&self.watchers.checks, checks);
-                    configuration.reloads += 1;
-                    configuration.error = None;
-                    configuration.loaded_unix_ms = clock::unix_ms(clock::wall_now());
-                    self.follow_names(configuration, &before).await;
+                    self.loads.succeeded();
+                    self.follow_names(demotions, &before).await;
                     info!("{} was read again", self.path.display());
                     log_warnings(&warnings, &self.path);
                 }
@@ -378,22 +373,23 @@ impl Inner {
     }
 
     /// After a reload: the demotions on the disk bear the names that their routers have now.
-    async fn follow_names(&self, configuration: &mut Configuration, before: &[RouterStatus]) {
+    async fn follow_names(&self, kept: &mut Vec<DemotionRecord>, before: &[RouterStatus]) {
         // An engine that does not answer is ending, and the next one starts with what is on the disk.
         let Ok(after) = self.snapshot().await else {
             return;
         };
-        let demotions = carried_over(&configuration.demotions, before, &after.routers);
-        if demotions == configuration.demotions {
+        let demotions = carried_over(kept, before, &after.routers);
+        if demotions == *kept {
             return;
         }
-        if let Err(error) = self.state.save_demotions(&demotions) {
+        let (state, new) = (self.state.clone(), demotions.clone());
+        if let Err(error) = where_one_may_wait(move || state.save_demotions(&new)).await {
             error!("{error}; after a restart, demotions go by the names before this reload");
         }
-        configuration.demotions = demotions;
+        *kept = demotions;
     }
 
-    async fn snapshot(&self) -> Result<Snapshot, Undelivered> {
+    async fn snapshot(&self) -> Result<Arc<Snapshot>, Undelivered> {
         let (sender, receiver) = oneshot::channel();
         self.mailbox.try_send(Message::Status(sender))?;
         match tokio::time::timeout(STATUS_PATIENCE, receiver).await {
@@ -406,7 +402,8 @@ impl Inner {
     /// The names behind a selection, for one of a group all of it, as the engine takes it; an answer
     /// that lists those there are, when it names none.
     async fn names(&self, routers: &Selection) -> Result<Vec<RouterName>, Response> {
-        let routers_there = self.snapshot().await.map_err(refuse)?.routers;
+        let snapshot = self.snapshot().await.map_err(refuse)?;
+        let routers_there = &snapshot.routers;
         let known: Vec<_> = routers_there
             .iter()
             .map(|router| router.name.clone())
@@ -444,6 +441,12 @@ async fn receive(
     reply: Result<oneshot::Receiver<Reply>, Undelivered>,
 ) -> Result<Reply, Undelivered> {
     reply?.await.map_err(|_| Undelivered::Ended)
+}
+
+fn unchanged(error: impl Display) -> Response {
+    Response::Error {
+        message: format!("{error}; nothing was changed"),
+    }
 }
 
 fn refuse(undelivered: Undelivered) -> Response {

@@ -4,7 +4,9 @@
 //! replies are left where others fetch them, and what does not fit is counted. It ends when the
 //! engine has handed everything over, or when epoll itself fails.
 
+mod crowd;
 mod detection;
+mod observation;
 mod succession;
 mod traffic;
 mod vigil;
@@ -19,7 +21,7 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use tokio::sync::oneshot;
 
 use super::happenings::Happened;
-use super::mailbox::{Inbox, Message, Snapshot};
+use super::mailbox::{Inbox, Message};
 use super::ports::{Ports, STRANGERS_REST};
 use crate::config::InterfaceName;
 use crate::engine::command::{Reply, Token};
@@ -36,7 +38,9 @@ use crate::os::{OsError, clock};
 use crate::vrrp::times::{Moment, WallClock};
 use crate::vrrp::{Family, Vrid};
 
+use crowd::Crowd;
 use detection::Detection;
+use observation::Observation;
 pub(super) use succession::Succession;
 use vigil::Vigil;
 
@@ -72,6 +76,7 @@ pub(super) struct EngineThread {
     due: Option<Moment>,
     lateness: Lateness,
     vigil: Vigil,
+    crowd: Crowd,
     /// What the engine was told.
     wall: Option<WallClock>,
     ports: Ports,
@@ -85,6 +90,7 @@ pub(super) struct EngineThread {
     /// By router: the epoch of the claim that the worker was told last.
     claims: HashMap<RouterId, u64>,
     succession: Succession,
+    observation: Observation,
     replies: HashMap<Token, oneshot::Sender<Reply>>,
     /// Who wants to know that this turn came to its end.
     turns: Vec<oneshot::Sender<()>>,
@@ -123,6 +129,7 @@ impl EngineThread {
             due: None,
             lateness: Lateness::default(),
             vigil: Vigil::default(),
+            crowd: Crowd::default(),
             wall: None,
             ports: Ports::new(FIRST_PORT, settings),
             topology: Topology::new(),
@@ -133,6 +140,7 @@ impl EngineThread {
             wishes,
             claims: HashMap::new(),
             succession,
+            observation: Observation::default(),
             replies: HashMap::new(),
             turns: Vec::new(),
             next_token: 0,
@@ -148,6 +156,7 @@ impl EngineThread {
         self.settle_all(clock::now());
         while !self.engine.is_finished() {
             self.arm();
+            self.pause_in_a_crowd();
             self.listen(self.patience())?;
             if self.ports.has_problem() {
                 self.settle_all(clock::now());
@@ -161,6 +170,7 @@ impl EngineThread {
             self.engine.wake(now, &mut self.outputs);
             self.dispatch(now);
             self.keep_or_pause(now);
+            self.observe();
             for turn in self.turns.drain(..) {
                 // Nobody waits any more only when the daemon ends.
                 let _ = turn.send(());
@@ -184,7 +194,9 @@ impl EngineThread {
 
     /// How long to wait when nothing comes and nothing is due.
     fn patience(&self) -> EpollTimeout {
-        if self.succession.is_pending(&self.engine) {
+        if let Some(patience) = self.observation.patience_ms(clock::now()) {
+            EpollTimeout::from(patience)
+        } else if self.succession.is_pending(&self.engine) {
             EpollTimeout::from(succession::PENDING_MS)
         } else if self.ports.rests() {
             // A little more, so that the rest is over then.
@@ -222,7 +234,10 @@ impl EngineThread {
                 key => self.port(key),
             }
         }
-        // What concerns nobody here comes last.
+        // Adverts first; what concerns nobody here comes last.
+        for key in keys() {
+            self.announcements(key);
+        }
         for key in keys() {
             self.strangers(key);
         }
@@ -249,27 +264,6 @@ impl EngineThread {
             self.wall = Some(wall);
             self.handle(Input::WallClock(wall), clock::now());
         }
-    }
-
-    /// Near a takeover: listens without sleeping until it is due, or an advert has put it off.
-    fn stay_awake_for_a_takeover(&mut self) -> Result<(), OsError> {
-        let mut alerted = false;
-        let mut last = None;
-        while let Some(takeover) = self.engine.next_takeover() {
-            let now = clock::now();
-            self.vigil.spend(last.unwrap_or(now), now);
-            if now >= takeover || now + AWAKE_BEFORE_TAKEOVER < takeover || !self.vigil.allows(now)
-            {
-                break;
-            }
-            last = Some(now);
-            if !alerted {
-                self.wishes.alert(takeover + AWAKE_BEFORE_TAKEOVER);
-                alerted = true;
-            }
-            self.listen(EpollTimeout::ZERO)?;
-        }
-        Ok(())
     }
 
     /// Sets the timer to the engine's next deadline, on the absolute clock; a little earlier for a
@@ -385,20 +379,10 @@ impl EngineThread {
                 self.next_token += 1;
                 self.replies.insert(token, reply);
                 self.handle(Input::Command(token, command), now);
+                self.observation.begin_anew();
                 self.settle_all(now);
             }
-            Message::Status(reply) => {
-                let snapshot = Snapshot {
-                    routers: self.engine.status(now),
-                    witness: self.engine.witness_status(now),
-                    drops: self.engine.drops(now),
-                    lateness: self
-                        .lateness
-                        .status(now, self.engine.patience_of_neighbours()),
-                };
-                // A client that is gone needs no answer.
-                let _ = reply.send(snapshot);
-            }
+            Message::Status(reply) => self.observation.ask(reply),
             Message::Turn(reply) => self.turns.push(reply),
             Message::Pause(reply, goes_on) => self.succession.pause(reply, goes_on, now),
             Message::Stop => self.handle(Input::Stop, now),

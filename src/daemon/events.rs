@@ -95,6 +95,7 @@ fn concerns(event: &Event, router: &RouterName, config: &Config) -> bool {
         | Event::StandsAlready { .. }
         | Event::ClaimFailed { .. }
         | Event::DemotionEnded { .. }
+        | Event::BfdUnable { .. }
         | Event::WitnessLost { .. }
         | Event::WitnessFound { .. }
         | Event::HoldDown { .. }

@@ -242,6 +242,7 @@ impl Dispatcher {
             | Event::WitnessLost { .. }
             | Event::WitnessFound { .. }
             | Event::Bfd { .. }
+            | Event::BfdUnable { .. }
             | Event::Check { .. }
             | Event::HoldDown { .. }
             | Event::HoldDownEnded { .. }

@@ -7,7 +7,7 @@
 use std::io;
 
 use tracing::{info, warn};
-use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -17,10 +17,16 @@ use crate::cli::terminal::wants_colour;
 use crate::cli::{LogFormat, LogLevel};
 use crate::engine::event::Event;
 
+/// Lines that wait while the log blocks; what comes then is lost. Some for each of a thousand routers: the
+/// room for all of them is taken at the start.
+const LINES: usize = 4096;
+
 /// Starts logging. Without a journal, `journald` falls back to text and says so.
 #[must_use = "what is queued is written when this is dropped"]
 pub(super) fn start(format: LogFormat, level: LogLevel) -> WorkerGuard {
-    let (writer, guard) = tracing_appender::non_blocking(io::stderr());
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(LINES)
+        .finish(io::stderr());
     let (layer, complaint) = layer(format, &writer);
     // Fails only where a subscriber is set already, as in tests: that one is kept.
     let _ = Registry::default()

@@ -16,7 +16,7 @@ use crate::engine::witness::{self, WitnessStatus};
 use crate::os::{OsError, addresses, links};
 
 /// Messages that wait at most. Senders that may wait do; a control client is told to come again.
-const CAPACITY: usize = 1024;
+const CAPACITY: usize = 256;
 
 /// Something for the engine's thread.
 pub(super) enum Message {
@@ -33,7 +33,7 @@ pub(super) enum Message {
     /// From a control client.
     Command(Command, oneshot::Sender<Reply>),
     /// From a control client.
-    Status(oneshot::Sender<Snapshot>),
+    Status(oneshot::Sender<Arc<Snapshot>>),
     /// From the watchdog: to be answered at the end of a turn of the engine's loop.
     Turn(oneshot::Sender<()>),
     /// Say where everything stands and do nothing more, until the other end is dropped: another
@@ -43,7 +43,7 @@ pub(super) enum Message {
     Stop,
 }
 
-/// What observers get.
+/// What observers get. They look at it and drop their share soon: the engine's thread frees it.
 #[derive(Debug, Clone)]
 pub(super) struct Snapshot {
     pub(super) routers: Vec<RouterStatus>,

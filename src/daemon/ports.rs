@@ -29,12 +29,29 @@ pub(super) struct Port {
     pub(super) announcements: AnnouncementSocket,
     /// Adverts of all other VRIDs.
     pub(super) strangers: VrrpSocket,
-    /// Under which epoll reports it; the next number is the strangers'.
-    pub(super) key: u64,
+    /// Under which epoll reports its adverts; the next numbers are the others'.
+    key: u64,
     /// Until then epoll does not report the strangers.
     rests_until: Option<Moment>,
     /// Whether the interface had any address of this family when it was looked at last.
     has_addresses: bool,
+}
+
+impl Port {
+    /// Under which epoll reports adverts of ours.
+    pub(super) const fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// Under which epoll reports what others say of addresses.
+    pub(super) const fn announcements_key(&self) -> u64 {
+        self.key + 1
+    }
+
+    /// Under which epoll reports the other adverts.
+    pub(super) const fn strangers_key(&self) -> u64 {
+        self.key + 2
+    }
 }
 
 /// All ports, and what the kernel says of every interface.
@@ -138,7 +155,7 @@ impl Ports {
             self.open.remove(&at);
         }
         let key = self.next_key;
-        self.next_key += 2;
+        self.next_key += 3;
         let open = |hears| VrrpSocket::open(name, state.index, family, hears, vrids);
         let mut announcements = AnnouncementSocket::open(state.index, family)?;
         if family == Family::Ipv4 {
@@ -153,10 +170,21 @@ impl Ports {
             has_addresses,
         };
         wait_for(epoll, &port.vrrp, key)?;
-        wait_for(epoll, &port.announcements, key)?;
-        wait_for(epoll, &port.strangers, key + 1)?;
+        wait_for(epoll, &port.announcements, port.announcements_key())?;
+        wait_for(epoll, &port.strangers, port.strangers_key())?;
         self.open.insert(at, port);
         Ok(())
+    }
+
+    /// The port of which epoll reported this key, and where it is.
+    pub(super) fn of(
+        &mut self,
+        key: u64,
+        of: impl Fn(&Port) -> u64,
+    ) -> Option<(&InterfaceName, &mut Port)> {
+        let mut ports = self.open.iter_mut();
+        let found = ports.find(|(_, port)| of(port) == key);
+        found.map(|((name, _), port)| (name, port))
     }
 
     /// The port of an interface by its index.
@@ -196,7 +224,7 @@ impl Ports {
     pub(super) fn end_rests(&mut self, now: Moment, epoll: &Epoll) {
         for port in self.open.values_mut() {
             if port.rests_until.is_some_and(|until| until <= now)
-                && wait_for(epoll, &port.strangers, port.key + 1).is_ok()
+                && wait_for(epoll, &port.strangers, port.strangers_key()).is_ok()
             {
                 port.rests_until = None;
             }

@@ -37,8 +37,6 @@ struct Watched {
     session: Session,
     endpoint: BfdEndpoint,
     since: Moment,
-    downs: u64,
-    discarded: u64,
     last_discarded: Option<Discarded>,
 }
 
@@ -49,6 +47,17 @@ pub(super) struct Sessions {
     /// The earliest deadline of all; kept up to date after every change.
     next: Option<Moment>,
     made: u32,
+    /// By interface and peer, of all sessions that there were.
+    counted: BTreeMap<(InterfaceName, IpAddr), Counted>,
+}
+
+/// What was counted with one peer since the daemon started.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counted {
+    /// Sessions that went down after they were up.
+    pub(super) lost: u64,
+    /// Packets that were discarded.
+    pub(super) discarded: u64,
 }
 
 /// A datagram to the BFD port.
@@ -74,12 +83,24 @@ impl Sessions {
             .min();
     }
 
+    fn counted_with(&self, ends: &Ends) -> Counted {
+        let of = (ends.interface.clone(), ends.peer);
+        self.counted.get(&of).copied().unwrap_or_default()
+    }
+
+    fn counted(&mut self, ends: &Ends) -> &mut Counted {
+        let of = (ends.interface.clone(), ends.peer);
+        self.counted.entry(of).or_default()
+    }
+
     /// Takes down everything that decides what the sessions will do.
     pub(super) fn fingerprint(&self, fingerprint: &mut Fingerprint) {
         let Self {
             by_ends,
             // Follows from the sessions.
             next: _,
+            // Told to people, and to nobody else.
+            counted: _,
             // Names the next session, and decides nothing.
             made: _,
         } = self;
@@ -123,8 +144,8 @@ impl Engine {
         match outcome {
             Ok(outcome) => self.bfd_does(&ends, outcome, None, now, outputs),
             Err(discarded) => {
-                watched.discarded += 1;
                 watched.last_discarded = Some(discarded);
+                self.sessions.counted(&ends).discarded += 1;
             }
         }
     }
@@ -169,8 +190,10 @@ impl Engine {
         let parameters = watched.session.parameters();
         if let Some(change) = outcome.change {
             watched.since = now;
-            watched.downs += u64::from(change.from == State::Up);
             self.bfd_changed(ends, change, outputs);
+            if change.from == State::Up {
+                self.sessions.counted(ends).lost += 1;
+            }
             if let Some(heard) = heard
                 && is_failure(change)
             {
@@ -211,8 +234,8 @@ impl Engine {
         let silent_since = heard + parameters.interval;
         for id in self.bfd_users(ends).collect::<Vec<_>>() {
             self.with(id, now, outputs, |router, outputs| {
-                let scale = parameters.interval;
-                router.peer_lost(ends.peer, silent_since, scale, now, outputs);
+                let interval = parameters.interval;
+                router.peer_lost(ends.peer, silent_since, interval, now, outputs);
             });
         }
     }
@@ -283,6 +306,20 @@ impl Engine {
         self.sessions.settle_deadline();
     }
 
+    /// What was counted with all peers of one router.
+    pub(super) fn bfd_counted(&self, router: &Router) -> Counted {
+        let of_router = |(interface, peer): &(InterfaceName, IpAddr)| {
+            router.config().interface == *interface && router.watches(*peer)
+        };
+        let counted = self.sessions.counted.iter();
+        counted
+            .filter(|(of, _)| of_router(of))
+            .fold(Counted::default(), |sum, (_, one)| Counted {
+                lost: sum.lost + one.lost,
+                discarded: sum.discarded + one.discarded,
+            })
+    }
+
     /// The sessions of one router with its peers.
     pub(super) fn bfd_status(&self, router: &Router, now: Moment) -> Vec<BfdStatus> {
         let of_router =
@@ -303,8 +340,8 @@ impl Engine {
                 },
                 transmit_us: micros(watched.session.transmit_interval()),
                 detection_us: micros(watched.session.detection_time()),
-                downs: watched.downs,
-                discarded: watched.discarded,
+                downs: self.sessions.counted_with(ends).lost,
+                discarded: self.sessions.counted_with(ends).discarded,
                 last_discarded: watched.last_discarded.map(|why| why.to_string()),
             })
             .collect()
@@ -324,10 +361,18 @@ impl Sessions {
         // without seeing our packets.
         let seed = now.as_nanos() ^ (u64::from(self.made) << 40);
         let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let discriminator = u32::try_from(mixed >> 32).unwrap_or(self.made);
+        let mut discriminator =
+            Discriminator::from(u32::try_from(mixed >> 32).unwrap_or(self.made));
+        let is_taken = |wanted| {
+            let mut sessions = self.by_ends.values();
+            sessions.any(|watched| watched.session.discriminator() == wanted)
+        };
+        while is_taken(discriminator) {
+            discriminator = Discriminator::from(discriminator.0.get().wrapping_add(1));
+        }
         let port = u32::from(FIRST_SOURCE_PORT) + self.made % SOURCE_PORTS;
         Watched {
-            session: Session::new(parameters, Discriminator::from(discriminator), seed, now),
+            session: Session::new(parameters, discriminator, seed, now),
             endpoint: BfdEndpoint {
                 interface,
                 local: ends.local,
@@ -335,8 +380,6 @@ impl Sessions {
                 source_port: u16::try_from(port).unwrap_or(FIRST_SOURCE_PORT),
             },
             since: now,
-            downs: 0,
-            discarded: 0,
             last_discarded: None,
         }
     }

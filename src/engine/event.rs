@@ -258,6 +258,13 @@ pub enum Event {
         /// The lowest priority in force of its members.
         priority: Priority,
     },
+    /// Nothing can be said to a BFD peer: it is watched by adverts only, and tried again each second.
+    BfdUnable {
+        /// With whom.
+        peer: IpAddr,
+        /// What the kernel refused.
+        error: String,
+    },
     /// A BFD session came up, or is down.
     Bfd {
         /// Where.
@@ -317,6 +324,7 @@ impl Event {
             | Self::StandsAlready { .. }
             | Self::ClaimFailed { .. }
             | Self::WitnessLost { .. } => true,
+            Self::BfdUnable { .. } => true,
             Self::Bfd { diagnostic, .. } => matches!(diagnostic, Diagnostic::DetectionTimeExpired),
             Self::Check { verdict, .. } => matches!(verdict, Verdict::Down(_)),
             Self::Transition { .. }
@@ -361,6 +369,7 @@ impl Event {
             | Self::BeforeClaim { router, .. }
             | Self::DemotionEnded { router } => Some(router),
             Self::Check { .. }
+            | Self::BfdUnable { .. }
             | Self::Bfd { .. }
             | Self::GroupStanding { .. }
             | Self::WitnessLost { .. }
@@ -398,6 +407,7 @@ impl Event {
             | Self::Standing { .. }
             | Self::BeforeClaim { .. }
             | Self::DemotionEnded { .. }
+            | Self::BfdUnable { .. }
             | Self::Bfd { .. }
             | Self::Check { .. }
             | Self::WitnessLost { .. }

@@ -28,6 +28,7 @@ impl Engine {
             interfaces: _,
             // Where a deadline was entered early the engine is woken and does nothing.
             deadlines: _,
+            company: _,
             next_beat,
             pending: _,
             drops: _,

@@ -3,6 +3,8 @@
 //! Owns how the two families of a configured router become one line: sums of what is counted, the
 //! worse of what differs, and which family is to blame.
 
+use std::ops::Range;
+
 use super::Engine;
 use super::router::TRANSITIONS_KEPT;
 use super::status::{
@@ -15,23 +17,42 @@ impl Engine {
     /// Every router of the configuration, in its order.
     #[must_use]
     pub fn status(&self, now: Moment) -> Vec<RouterStatus> {
-        let mut routers: Vec<RouterStatus> = Vec::new();
-        for router in self.listed() {
+        let mut routers = Vec::new();
+        self.describe(0..usize::MAX, now, &mut routers);
+        routers
+    }
+
+    /// Adds these of the virtual routers, one for each family, to those before them. True when these were
+    /// the last: then all are described.
+    pub fn describe(
+        &self,
+        portion: Range<usize>,
+        now: Moment,
+        routers: &mut Vec<RouterStatus>,
+    ) -> bool {
+        let end = portion.end.min(self.order.len());
+        let ids = self.order.get(portion.start..end).unwrap_or_default();
+        for router in ids.iter().filter_map(|id| self.router(*id)) {
             let mut half = router.status(now);
             half.held_back = self.held_back(router);
             half.bfd = self.bfd_status(router, now);
-            match routers.last_mut().filter(|last| last.name == half.name) {
-                Some(first) => join(first, half),
-                None => routers.push(half),
+            let counted = self.bfd_counted(router);
+            half.counters.bfd_lost = counted.lost;
+            half.counters.bfd_discarded = counted.discarded;
+            if let Some(first) = routers.last_mut().filter(|last| last.name == half.name) {
+                join(first, half);
+            } else {
+                let mut groups = self.configured.groups.iter();
+                let of_router = groups.find(|group| group.routers.contains(&half.name));
+                half.group = of_router.map(|group| group.name.to_string());
+                routers.push(half);
             }
         }
-        for router in &mut routers {
-            let groups = self.configured.groups.iter();
-            let mut of_router = groups.filter(|group| group.routers.contains(&router.name));
-            router.group = of_router.next().map(|group| group.name.to_string());
-            blame(router);
+        let is_last = end == self.order.len();
+        if is_last {
+            routers.iter_mut().for_each(blame);
         }
-        routers
+        is_last
     }
 
     /// Frames that belong to no router, by reason.
@@ -160,6 +181,8 @@ fn sum(a: &Counters, b: &Counters) -> Counters {
         addresses_put_back: a.addresses_put_back + b.addresses_put_back,
         foreign_announcements: a.foreign_announcements + b.foreign_announcements,
         version_2_ignored: a.version_2_ignored + b.version_2_ignored,
+        bfd_lost: a.bfd_lost + b.bfd_lost,
+        bfd_discarded: a.bfd_discarded + b.bfd_discarded,
         conflicts: a.conflicts + b.conflicts,
         transitions: a.transitions.larger(&b.transitions),
         causes: a.causes.larger(&b.causes),

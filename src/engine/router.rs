@@ -64,9 +64,6 @@ pub(super) use witness::Stand;
 /// but for its fate.
 const AFTER_FATE: Duration = Duration::from_millis(20);
 
-/// Adverts within so long are sent together.
-const TOGETHER: Duration = Duration::from_micros(100);
-
 /// Sent to stay out of the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Demotion {
@@ -322,7 +319,8 @@ impl Router {
     /// When [`Router::wake`] has something to do.
     pub(super) fn deadline(&self) -> Option<Moment> {
         [
-            self.election_deadline()
+            self.election
+                .deadline()
                 .filter(|_| self.outage_since.is_none()),
             self.outage_ends_at(),
             self.retry_at,
@@ -345,14 +343,13 @@ impl Router {
         .min()
     }
 
-    /// Adverts of routers that are due within the same moment go out together, up to so much late: one
-    /// wake-up here, and one at each neighbour. The schedule stays where it is. Takeovers wait for nobody.
-    fn election_deadline(&self) -> Option<Moment> {
-        let deadline = self.election.deadline()?;
-        Some(match self.election.role() {
-            Role::Active => deadline.next_multiple_of(TOGETHER),
-            Role::Backup | Role::Initialize => deadline,
-        })
+    /// Sends the advert that is due by `horizon`, beside others that are due now. What else it does has its own
+    /// time, a takeover above all.
+    pub(super) fn send_with_others(&mut self, horizon: Moment, now: Moment, outputs: &mut Outputs) {
+        if self.outage_since.is_none() {
+            let actions = self.election.advert_by(horizon, now);
+            self.apply(actions, now, outputs);
+        }
     }
 
     /// Does what is due.

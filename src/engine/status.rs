@@ -206,12 +206,20 @@ pub struct BfdStatus {
     pub transmit_us: u64,
     /// After so long without a packet the peer is given up, microseconds.
     pub detection_us: u64,
-    /// How often it went down after it was up.
+    /// How often a session with this peer went down after it was up.
     pub downs: u64,
-    /// Packets of the peer that were discarded.
+    /// Packets of this peer that were discarded.
     pub discarded: u64,
     /// Why the last of them was, as a sentence.
     pub last_discarded: Option<String>,
+}
+
+impl BfdStatus {
+    /// Each end hears the other.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.state == "up"
+    }
 }
 
 /// The election of one family.
@@ -383,6 +391,12 @@ pub struct Counters {
     /// (`version = "2+3"`).
     #[serde(default)]
     pub version_2_ignored: u64,
+    /// BFD sessions with its peers that went down after they were up.
+    #[serde(default)]
+    pub bfd_lost: u64,
+    /// Control packets of BFD by its peers that were discarded.
+    #[serde(default)]
+    pub bfd_discarded: u64,
     /// Losing adverts heard as Active: somebody else thought it held the addresses.
     pub conflicts: u64,
     /// Changes of the role, by the role before and after.

@@ -7,6 +7,7 @@
 mod adoption;
 mod authentication;
 mod bfd;
+mod bfd_together;
 mod checks;
 mod claims;
 mod commands;
@@ -21,6 +22,7 @@ mod removals;
 mod sleep;
 mod standings;
 mod start;
+mod together;
 mod witness;
 
 use std::net::Ipv4Addr;

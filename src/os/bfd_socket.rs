@@ -24,6 +24,8 @@ use crate::vrrp::advert::TRAFFIC_CLASS;
 
 /// Longer ones are no control packets.
 const BUFFER: usize = 128;
+/// Source ports that are tried.
+const MOST_TRIED: u16 = 64;
 
 /// Hears the peers on one interface.
 pub struct BfdReceiver(Socket);
@@ -133,9 +135,10 @@ impl BfdSender {
         socket
             .set_priority(PRIORITY)
             .map_err(step("send BFD first"))?;
-        socket
-            .bind(&at(endpoint.local, endpoint.source_port).into())
-            .map_err(step("speak BFD from our address"))?;
+        bind_near(&socket, endpoint.source_port, |port| {
+            at(endpoint.local, port)
+        })
+        .map_err(step("speak BFD from our address"))?;
         socket
             .connect(&at(endpoint.peer, PORT).into())
             .map_err(step("speak BFD to a peer"))?;
@@ -154,6 +157,20 @@ impl BfdSender {
 fn open(domain: Domain) -> Result<Socket, OsError> {
     let kind = Type::DGRAM.nonblocking().cloexec();
     Socket::new(domain, kind, Some(Protocol::UDP)).map_err(step("open a UDP socket for BFD"))
+}
+
+/// To this port or, where another program has it, to one of those behind it: any from the first source port
+/// on will do (RFC 5881 §4).
+fn bind_near(socket: &Socket, port: u16, at: impl Fn(u16) -> SocketAddr) -> io::Result<()> {
+    let last = port.saturating_add(MOST_TRIED);
+    let mut ports = port..last;
+    loop {
+        let next = ports.next().unwrap_or(last);
+        match socket.bind(&at(next).into()) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && !ports.is_empty() => {}
+            result => return result,
+        }
+    }
 }
 
 fn bind_device(socket: &Socket, interface: &InterfaceName) -> Result<(), OsError> {

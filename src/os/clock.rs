@@ -5,7 +5,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nix::time::{ClockId, clock_gettime};
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 
 use crate::vrrp::times::{Moment, WallClock};
 
@@ -16,6 +17,17 @@ pub fn now() -> Moment {
         .map(Duration::from)
         .unwrap_or_default();
     Moment::ZERO + time
+}
+
+/// Waits until then, or for a signal.
+pub fn sleep_until(moment: Moment) {
+    let at = TimeSpec::from(Duration::from_nanos(moment.as_nanos()));
+    // Too early is what callers take for granted.
+    let _ = clock_nanosleep(
+        ClockId::CLOCK_MONOTONIC,
+        ClockNanosleepFlags::TIMER_ABSTIME,
+        &at,
+    );
 }
 
 /// The wall clock: for logs, and for times that must survive a reboot.

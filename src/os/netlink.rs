@@ -4,6 +4,8 @@
 //! wait: the address worker, the link watch, the commands. A request that the kernel refuses is an
 //! error of that request; a socket that fails is an [`OsError`].
 
+mod told;
+
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -24,6 +26,8 @@ use super::OsError;
 use crate::config::VirtualAddress;
 use crate::engine::Detection;
 use crate::vrrp::announce::HardwareAddress;
+
+use told::Told;
 
 /// Requests that go to the kernel in one call. Their answers must fit its receive buffer.
 const BATCH: usize = 128;
@@ -227,7 +231,8 @@ impl Netlink {
     }
 }
 
-/// What a datagram of the kernel says, with sequence numbers. What cannot be parsed is left out.
+/// What a datagram of the kernel says of interfaces, addresses and routes, with sequence numbers; attributes
+/// that nobody here reads are not in it. What cannot be parsed is left out.
 #[must_use]
 pub fn messages(bytes: &[u8]) -> Vec<(u32, NetlinkPayload<RouteNetlinkMessage>)> {
     let mut payloads = Vec::new();
@@ -239,8 +244,10 @@ pub fn messages(bytes: &[u8]) -> Vec<(u32, NetlinkPayload<RouteNetlinkMessage>)>
         let Some(message) = rest.get(..length).filter(|message| message.len() >= 16) else {
             break;
         };
-        if let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(message) {
-            payloads.push((message.header.sequence_number, message.payload));
+        if let Ok(message) = NetlinkMessage::<Told>::deserialize(message)
+            && let Some(payload) = Told::into_payload(message.payload)
+        {
+            payloads.push((message.header.sequence_number, payload));
         }
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
     }

@@ -138,6 +138,28 @@ pub(super) fn close_all_but(kept: RawFd, now: bool) -> Result<(), Errno> {
     close(kept.saturating_add(1).max(3), libc::c_uint::MAX)
 }
 
+/// From here on every block of at least so many bytes is a mapping of its own, which goes back to the kernel
+/// when it is freed. The allocator of glibc begins with 128 KiB and puts that up to the largest block that it
+/// has seen freed; those of others do neither.
+pub(super) fn map_blocks_from(bytes: libc::c_int) {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: two integers; it takes the allocator's own lock.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, bytes);
+    }
+    #[cfg(not(target_env = "gnu"))]
+    let _ = bytes;
+}
+
+/// Memory that was freed goes back to the kernel, also from between what is still used. Only glibc keeps any.
+pub(super) fn trim_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: an integer; it takes the allocator's own locks, and touches nothing that is in use.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// A descriptor that tells by being readable that this process has ended.
 pub(super) fn pidfd_open(process: Pid) -> Result<OwnedFd, Errno> {
     // SAFETY: two integers; what comes back is a new descriptor that nobody else owns.

@@ -4,15 +4,19 @@
 //! step, and `alive`, eight bytes, the time of the last adverts. Called by the daemon at its start
 //! and end, by the engine's thread (which only leaves snapshots, and writes the eight bytes), and by a
 //! thread that writes what was left. The runtime directory is meant to be in memory: nothing here is
-//! synced to a disk. A file that cannot be read or does not fit is an [`OsError`]; the daemon then
+//! synced to a disk. Where it is on one, the eight bytes too are written by a thread of their own: a disk
+//! that hangs keeps no advert waiting. A file that cannot be read or does not fit is an [`OsError`]; the daemon then
 //! starts as if there were none. One of another boot or network namespace says nothing.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
+use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use nix::sys::uio::pwrite;
 use serde::{Deserialize, Serialize};
 
@@ -155,8 +159,15 @@ impl SnapshotFile {
         let path = self.directory.join(ALIVE);
         let file = files::create(&path, Readers::Owner)
             .map_err(|error| OsError::new(format!("write {}", path.display()), error))?;
+        let is_in_memory =
+            fstatfs(&file).is_ok_and(|statfs| statfs.filesystem_type() == TMPFS_MAGIC);
+        let pen = if is_in_memory {
+            Pen::Here(file)
+        } else {
+            Pen::Thread(write_beats(file)?)
+        };
         Ok(Heartbeat {
-            file,
+            pen,
             written: Moment::ZERO,
         })
     }
@@ -165,8 +176,16 @@ impl SnapshotFile {
 /// The time of the last adverts, where the next life finds it.
 #[derive(Debug)]
 pub struct Heartbeat {
-    file: File,
+    pen: Pen,
     written: Moment,
+}
+
+#[derive(Debug)]
+enum Pen {
+    /// In memory: nobody waits for that.
+    Here(File),
+    /// On a disk, for which a thread may wait.
+    Thread(SyncSender<Moment>),
 }
 
 impl Heartbeat {
@@ -175,9 +194,29 @@ impl Heartbeat {
         if now.since(self.written) >= HEARTBEAT {
             self.written = now;
             // An older time only makes the next life more careful.
-            let _ = pwrite(&self.file, &now.as_nanos().to_le_bytes(), 0);
+            match &self.pen {
+                Pen::Here(file) => write_beat(file, now),
+                // Full while the disk hangs.
+                Pen::Thread(sender) => {
+                    let _ = sender.try_send(now);
+                }
+            }
         }
     }
+}
+
+fn write_beat(file: &File, at: Moment) {
+    let _ = pwrite(file, &at.as_nanos().to_le_bytes(), 0);
+}
+
+/// Ends with the sender.
+fn write_beats(file: File) -> Result<SyncSender<Moment>, OsError> {
+    let (sender, receiver) = sync_channel(1);
+    thread::Builder::new()
+        .name("heartbeat".to_owned())
+        .spawn(move || receiver.iter().for_each(|at| write_beat(&file, at)))
+        .map_err(|error| OsError::new("start the thread heartbeat", error))?;
+    Ok(sender)
 }
 
 /// Where the engine's thread leaves snapshots: the latest one is written.
@@ -274,6 +313,16 @@ mod tests {
         engine.snapshot(Moment::from_nanos(alive))
     }
 
+    /// Returns when it is written.
+    fn beat(file: &SnapshotFile) {
+        let at = Moment::from_nanos(9_000_000);
+        let mut heartbeat = file.heartbeat().unwrap();
+        heartbeat.beat(at);
+        while file.alive() != at {
+            thread::yield_now();
+        }
+    }
+
     #[test]
     fn the_time_of_life_is_the_later_of_snapshot_and_heartbeat() {
         let directory = Directory::new("snapshot-alive");
@@ -281,9 +330,7 @@ mod tests {
         assert_eq!(file.read().unwrap(), None);
         file.write(snapshot(5)).unwrap();
         assert_eq!(file.read().unwrap(), Some(snapshot(5)));
-        file.heartbeat()
-            .unwrap()
-            .beat(Moment::from_nanos(9_000_000));
+        beat(&file);
         assert_eq!(file.read().unwrap(), Some(snapshot(9_000_000)));
         file.remove();
         assert_eq!(file.read().unwrap(), None);
@@ -334,9 +381,7 @@ mod tests {
         let file = SnapshotFile::at(&directory.0);
         assert!(file.read().is_err());
         file.write(snapshot(5)).unwrap();
-        file.heartbeat()
-            .unwrap()
-            .beat(Moment::from_nanos(9_000_000));
+        beat(&file);
         assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
         assert_eq!(file.read().unwrap(), Some(snapshot(9_000_000)));
     }

@@ -21,6 +21,7 @@ use super::{AdvertisementInterval, Priority, Role};
 use backup::{Backup, Waiting};
 
 pub use actions::{Actions, Send, Transition};
+pub use backup::Failure;
 pub use cause::{Cause, CauseKind};
 pub use windows::{answer_window, handover_limit, listening_time};
 
@@ -132,7 +133,7 @@ impl Election {
             State::Backup(backup) => match backup.waiting {
                 Waiting::Advert => backup.active,
                 Waiting::AfterPriorityZero { .. }
-                | Waiting::AfterFailure { .. }
+                | Waiting::AfterFailure(_)
                 | Waiting::OwnSuccessor
                 | Waiting::Others => None,
                 // Only whom it heard since it is awake.
@@ -235,33 +236,40 @@ impl Election {
     }
 
     /// Another protocol says that this host is gone, and nothing was heard of it since `silent_since`. A
-    /// Backup that follows it waits for its share of `scale` as after priority 0 for its share of an
-    /// interval, so that the order of priorities is kept (P44). True when it was that Backup.
+    /// Backup that follows it waits as after priority 0, by another measure of time, so that the order of
+    /// priorities is kept (P44). True when it was that Backup, and its own timer would have ended later.
     pub fn failure_detected(
         &mut self,
-        of: IpAddr,
+        failure: Failure,
         silent_since: Moment,
-        scale: Duration,
         now: Moment,
     ) -> bool {
         let State::Backup(backup) = &mut self.state else {
             return false;
         };
         let follows = backup.waiting == Waiting::Advert
-            && backup.active.is_some_and(|active| active.source == of)
+            && backup
+                .active
+                .is_some_and(|active| active.source == failure.of)
             && backup.heard_at <= silent_since;
-        if follows {
-            backup.waiting = Waiting::AfterFailure { of, scale };
-            backup.started = now;
-            backup.preempt_at = None;
+        let detected = Backup {
+            waiting: Waiting::AfterFailure(failure),
+            started: now,
+            ..*backup
+        };
+        // Who sends adverts more often than BFD packets is known to be gone by them first.
+        let is_sooner =
+            detected.takeover_at(&self.parameters) < backup.takeover_at(&self.parameters);
+        if follows && is_sooner {
+            *backup = detected;
         }
-        follows
+        follows && is_sooner
     }
 
     /// It is not gone: from here on as if nothing had been said.
     pub fn failure_denied(&mut self) {
         if let State::Backup(backup) = &mut self.state
-            && matches!(backup.waiting, Waiting::AfterFailure { .. })
+            && matches!(backup.waiting, Waiting::AfterFailure(_))
         {
             backup.waiting = Waiting::Advert;
             backup.started = backup.heard_at;
@@ -321,7 +329,7 @@ impl Election {
                     Waiting::Advert => backup.active,
                     Waiting::AfterSleep { .. } => backup.heard_awake(),
                     Waiting::AfterPriorityZero { .. }
-                    | Waiting::AfterFailure { .. }
+                    | Waiting::AfterFailure(_)
                     | Waiting::OwnSuccessor
                     | Waiting::Others => None,
                 };
@@ -371,6 +379,17 @@ impl Election {
                 None => self.take_over_from(backup, now),
             },
             State::Active { advert_at } => self.advert_is_due(advert_at, now),
+        }
+    }
+
+    /// An Active whose advert is due by `horizon` sends it now; its schedule stays where it is, and nobody else does
+    /// anything.
+    pub fn advert_by(&mut self, horizon: Moment, now: Moment) -> Actions {
+        match self.state {
+            State::Active { advert_at } if advert_at <= horizon => {
+                self.advert_is_due(advert_at, now)
+            }
+            State::Initialize | State::Backup(_) | State::Active { .. } => Actions::default(),
         }
     }
 

@@ -38,13 +38,6 @@ impl Moment {
         self.0
     }
 
-    /// This one, or the next that is a whole multiple of `step` after [`Moment::ZERO`].
-    #[must_use]
-    pub fn next_multiple_of(self, step: Duration) -> Self {
-        let step = u64::try_from(step.as_nanos()).unwrap_or(u64::MAX).max(1);
-        Self(self.0.checked_next_multiple_of(step).unwrap_or(u64::MAX))
-    }
-
     /// Time from `earlier` to here; zero when `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

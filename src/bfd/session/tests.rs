@@ -296,3 +296,55 @@ fn two_sessions_of_any_parameters_come_up_and_stay_up_whatever_the_jitter() {
         assert!(pair.is_up() && pair.changes.is_empty(), "seed {seed}");
     }
 }
+
+#[test]
+fn s6_8_1_the_discriminator_of_a_peer_that_is_down_and_silent_is_forgotten() {
+    let mut pair = up(FAST, FAST);
+    let outcome = pair.b.disable(pair.now);
+    pair.does('b', outcome);
+    assert_eq!(pair.a.state(), State::Down);
+    pair.b_speaks = false;
+    pair.sent.clear();
+    pair.changes.clear();
+    // It said last that it would say more each second.
+    pair.runs_for(Duration::from_secs(5));
+    let last = pair.sent.iter().rfind(|(who, _, _)| *who == 'a').unwrap();
+    assert_eq!(last.2.yours, None);
+    assert_eq!(last.2.diagnostic, Diagnostic::NeighbourSignaledDown);
+    assert!(
+        pair.changes.iter().all(|(who, _, _)| *who != 'a'),
+        "it is down already: {:?}",
+        pair.changes
+    );
+}
+
+/// Packets that came meanwhile are taken in before `wake`; those that were still in a queue of the
+/// machine, which was asleep as a whole, are not.
+#[test]
+fn who_slept_past_the_detection_time_gives_the_peer_one_more_interval() {
+    let mut pair = up(FAST, FAST);
+    let expires = pair.a.expires_at().unwrap();
+    let awake = expires + Duration::from_millis(40);
+    assert_eq!(pair.a.wake(awake).change, None);
+    assert_eq!(pair.a.state(), State::Up);
+    let again = awake + FAST.interval;
+    assert_eq!(pair.a.expires_at(), Some(again));
+    // It lives.
+    let packet = pair.sent_by_b();
+    let heard = awake + Duration::from_millis(1);
+    let _ = pair.a.handle(&packet, heard).unwrap();
+    assert_eq!(pair.a.expires_at(), Some(heard + Duration::from_millis(15)));
+    // It does not: once is enough for who is awake.
+    let mut pair = up(FAST, FAST);
+    let awake = pair.a.expires_at().unwrap() + Duration::from_millis(40);
+    let _ = pair.a.wake(awake);
+    let change = pair.a.wake(awake + FAST.interval).change.unwrap();
+    assert_eq!(change.diagnostic, Diagnostic::DetectionTimeExpired);
+}
+
+#[test]
+fn a_wake_that_is_a_little_late_is_no_sleep() {
+    let mut pair = up(FAST, FAST);
+    let late = pair.a.expires_at().unwrap() + Duration::from_millis(4);
+    assert_eq!(pair.a.wake(late).change.unwrap().to, State::Down);
+}

@@ -3,9 +3,11 @@
 //! Owns their columns. Pure; called by [`super::overview`] and [`super::details`]. A table without
 //! rows is no text at all.
 
-use crate::cli::text::{Cell, Style, Table, clean, interval, span};
+use std::time::Duration;
+
+use crate::cli::text::{Cell, Style, Table, clean, interval, measured, span};
 use crate::control::Status;
-use crate::engine::status::{Counters, NeighbourStatus, RouterStatus};
+use crate::engine::status::{BfdStatus, Counters, NeighbourStatus, RouterStatus};
 
 pub(super) fn neighbours(status: &Status, colour: bool) -> String {
     let mut table = Table::new(&[
@@ -49,6 +51,74 @@ fn neighbour_cells(router: &RouterStatus, neighbour: &NeighbourStatus) -> Vec<Ce
                 .map_or("-".to_owned(), |checksum| checksum.to_string()),
         ),
     ]
+}
+
+/// The sessions of `bfd`, with why one is not up.
+pub(super) fn sessions(status: &Status, colour: bool) -> String {
+    let mut table = Table::new(&[
+        "BFD",
+        "ROUTER",
+        "STATE",
+        "FOR",
+        "SENDS",
+        "GIVES UP AFTER",
+        "LOST",
+    ]);
+    let mut none = true;
+    for router in &status.routers {
+        for session in &router.bfd {
+            none = false;
+            table.push(session_cells(router, session), session_remarks(session));
+        }
+    }
+    if none {
+        String::new()
+    } else {
+        format!("\n{}", table.render(colour))
+    }
+}
+
+fn session_cells(router: &RouterStatus, session: &BfdStatus) -> Vec<Cell> {
+    let style = if session.is_up() {
+        Style::Good
+    } else {
+        Style::Warning
+    };
+    vec![
+        Cell::plain(session.peer.to_string()),
+        Cell::plain(router.name.as_str()),
+        Cell::new(clean(&session.state), style),
+        Cell::plain(span(session.for_ms)),
+        Cell::plain(format!("every {}", milliseconds(session.transmit_us))),
+        Cell::plain(milliseconds(session.detection_us)),
+        Cell::plain(session.downs.to_string()),
+    ]
+}
+
+fn session_remarks(session: &BfdStatus) -> Vec<Cell> {
+    let down = (!session.is_up()).then(|| {
+        let why = session.last_down.as_deref().map_or_else(
+            || {
+                "the peer was not heard yet: is `bfd` in its file, and UDP port 3784 open?"
+                    .to_owned()
+            },
+            clean,
+        );
+        Cell::new(why, Style::Warning)
+    });
+    let discarded = session.last_discarded.as_deref().map(|why| {
+        let line = format!(
+            "{} packets discarded, the last for {}",
+            session.discarded,
+            clean(why)
+        );
+        Cell::new(line, Style::Warning)
+    });
+    down.into_iter().chain(discarded).collect()
+}
+
+fn milliseconds(microseconds: u64) -> String {
+    measured(Duration::from_micros(microseconds).as_secs_f64() * 1000.0)
 }
 
 /// Counters that should be 0, where they are not.
@@ -105,6 +175,9 @@ fn counted(counters: &Counters) -> [(&'static str, u64, bool); 12] {
         addresses_put_back,
         foreign_announcements,
         version_2_ignored,
+        // They stand beside the sessions.
+        bfd_lost: _,
+        bfd_discarded: _,
         conflicts,
         // By cause they are for machines; `--why` has the latest.
         transitions: _,

@@ -3,7 +3,7 @@
 //! Owns the layout of that page. Pure; called with the routers that were asked for. Text from the daemon is
 //! stripped of control characters.
 
-use super::tables::neighbours;
+use super::tables::{neighbours, sessions};
 use super::{active, demotion, priority, since, two_hosts};
 use crate::cli::text::{Cell, Style, Table, clean, interval, paint, span, time_of_day};
 use crate::control::{CheckStatus, Status};
@@ -31,7 +31,7 @@ pub fn why(status: &Status, colour: bool) -> String {
     if status.routers.is_empty() {
         text += "no routers for this host in the file\n";
     }
-    text + &neighbours(status, colour)
+    text + &neighbours(status, colour) + &sessions(status, colour)
 }
 
 /// `web is Active since 11:57:57 UTC, 2m 3s: 192.0.2.2 was silent for 859 ms`.

@@ -8,11 +8,14 @@ use std::num::NonZeroU8;
 use std::ops::Range;
 use std::time::Duration;
 
+use toml::Spanned;
 use toml::de::DeValue;
 
 use super::reader::{Findings, Reader, Value};
 use super::router::Draft;
 use crate::bfd::Parameters;
+use crate::config::Peer;
+use crate::vrrp::AdvertisementInterval;
 
 const EXAMPLE: &str = "bfd = { interval = \"5ms\", multiplier = 3 }";
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -73,6 +76,65 @@ fn interval(value: &Value<'_>, findings: &mut Findings) -> Option<Duration> {
         return None;
     }
     Some(wanted)
+}
+
+/// A session needs somebody at its other end.
+pub(super) fn refuse_without_peers(
+    peers: Option<&Value<'_>>,
+    place: Range<usize>,
+    findings: &mut Findings,
+) {
+    let has_some = peers.is_some_and(|peers| match peers.raw() {
+        DeValue::Array(list) => !list.is_empty(),
+        // What is no list has a finding of its own.
+        _ => true,
+    });
+    if !has_some {
+        findings.add(
+            place,
+            "`bfd` watches the hosts of `peers`, and this router has none",
+            "whom?",
+            "add `peers = [\"192.0.2.2\"]`, the addresses of the other servers",
+        );
+    }
+}
+
+/// RFC 5881 is about hosts of one LAN: its packets cross no router.
+pub(super) fn refuse_far_peers(peers: &[Spanned<Peer>], findings: &mut Findings) {
+    let is_far = |peer: &&Spanned<Peer>| peer.get_ref().minimum_ttl < crate::bfd::TTL;
+    for peer in peers.iter().filter(is_far) {
+        findings.add(
+            peer.span(),
+            format!(
+                "`bfd` cannot watch {}, which may be behind a router",
+                peer.get_ref().address
+            ),
+            "not on this LAN",
+            "leave `bfd` out; or leave `min-ttl` out, if the peer is on this LAN",
+        );
+    }
+}
+
+/// Whoever is not faster than adverts is of no use.
+pub(super) fn warn_of_slow(
+    parameters: Parameters,
+    adverts: AdvertisementInterval,
+    place: Range<usize>,
+    findings: &mut Findings,
+) {
+    let detection = u32::from(parameters.multiplier.get()) * parameters.interval;
+    if detection >= 3 * adverts.duration() {
+        findings.warn(
+            place,
+            format!(
+                "`bfd` sees a silence after {}, no sooner than adverts every {} do",
+                humantime::format_duration(detection),
+                humantime::format_duration(adverts.duration())
+            ),
+            "of no use",
+            format!("write `{EXAMPLE}`, or leave it out"),
+        );
+    }
 }
 
 /// One session serves all routers of an interface that have the same peer.

@@ -116,11 +116,6 @@ impl<'t> Reader<'t> {
         })
     }
 
-    /// Whether the key is there.
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.table.contains_key(key)
-    }
-
     /// The value of a key that has to be there. `example` is a whole line of the file.
     pub(super) fn require(
         &mut self,

@@ -341,14 +341,12 @@ impl Draft {
         };
         let place = value.span();
         self.bfd = bfd::read(&value, findings).map(|parameters| (parameters, place.clone()));
-        if !reader.has("peers") {
-            findings.add(
-                place,
-                "`bfd` watches the hosts of `peers`, and this router has none",
-                "whom?",
-                "add `peers = [\"192.0.2.2\"]`, the addresses of the other servers",
-            );
+        bfd::refuse_far_peers(&self.peers, findings);
+        if let (Some((parameters, place)), Some(interval)) = (&self.bfd, self.interval) {
+            bfd::warn_of_slow(*parameters, interval, place.clone(), findings);
         }
+        let peers = reader.take("peers");
+        bfd::refuse_without_peers(peers.as_ref(), place, findings);
     }
 
     fn interface_or<'a>(&'a self, unknown: &'a str) -> &'a str {

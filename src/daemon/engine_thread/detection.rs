@@ -10,6 +10,7 @@ use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 
 use super::EngineThread;
 use crate::config::InterfaceName;
+use crate::engine::event::Event;
 use crate::engine::{BfdEndpoint, Input, SendBfd};
 use crate::os::bfd_socket::{BfdReceiver, BfdSender};
 use crate::os::{OsError, clock, interface_name};
@@ -29,29 +30,49 @@ struct Receiver {
     key: u64,
 }
 
+/// A socket that could not be opened.
+struct Failed {
+    at: Moment,
+    /// What was told of it: once, and not each time that it is tried.
+    told: String,
+}
+
 /// All of them.
 #[derive(Default)]
 pub(super) struct Detection {
     receivers: BTreeMap<(u32, Family), Receiver>,
     senders: BTreeMap<BfdEndpoint, BfdSender>,
     made: u64,
-    failed_at: Option<Moment>,
+    failed: BTreeMap<BfdEndpoint, Failed>,
+    /// To be told: this thread waits for no log.
+    refusals: Vec<Event>,
 }
 
 impl Detection {
     fn sender(&mut self, endpoint: &BfdEndpoint, epoll: &Epoll, now: Moment) -> Option<&BfdSender> {
         if !self.senders.contains_key(endpoint) {
-            if self.failed_at.is_some_and(|at| now.since(at) < TRY_AGAIN) {
+            let failed = self.failed.get(endpoint);
+            if failed.is_some_and(|failed| now.since(failed.at) < TRY_AGAIN) {
                 return None;
             }
             if let Err(error) = self.open(endpoint, epoll) {
-                tracing::warn!("{error}; peers are watched by adverts only");
-                self.failed_at = Some(now);
+                self.fails(endpoint, error.to_string(), now);
                 return None;
             }
-            self.failed_at = None;
+            self.failed.remove(endpoint);
         }
         self.senders.get(endpoint)
+    }
+
+    fn fails(&mut self, endpoint: &BfdEndpoint, told: String, at: Moment) {
+        let before = self.failed.get(endpoint);
+        if before.is_none_or(|failed| failed.told != told) {
+            self.refusals.push(Event::BfdUnable {
+                peer: endpoint.peer,
+                error: told.clone(),
+            });
+        }
+        self.failed.insert(endpoint.clone(), Failed { at, told });
     }
 
     fn open(&mut self, endpoint: &BfdEndpoint, epoll: &Epoll) -> Result<(), OsError> {
@@ -76,6 +97,7 @@ impl Detection {
     }
 
     fn keep_only(&mut self, needed: &[&BfdEndpoint]) {
+        self.failed.retain(|endpoint, _| needed.contains(&endpoint));
         self.senders
             .retain(|endpoint, _| needed.contains(&endpoint));
         self.receivers.retain(|(interface, family), _| {
@@ -125,6 +147,9 @@ impl EngineThread {
             if let Some(sender) = self.detection.sender(&endpoint, &self.epoll, now) {
                 sender.send(&payload);
             }
+        }
+        for refusal in self.detection.refusals.drain(..) {
+            self.events.tell(refusal);
         }
         let needed: Vec<_> = self.engine.bfd_endpoints().collect();
         if self.detection.senders.len() != needed.len() {

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::EngineThread;
-use crate::daemon::ports::Ports;
+use crate::daemon::ports::{Port, Ports};
 use crate::engine::{Hold, Input, SendAdvert};
 use crate::os::clock;
 use crate::os::vrrp_socket::Arrived;
@@ -15,7 +15,7 @@ use crate::vrrp::times::Moment;
 const BATCHES_A_ROUND: usize = 8;
 
 impl EngineThread {
-    /// Takes in what arrived at a port: adverts, then announcements.
+    /// Takes in the adverts that arrived at a port.
     pub(super) fn port(&mut self, key: u64) {
         let Self {
             engine,
@@ -24,12 +24,13 @@ impl EngineThread {
             batch,
             ..
         } = self;
-        let Some(((name, _), port)) = ports.open.iter_mut().find(|(_, port)| port.key == key)
-        else {
+        let Some((name, port)) = ports.of(key, Port::key) else {
             return;
         };
+        let mut heard = 0;
         for _ in 0..BATCHES_A_ROUND {
             let more = port.vrrp.receive(batch, |arrived, at| {
+                heard += 1;
                 engine.handle(input(name, arrived), at, outputs);
             });
             // An error (the interface went down) is cleared by reading it; the link watch tells the rest.
@@ -37,6 +38,22 @@ impl EngineThread {
                 break;
             }
         }
+        let now = clock::now();
+        self.crowd.note(heard, now);
+        self.dispatch(now);
+    }
+
+    /// Takes in what others said of addresses.
+    pub(super) fn announcements(&mut self, key: u64) {
+        let Self {
+            engine,
+            ports,
+            outputs,
+            ..
+        } = self;
+        let Some((name, port)) = ports.of(key, Port::announcements_key) else {
+            return;
+        };
         let now = clock::now();
         for _ in 0..BATCHES_A_ROUND {
             let Some(heard) = port.announcements.receive() else {
@@ -67,8 +84,7 @@ impl EngineThread {
             epoll,
             ..
         } = self;
-        let Some(((name, _), port)) = ports.open.iter_mut().find(|(_, port)| port.key + 1 == key)
-        else {
+        let Some((name, port)) = ports.of(key, Port::strangers_key) else {
             return;
         };
         // An error is cleared by reading it.

@@ -6,7 +6,14 @@
 
 use std::time::Duration;
 
+use nix::sys::epoll::EpollTimeout;
+
+use super::{AWAKE_BEFORE_TAKEOVER, EngineThread};
+use crate::os::{OsError, clock};
 use crate::vrrp::times::Moment;
+
+/// The worker looks so much longer: the engine has an advert to send first.
+const WORKER_AWAKE_AFTER: Duration = Duration::from_millis(1);
 
 /// At most so much ...
 const MOST: Duration = Duration::from_millis(10);
@@ -33,6 +40,29 @@ impl Vigil {
             self.spent = Duration::ZERO;
         }
         self.spent += to.since(from);
+    }
+}
+
+impl EngineThread {
+    /// Near a takeover: listens without sleeping until it is due, or an advert has put it off.
+    pub(super) fn stay_awake_for_a_takeover(&mut self) -> Result<(), OsError> {
+        let mut alerted = false;
+        let mut last = None;
+        while let Some(takeover) = self.engine.next_takeover() {
+            let now = clock::now();
+            self.vigil.spend(last.unwrap_or(now), now);
+            if now >= takeover || now + AWAKE_BEFORE_TAKEOVER < takeover || !self.vigil.allows(now)
+            {
+                break;
+            }
+            last = Some(now);
+            if !alerted {
+                self.wishes.alert(takeover + WORKER_AWAKE_AFTER);
+                alerted = true;
+            }
+            self.listen(EpollTimeout::ZERO)?;
+        }
+        Ok(())
     }
 }
 

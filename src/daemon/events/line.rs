@@ -55,6 +55,7 @@ const fn word(event: &Event) -> &'static str {
         Event::WitnessLost { .. } => "witness-lost",
         Event::WitnessFound { .. } => "witness-found",
         Event::Bfd { .. } => "bfd",
+        Event::BfdUnable { .. } => "bfd-unable",
         Event::Check { .. } => "check",
         Event::HoldDown { .. } => "hold-down",
         Event::HoldDownEnded { .. } => "hold-down-ended",
@@ -208,6 +209,7 @@ fn fields(event: &Event) -> Value {
         } => json!({
             "family": half, "check": check, "falls": falls, "lasts-ms": milliseconds(*lasts),
         }),
+        Event::BfdUnable { peer, error } => json!({ "peer": peer, "error": error }),
         Event::Bfd {
             interface,
             peer,

@@ -121,6 +121,15 @@ metrics! {
     FOREIGN_ANNOUNCEMENTS = Counter "buoy_foreign_announcements" ["router"]
         "Announcements of its addresses by others, heard as Active";
 
+    BFD_SESSIONS = Gauge "buoy_bfd_sessions" ["router"]
+        "BFD sessions with its peers";
+    BFD_UP = Gauge "buoy_bfd_sessions_up" ["router"]
+        "Those of them that are up";
+    BFD_LOST = Counter "buoy_bfd_sessions_lost" ["router"]
+        "BFD sessions with its peers that went down after they were up";
+    BFD_DISCARDED = Counter "buoy_bfd_packets_discarded" ["router"]
+        "Control packets of BFD by its peers that were discarded";
+
     ADDRESSES = Gauge "buoy_addresses" ["router"]
         "Addresses that it floats";
     ADDRESSES_HELD = Gauge "buoy_addresses_held" ["router"]

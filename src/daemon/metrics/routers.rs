@@ -62,7 +62,7 @@ const STATE: [Plain; 15] = [
     }),
 ];
 
-const TRAFFIC: [Plain; 17] = [
+const TRAFFIC: [Plain; 21] = [
     (&names::ADVERTS_SENT, |router| {
         Value::Whole(router.counters.adverts_sent)
     }),
@@ -103,6 +103,19 @@ const TRAFFIC: [Plain; 17] = [
     }),
     (&names::FOREIGN_ANNOUNCEMENTS, |router| {
         Value::Whole(router.counters.foreign_announcements)
+    }),
+    (&names::BFD_SESSIONS, |router| {
+        Value::Whole(router.bfd.len() as u64)
+    }),
+    (&names::BFD_UP, |router| {
+        let sessions = router.bfd.iter();
+        Value::Whole(sessions.filter(|session| session.is_up()).count() as u64)
+    }),
+    (&names::BFD_LOST, |router| {
+        Value::Whole(router.counters.bfd_lost)
+    }),
+    (&names::BFD_DISCARDED, |router| {
+        Value::Whole(router.counters.bfd_discarded)
     }),
     (&names::ADDRESSES, |router| {
         Value::Whole(router.addresses.len() as u64)

@@ -174,6 +174,9 @@ impl fmt::Display for Event {
                 Span(*lasts)
             ),
             Self::HoldDownEnded { check, .. } => write!(f, "check {check} is believed again"),
+            Self::BfdUnable { peer, error } => {
+                write!(f, "BFD with {peer}: {error}; it is watched by adverts only")
+            }
             Self::Bfd {
                 interface,
                 peer,

@@ -9,7 +9,16 @@ use super::Router;
 use crate::bfd::Parameters;
 use crate::engine::outputs::{Announce, Outputs};
 use crate::vrrp::announce::Said;
+use crate::vrrp::election::Failure;
 use crate::vrrp::times::Moment;
+
+/// For so long the Active's kernel may take to answer: a round trip on a LAN, also
+/// between virtual machines of a busy host.
+const ANSWER: Duration = Duration::from_millis(5);
+/// With more than one peer there may be another Backup, which heard its own last packet of the Active up to
+/// an interval later. So many intervals are shared out then, so that steps of 50 between priorities are more
+/// than that.
+const AMONG_MANY: u32 = 6;
 
 impl Router {
     /// Own address, peer, interface and parameters of each session that it wants; none while it has no
@@ -38,15 +47,24 @@ impl Router {
         &mut self,
         peer: IpAddr,
         silent_since: Moment,
-        scale: Duration,
+        interval: Duration,
         now: Moment,
         outputs: &mut Outputs,
     ) {
         let Some(place) = self.place.filter(|_| self.outage_since.is_none()) else {
             return;
         };
-        let election = &mut self.election;
-        if election.failure_detected(peer, silent_since, scale, now) {
+        let shared = if self.destinations.len() > 1 {
+            AMONG_MANY
+        } else {
+            1
+        };
+        let failure = Failure {
+            of: peer,
+            grace: ANSWER,
+            scale: shared * interval,
+        };
+        if self.election.failure_detected(failure, silent_since, now) {
             outputs.announcements.push(Announce {
                 say: Said::WhoseIsIt,
                 interface: place.index,

@@ -11,6 +11,9 @@ const FAST: Parameters = Parameters {
     multiplier: std::num::NonZeroU8::new(3).unwrap(),
 };
 
+/// While the kernel of the other may answer.
+const FOR_AN_ANSWER: Duration = Duration::from_millis(5);
+
 /// Priority 100, an advert a second, one peer that is watched.
 fn watching() -> RouterConfig {
     RouterConfig {
@@ -126,7 +129,9 @@ impl Pair {
 
     fn does(&mut self, mut outputs: Outputs) {
         for sent in std::mem::take(&mut outputs.bfd) {
-            assert_eq!(sent.endpoint.peer, IpAddr::from(PEER));
+            if sent.endpoint.peer != IpAddr::from(PEER) {
+                continue;
+            }
             let packet = ControlPacket::decode(&sent.payload).unwrap();
             let answer = self.peer.handle(&packet, self.host.now).unwrap();
             if let Some(answer) = answer.send {
@@ -148,7 +153,7 @@ fn an_active_that_is_gone_is_followed_after_the_detection_time_and_a_share_of_th
     let mut pair = Pair::up(watching());
     pair.peer_speaks = false;
     let skew = share_of_skew(Priority::from_octet(100), FAST.interval);
-    let due = pair.last_heard + Duration::from_millis(15) + skew;
+    let due = pair.last_heard + Duration::from_millis(15) + FOR_AN_ANSWER + skew;
     let before = u64::try_from(due.since(Moment::ZERO).as_millis()).unwrap();
     pair.runs_until(before);
     assert_eq!(pair.host.role(), Role::Backup);
@@ -273,4 +278,129 @@ fn two_routers_with_one_peer_share_a_session() {
     assert_eq!(host.engine.bfd_endpoints().count(), 1);
     let status = host.engine.status(host.now);
     assert_eq!((status[0].bfd.len(), status[1].bfd.len()), (1, 1));
+}
+
+/// Of the moment when the session was lost and then of the takeover, in milliseconds.
+fn moments_of_loss_and_takeover(pair: &mut Pair) -> (u64, u64) {
+    let mut lost = None;
+    for ms in 6_001..12_000 {
+        pair.runs_until(ms);
+        if pair.state() == "down" && lost.is_none() {
+            lost = Some(ms);
+        }
+        if pair.host.role() == Role::Active {
+            return (lost.expect("first lost, then taken over"), ms);
+        }
+    }
+    panic!("it never took over");
+}
+
+/// The other Backup heard its last packet up to an interval earlier, so that its detection time may have
+/// ended up to an interval earlier, too.
+#[test]
+fn among_three_hosts_steps_of_fifty_are_more_than_the_interval_of_a_session() {
+    let third = IpAddr::from([192, 0, 2, 3]);
+    let claims_after = |priority: u8| {
+        let mut router = watching();
+        router.priority = Priority::from_octet(priority);
+        if let Transport::Unicast(peers) = &mut router.transport {
+            peers.push(Peer {
+                address: third,
+                minimum_ttl: 255,
+            });
+        }
+        let mut pair = Pair::up(router);
+        pair.peer_speaks = false;
+        let (lost, claimed) = moments_of_loss_and_takeover(&mut pair);
+        claimed - lost
+    };
+    let (higher, lower) = (claims_after(150), claims_after(100));
+    assert!(higher + 5 <= lower, "{higher} ms and {lower} ms");
+    assert!(lower < 25, "{lower} ms");
+}
+
+#[test]
+fn whoever_slept_through_the_detection_time_hears_the_peer_first() {
+    let mut pair = Pair::up(watching());
+    // Everything stood still, and what was sent meanwhile is lost.
+    pair.host.now = at(6_300);
+    let now = pair.host.now;
+    let mut outputs = Outputs::default();
+    pair.host.engine.wake(now, &mut outputs);
+    assert!(outputs.announcements.is_empty(), "nobody is missed yet");
+    pair.does(outputs);
+    assert_eq!(pair.state(), "up");
+    pair.runs_until(7_500);
+    assert_eq!(pair.state(), "up");
+    assert_eq!(pair.host.role(), Role::Backup);
+}
+
+#[test]
+fn a_lower_active_that_speaks_again_is_preempted_in_its_time_and_not_as_lost() {
+    let mut router = watching();
+    router.priority = Priority::from_octet(250);
+    router.preempt_delay = Duration::from_mins(1);
+    let mut pair = Pair::up(router);
+    pair.peer_speaks = false;
+    pair.runs_until(6_016);
+    assert_eq!(pair.state(), "down");
+    pair.adverts(200);
+    pair.runs_until(9_000);
+    assert_eq!(pair.host.role(), Role::Backup);
+}
+
+#[test]
+fn a_lower_active_that_is_gone_is_followed_without_the_preempt_delay() {
+    let mut router = watching();
+    router.priority = Priority::from_octet(250);
+    router.preempt_delay = Duration::from_mins(1);
+    let mut pair = Pair::up(router);
+    pair.peer_speaks = false;
+    let (lost, claimed) = moments_of_loss_and_takeover(&mut pair);
+    assert!(claimed - lost <= 7, "{lost} {claimed}");
+}
+
+#[test]
+fn who_may_never_claim_does_not_claim_then_either() {
+    let mut pair = Pair::up(watching());
+    pair.host.asked(Command::Demote {
+        routers: Selection::All,
+        until: None,
+        never: true,
+        wait: false,
+    });
+    pair.peer_speaks = false;
+    pair.runs_until(20_000);
+    assert_eq!(pair.state(), "down");
+    assert_eq!(pair.host.role(), Role::Backup);
+}
+
+#[test]
+fn a_flood_of_packets_that_are_none_changes_nothing() {
+    let mut pair = Pair::up(watching());
+    for length in 0..60 {
+        pair.gets(&[0xff; 60][..length], 255);
+    }
+    assert_eq!(pair.state(), "up");
+    let status = pair.host.engine.status(pair.host.now);
+    assert_eq!(status[0].bfd[0].discarded, 60);
+}
+
+#[test]
+fn a_session_that_is_slower_than_the_adverts_delays_no_takeover() {
+    let slow = Parameters {
+        interval: Duration::from_millis(1150),
+        ..FAST
+    };
+    let mut pair = Pair::up(RouterConfig {
+        bfd: Some(slow),
+        ..watching()
+    });
+    pair.host.log.clear();
+    pair.peer_speaks = false;
+    pair.runs_until(10_000);
+    assert_eq!(pair.state(), "down");
+    // Active_Down_Interval of priority 100 after the last advert, which came at 6 s at the latest.
+    let first = pair.host.sends().first().copied();
+    assert!(first.is_some_and(|(ms, _)| ms <= 9_610), "{first:?}");
 }

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::*;
 use crate::config::GroupConfig;
+use crate::engine::bfd::Datagram;
 use crate::vrrp::Family;
 use crate::vrrp::advert::Received;
 
@@ -83,7 +84,11 @@ pub(super) struct Lan {
     pub(super) now: Moment,
     /// Frames of these hosts do not arrive.
     cut: BTreeSet<Path>,
+    /// They are not woken, and hear nothing.
+    stopped: BTreeSet<usize>,
     pub(super) transitions: usize,
+    /// Questions whose an address is.
+    pub(super) asked: usize,
 }
 
 impl Lan {
@@ -98,7 +103,9 @@ impl Lan {
             hosts,
             now: Moment::ZERO,
             cut: BTreeSet::new(),
+            stopped: BTreeSet::new(),
             transitions: 0,
+            asked: 0,
         };
         for host in 0..configs.len() {
             lan.plugs_in(host, "eth0");
@@ -172,10 +179,13 @@ impl Lan {
             let family = Family::of(sent.destination);
             if !self.cut.contains(&(host, family, interface)) {
                 for other in (0..self.hosts.len()).filter(|other| *other != host) {
-                    self.delivers(other, interface, &sent.packet, sent.destination);
+                    if sent.destination.is_multicast() || self.has(other, sent.destination) {
+                        self.delivers(other, interface, &sent.packet, sent.destination);
+                    }
                 }
             }
         }
+        self.carries_bfd(host, &outputs);
         for wish in outputs.wishes {
             let router = wish.router;
             match wish.hold {
@@ -192,7 +202,96 @@ impl Lan {
         }
     }
 
+    fn has(&self, host: usize, ip: IpAddr) -> bool {
+        ip == local(host) || ip == self.link_locals[host]
+    }
+
+    /// Control packets, and questions whose an address is, which are answered by a kernel.
+    fn carries_bfd(&mut self, host: usize, outputs: &Outputs) {
+        let passes = |lan: &Self, host, family, index| {
+            let interface = if index == 7 { "eth0" } else { "eth1" };
+            (!lan.cut.contains(&(host, family, interface))).then_some(interface)
+        };
+        for sent in &outputs.bfd {
+            let BfdEndpoint { local, peer, .. } = sent.endpoint;
+            let family = Family::of(local);
+            let Some(interface) = passes(self, host, family, sent.endpoint.interface) else {
+                continue;
+            };
+            for other in (0..self.hosts.len()).filter(|other| *other != host) {
+                if self.has(other, peer) && !self.stopped.contains(&other) {
+                    let interface = &eth(interface);
+                    let datagram = Datagram {
+                        source: local,
+                        ttl: 255,
+                        payload: &sent.payload,
+                    };
+                    self.told(
+                        other,
+                        Input::Bfd {
+                            interface,
+                            datagram,
+                        },
+                    );
+                }
+            }
+        }
+        for asked in &outputs.announcements {
+            if asked.say != Said::WhoseIsIt {
+                continue;
+            }
+            self.asked += 1;
+            for (other, address) in (0..self.hosts.len())
+                .filter(|other| *other != host)
+                .flat_map(|other| asked.addresses.iter().map(move |address| (other, address)))
+                .map(|(other, address)| (other, address.ip()))
+                .collect::<Vec<_>>()
+            {
+                let family = Family::of(address);
+                let both_ways = [host, other].map(|one| passes(self, one, family, asked.interface));
+                let ([Some(interface), Some(_)], false) =
+                    (both_ways, self.claimed[other].is_empty())
+                else {
+                    continue;
+                };
+                let interface = &eth(interface);
+                let hardware = HardwareAddress([2, 0, 0, 0, 0, u8::try_from(other).unwrap() + 1]);
+                let input = Input::Announcement {
+                    interface,
+                    address,
+                    hardware,
+                    said: Said::Uses,
+                };
+                self.told(host, input);
+            }
+        }
+    }
+
+    /// Nothing that this host says arrives, or that is said to it.
+    pub(super) fn silences(&mut self, host: usize) {
+        for family in [Family::Ipv4, Family::Ipv6] {
+            for interface in ["eth0", "eth1"] {
+                self.cut.insert((host, family, interface));
+            }
+        }
+        self.stopped.insert(host);
+    }
+
+    /// What this host says in this family does not arrive.
+    pub(super) fn cuts_family(&mut self, host: usize, family: Family) {
+        self.cut.insert((host, family, "eth0"));
+        self.cut.insert((host, family, "eth1"));
+    }
+
+    /// Its daemon does nothing any more, and its kernel goes on.
+    pub(super) fn stops(&mut self, host: usize) {
+        self.stopped.insert(host);
+    }
+
     fn delivers(&mut self, host: usize, interface: &str, packet: &[u8], destination: IpAddr) {
+        if self.stopped.contains(&host) {
+            return;
+        }
         let interface = eth(interface);
         if packet[0] >> 4 == 4 {
             let interface = &interface;
@@ -223,6 +322,7 @@ impl Lan {
                 .hosts
                 .iter()
                 .enumerate()
+                .filter(|(host, _)| !self.stopped.contains(host))
                 .filter_map(|(host, engine)| Some((engine.next_deadline()?, host)))
                 .min();
             let Some((deadline, host)) = next.filter(|(deadline, _)| *deadline <= until) else {

@@ -12,7 +12,10 @@ use netlink_packet_netfilter::{
     NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily,
 };
 use nix::sys::socket::{setsockopt, sockopt};
-use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_core::{
+    DecodeError, NLM_F_ACK, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload,
+};
 use rtnetlink::sys::Socket;
 use rtnetlink::sys::protocols::NETLINK_NETFILTER;
 
@@ -101,7 +104,7 @@ impl Transactions {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
-            let Ok(answer) = NetlinkMessage::<NetfilterMessage>::deserialize(&bytes) else {
+            let Ok(answer) = NetlinkMessage::<NotRead>::deserialize(&bytes) else {
                 continue;
             };
             let number = answer.header.sequence_number;
@@ -115,5 +118,16 @@ impl Transactions {
                 _ => {}
             }
         }
+    }
+}
+
+/// What is said beside the outcome.
+struct NotRead;
+
+impl NetlinkDeserializable for NotRead {
+    type Error = DecodeError;
+
+    fn deserialize(_: &NetlinkHeader, _: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self)
     }
 }

@@ -15,7 +15,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
 use super::keeper;
-use crate::os::{capabilities, raw};
+use crate::os::{capabilities, memory, raw};
 
 /// Between two looks whether a keeper has ended, while there are any, milliseconds.
 const REAP_EVERY: u16 = 500;
@@ -23,6 +23,7 @@ const REAP_EVERY: u16 = 500;
 /// Until the daemon has ended.
 pub(super) fn serve(socket: &OwnedFd) -> ! {
     if prepare(socket).is_ok() {
+        memory::give_back();
         while let Ok(Some(job)) = next(socket) {
             if let Ok(ForkResult::Child) = raw::fork() {
                 keeper::keep(job);

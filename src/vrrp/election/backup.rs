@@ -27,9 +27,8 @@ pub(super) enum Waiting {
     Advert,
     /// For a successor to an Active that sent priority 0: `Skew_Time`.
     AfterPriorityZero { by: IpAddr },
-    /// For a successor to an Active of which another protocol says that it is gone (BFD): the share of
-    /// `scale` that `Skew_Time` has of an interval.
-    AfterFailure { of: IpAddr, scale: Duration },
+    /// For a successor to an Active of which another protocol says that it is gone (BFD).
+    AfterFailure(Failure),
     /// For a successor to ourselves: [`handover_limit`](super::handover_limit).
     OwnSuccessor,
     /// Awake after it slept past a deadline: for whoever took over meanwhile. How long it slept, and
@@ -37,6 +36,17 @@ pub(super) enum Waiting {
     AfterSleep { slept: Duration, times: u8 },
     /// As the owner, for nothing but the elections that share its fate.
     Others,
+}
+
+/// An Active is gone, as another protocol says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Failure {
+    /// The Active's primary address.
+    pub of: IpAddr,
+    /// Every Backup waits for so long, and listens for a sign of life.
+    pub grace: Duration,
+    /// And then for the share of this that `Skew_Time` has of an interval.
+    pub scale: Duration,
 }
 
 impl Backup {
@@ -60,7 +70,9 @@ impl Backup {
             Waiting::AfterPriorityZero { .. } => {
                 skew_time(priority, self.active_interval(parameters))
             }
-            Waiting::AfterFailure { scale, .. } => share_of_skew(priority, scale),
+            Waiting::AfterFailure(failure) => {
+                failure.grace + share_of_skew(priority, failure.scale)
+            }
             Waiting::OwnSuccessor => handover_limit(parameters.interval),
             Waiting::AfterSleep { .. } => self.listening(parameters),
             Waiting::Others => Duration::ZERO,
@@ -77,7 +89,7 @@ impl Backup {
                 waited: now.since(self.started),
             },
             (Waiting::AfterPriorityZero { by }, _) => Cause::GaveUp { active: by },
-            (Waiting::AfterFailure { of, .. }, _) => Cause::Detected { active: of },
+            (Waiting::AfterFailure(failure), _) => Cause::Detected { active: failure.of },
             (Waiting::Others, _) => Cause::Owner,
             (Waiting::AfterSleep { slept, .. }, _) => match self.heard_awake() {
                 Some(active) => Cause::Preempts {
@@ -129,10 +141,22 @@ impl Backup {
             // P46: discarded; the timer keeps running.
             self.active = Some(heard);
             self.heard_at = now;
-            if self.waiting == Waiting::OwnSuccessor {
+            match self.waiting {
                 // Somebody did take over from us; from here on it is an Active as any other.
-                self.waiting = Waiting::Advert;
-                self.started = now;
+                Waiting::OwnSuccessor => {
+                    self.waiting = Waiting::Advert;
+                    self.started = now;
+                }
+                // It is not gone. What comes is preemption, and that has its time.
+                Waiting::AfterFailure(failure) if failure.of == heard.source => {
+                    self.waiting = Waiting::Advert;
+                    self.started = now;
+                }
+                Waiting::Advert
+                | Waiting::AfterPriorityZero { .. }
+                | Waiting::AfterFailure(_)
+                | Waiting::AfterSleep { .. }
+                | Waiting::Others => {}
             }
             return self;
         }

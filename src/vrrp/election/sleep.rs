@@ -25,6 +25,9 @@ const INTERVALS_ASLEEP: u32 = 2;
 /// the same: an address that nobody holds is worse.
 const MOST_LISTENINGS: u8 = 3;
 
+/// A takeover from an Active that another protocol lost is so near that a lateness of this is a sleep.
+const AFTER_FAILURE: Duration = Duration::from_millis(25);
+
 impl Election {
     /// To be asked before anything else is done at `now`: an Active that overslept listens first.
     pub fn notice_sleep(&mut self, now: Moment) -> Actions {
@@ -89,7 +92,7 @@ impl Waiting {
             },
             Self::Advert
             | Self::AfterPriorityZero { .. }
-            | Self::AfterFailure { .. }
+            | Self::AfterFailure(_)
             | Self::OwnSuccessor
             | Self::Others => Self::AfterSleep { slept, times: 1 },
         }
@@ -115,10 +118,11 @@ impl Backup {
             // waiting has not listened yet when it is awake.
             Waiting::AfterSleep { times, .. } => (interval / 4, times < MOST_LISTENINGS),
             Waiting::Others => (interval, false),
-            Waiting::Advert
-            | Waiting::AfterPriorityZero { .. }
-            | Waiting::AfterFailure { .. }
-            | Waiting::OwnSuccessor => (interval, true),
+            // Its patience is shorter than an interval, and a sign of life may be on its way.
+            Waiting::AfterFailure(_) => (interval.min(AFTER_FAILURE), true),
+            Waiting::Advert | Waiting::AfterPriorityZero { .. } | Waiting::OwnSuccessor => {
+                (interval, true)
+            }
         };
         let slept = now.since(due);
         (may_listen && parameters.priority != Priority::Owner && slept >= suffered).then_some(slept)

@@ -3,8 +3,9 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
+use crate::bfd::{Diagnostic, State};
 use crate::config::hook::Occasion;
-use crate::config::{RouterName, VirtualAddress};
+use crate::config::{InterfaceName, RouterName, VirtualAddress};
 use crate::engine::command::Plan;
 use crate::vrrp::advert::Rejected;
 use crate::vrrp::announce::HardwareAddress;
@@ -201,6 +202,23 @@ fn samples() -> Vec<(Event, Value)> {
                 routers: vec![router()],
             },
             json!({"check": "it", "state": "down", "weight": null, "reason": "as it is", "routers": ["web"]}),
+        ),
+        (
+            Event::BfdUnable {
+                peer: [192, 0, 2, 1].into(),
+                error: sentence.clone(),
+            },
+            json!({"peer": "192.0.2.1", "error": "as it is"}),
+        ),
+        (
+            Event::Bfd {
+                interface: InterfaceName::new("eth0").unwrap(),
+                peer: [192, 0, 2, 1].into(),
+                state: State::Down,
+                diagnostic: Diagnostic::DetectionTimeExpired,
+                routers: vec![router()],
+            },
+            json!({"interface": "eth0", "peer": "192.0.2.1", "state": "down", "reason": "nothing was heard for the detection time", "routers": ["web"]}),
         ),
         (
             Event::HoldDown {
