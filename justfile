@@ -41,6 +41,20 @@ demo:
 fuzz target seconds="60":
     fuzz/run {{target}} {{seconds}}
 
+# What the README says of BFD, as released: rounds of a silenced holder, then seconds of two busy cores.
+figures-bfd rounds="11" seconds="300":
+    BUOY_FIGURES={{rounds}} BUOY_BFD_SECONDS={{seconds}} cargo test --release --test netns bfd::figures -- --nocapture --test-threads 1
+
 # What the README says of checks, as released, each figure so many times: just figures 5
 figures rounds="5":
     BUOY_FIGURES={{rounds}} cargo test --release --test netns checks::figures -- --nocapture --test-threads 1
+
+# What the pure core costs, and what the daemon costs on the wire beside keepalived and the kernel's own price:
+# just bench 10. BUOY_WIRE=takeover,many names parts of the wire's table, BUOY_WIRE_SECONDS=600 watches longer.
+bench rounds="10":
+    cargo bench
+    BUOY_WIRE_ROUNDS={{rounds}} cargo test --release --test netns wire:: -- --nocapture --test-threads 1
+
+# What goes on beside the engine delays no advert: just isolation 3
+isolation rounds="3":
+    BUOY_FIGURES={{rounds}} cargo test --release --test netns isolation -- --nocapture --test-threads 1

@@ -36,7 +36,7 @@ pub(crate) use frr::{Frr, FrrRouter};
 pub(crate) use frr_bfd::FrrBfd;
 pub(crate) use holders::Holders;
 pub(crate) use keepalived::{Keepalived, Neighbour};
-pub(crate) use observer::Observer;
+pub(crate) use observer::{Observer, link_address};
 pub(crate) use traces::{Traces, Usage};
 pub(crate) use traffic::Client;
 

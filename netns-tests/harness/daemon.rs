@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::Arc;
@@ -128,6 +130,21 @@ impl Server {
         self.host().spawn(command).unwrap()
     }
 
+    /// Starts the daemon without waiting for anything; what it logs goes there.
+    pub(crate) fn spawn_with_log(&mut self, mut command: Command, log: OwnedFd) {
+        assert!(self.process.is_none(), "{} has a daemon", self.name);
+        command.stderr(log);
+        self.process = Some(self.host().spawn(command).unwrap());
+    }
+
+    /// Writes a script that everybody may run.
+    pub(crate) fn script(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.directory.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
     fn assert_runs(&self) {
         let ended = self.process().wait(Duration::ZERO);
         assert!(
@@ -227,6 +244,11 @@ impl Server {
             Ok(other) => panic!("{other:?}"),
             Err(_) => None,
         }
+    }
+
+    /// Whether the daemon answers.
+    pub(crate) fn answers(&self) -> bool {
+        self.try_status().is_some()
     }
 
     pub(crate) fn status(&self) -> Status {

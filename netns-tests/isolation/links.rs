@@ -1,0 +1,102 @@
+//! Others hold the lock of all interfaces (RTNL), which the kernel has once for the whole machine.
+
+use std::fs;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use buoyd::os::clock;
+use buoyd::os::netlink::Netlink;
+use rtnetlink::LinkUnspec;
+use rtnetlink::packet_route::RouteNetlinkMessage;
+
+use super::Site;
+use super::work::{Stop, Work};
+use crate::harness::pause;
+
+/// Links are deleted together, in one step that holds the lock.
+const GROUP: u32 = 7;
+
+/// Creates many pairs of links on a host that has nothing to do with the daemon, and deletes them together.
+pub(super) fn create_and_delete(site: &Site, pairs: usize) -> Work {
+    let batch = site.lan.b.directory().join("links");
+    let line = |number| format!("link add l{number} group {GROUP} type veth peer name m{number}\n");
+    fs::write(&batch, (0..pairs).map(line).collect::<String>()).unwrap();
+    let once = move |_: &Stop| {
+        let group = GROUP.to_string();
+        let ip = |arguments: &[&str]| {
+            let output = Command::new("ip").args(arguments).output();
+            output.expect("this test needs ip").status.success()
+        };
+        let created = ip(&["-batch", batch.to_str().unwrap()]);
+        assert!(created, "cannot create {pairs} pairs of links");
+        u64::from(ip(&["link", "delete", "group", &group]))
+    };
+    Work::on(site.lan.b.host(), 1, once)
+}
+
+/// How long those who change an interface wait for the lock: a third party, on a third host.
+struct Waits {
+    work: Work,
+    longest: Arc<Mutex<Duration>>,
+}
+
+impl Waits {
+    fn of(site: &Site) -> Self {
+        let longest = Arc::new(Mutex::new(Duration::ZERO));
+        let noted = Arc::clone(&longest);
+        let ask = move |_: &Stop| {
+            let mut netlink = Netlink::open().unwrap();
+            // Loopback is up already: nothing but the lock takes time.
+            let up = RouteNetlinkMessage::SetLink(LinkUnspec::new_with_index(1).up().build());
+            let asked = clock::now();
+            assert!(netlink.batch(vec![(up, 0)]).unwrap().is_empty());
+            let waited = clock::now().since(asked);
+            let mut longest = noted.lock().unwrap();
+            *longest = waited.max(*longest);
+            drop(longest);
+            pause(Duration::from_millis(2));
+            1
+        };
+        Self {
+            work: Work::on(site.lan.client(), 1, ask),
+            longest,
+        }
+    }
+
+    fn end(self) -> Duration {
+        self.work.ends();
+        *self.longest.lock().unwrap()
+    }
+}
+
+/// Pairs, and how long the lock has to be held for them at least.
+const fn size(is_figure: bool) -> (usize, Duration) {
+    if is_figure {
+        (3_500, Duration::from_millis(400))
+    } else {
+        (400, Duration::from_millis(30))
+    }
+}
+
+#[test]
+fn others_hold_the_lock_of_all_interfaces() {
+    let mut site = Site::of("RTNL held");
+    let (pairs, held) = size(site.scale.is_figure);
+    if site.scale.is_figure {
+        site.scale.watched = Duration::from_secs(8);
+    }
+    site.compare(
+        |site| (create_and_delete(site, pairs), Waits::of(site)),
+        |_, (work, waits)| {
+            let loops = work.ends();
+            let longest = waits.end();
+            assert!(longest >= held, "nobody waited for longer than {longest:?}");
+            assert!(loops > 0, "nothing was deleted");
+            format!(
+                "{loops} times {pairs} pairs of links created and deleted; a third party waited {} ms for the lock",
+                longest.as_millis()
+            )
+        },
+    );
+}
