@@ -8,6 +8,7 @@ pub mod ask;
 pub mod check;
 pub mod check_state;
 pub mod events;
+mod json;
 pub mod status;
 pub mod terminal;
 pub mod text;

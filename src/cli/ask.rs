@@ -14,6 +14,7 @@ use crate::control::{Request, Response, Status};
 use crate::engine::command::{HandoverOutcome, Selection};
 use crate::exit::{Exit, Failure};
 
+use super::json::indented;
 use super::status::{filtered, leftovers, unknown_router};
 use super::terminal::{self, Reader};
 use super::text::{clean, clean_lines};
@@ -47,13 +48,9 @@ impl View {
                 (false, None) => status::overview(&status, self.colour),
             });
         }
-        let json = if compact {
-            serde_json::to_string(&status)
-        } else {
-            serde_json::to_string_pretty(&status)
-        };
-        json.map(|json| json + "\n")
-            .map_err(|error| Failure::Output(error.into()))
+        let json = serde_json::to_string(&status).map_err(|error| Failure::Output(error.into()))?;
+        let json = if compact { json } else { indented(&json) };
+        Ok(json + "\n")
     }
 }
 

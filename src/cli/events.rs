@@ -28,7 +28,7 @@ pub fn follow(
     let followed = client::follow(&runtime_dir.join(SOCKET), &request, |line| {
         let text = String::from_utf8_lossy(line);
         if let Ok(Response::Error { message } | Response::Forbidden { message }) =
-            serde_json::from_str(&text)
+            serde_json::from_slice(text.as_bytes())
         {
             outcome = Err(Failure::Refused(clean(&message)));
             return false;
@@ -52,7 +52,7 @@ pub fn follow(
 
 /// `2026-01-01T00:00:00.000Z #7 web: active: ...`
 fn sentence(line: &str) -> String {
-    let Ok(object) = serde_json::from_str::<Value>(line) else {
+    let Ok(object) = serde_json::from_slice::<Value>(line.as_bytes()) else {
         return format!("{}\n", clean(line));
     };
     if let Some(lost) = object.get("lost") {

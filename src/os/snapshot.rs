@@ -54,7 +54,7 @@ pub fn decode(bytes: &[u8], place: &str) -> Result<Option<Snapshot>, io::Error> 
             "it has a number that no daemon reaches: the file is damaged",
         ));
     }
-    let record: Record = serde_json::from_value(value)?;
+    let record: Record = serde_json::from_slice(bytes)?;
     Ok((record.place == place).then_some(record.snapshot))
 }
 

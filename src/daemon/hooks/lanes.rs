@@ -158,7 +158,7 @@ pub(super) fn left_before() -> Vec<Left> {
     if json.is_empty() {
         return Vec::new();
     }
-    serde_json::from_str(&json).unwrap_or_else(|error| {
+    serde_json::from_slice(json.as_bytes()).unwrap_or_else(|error| {
         warn!("hooks: what the program before this one had not told cannot be read: {error}");
         Vec::new()
     })
