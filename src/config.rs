@@ -278,10 +278,10 @@ impl fmt::Display for VirtualAddress {
     }
 }
 
-/// Name of a router: 1 to 64 of letters, digits, `-`, `_` and `.`.
+/// Name of a router, cheap to clone: 1 to 64 of letters, digits, `-`, `_` and `.`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct RouterName(String);
+pub struct RouterName(Arc<str>);
 
 impl RouterName {
     /// `None` for a name that a shell, a log line or a table could stumble over.
@@ -289,7 +289,7 @@ impl RouterName {
     pub fn new(name: &str) -> Option<Self> {
         let fine = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         ((1..=64).contains(&name.len()) && name.chars().all(fine) && !name.starts_with('-'))
-            .then(|| Self(name.to_owned()))
+            .then(|| Self(name.into()))
     }
 
     /// As written.
@@ -309,7 +309,7 @@ impl TryFrom<String> for RouterName {
 
 impl From<RouterName> for String {
     fn from(name: RouterName) -> Self {
-        name.0
+        name.as_str().to_owned()
     }
 }
 

@@ -60,6 +60,7 @@ use drops::Drops;
 use event::Event;
 use fate::Fate;
 use interface::InterfaceState;
+use members::Listed;
 use router::{Demotion, FateId, Router};
 use standing::Standings;
 use witness::Witness;
@@ -185,10 +186,8 @@ pub struct Engine {
     routers: Vec<Option<Router>>,
     /// How many of the slots are taken.
     alive: usize,
-    /// In the order of the file, ending routers left out. A configured router with addresses of
-    /// both families is two routers here, IPv4 first.
-    order: Vec<RouterId>,
-    /// What `order` was made from.
+    listed: Listed,
+    /// What `listed` was made from.
     configured: Config,
     keyring: Keyring,
     wall: WallClock,
@@ -227,7 +226,7 @@ impl Engine {
         let mut engine = Self {
             routers: Vec::new(),
             alive: 0,
-            order: Vec::new(),
+            listed: Listed::default(),
             configured: config.clone(),
             keyring: keyring.clone(),
             wall: WallClock::default(),
@@ -247,6 +246,7 @@ impl Engine {
             standings: Standings::default(),
             stopping: false,
         };
+        let mut listed = Vec::new();
         for router in &config.routers {
             let demotion = demotions
                 .iter()
@@ -257,9 +257,10 @@ impl Engine {
                 });
             for family in router.families() {
                 let id = engine.add(router, family, demotion, now);
-                engine.order.push(id);
+                listed.push((router.name.clone(), id));
             }
         }
+        engine.listed = Listed::of(config, &listed);
         // Nobody can take part before an interface was reported: this has no effects yet.
         engine.bind_fates(now, &mut Outputs::default());
         engine.touch_all_standings();

@@ -49,20 +49,20 @@ fn address(router: usize) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 0, 0, 1)) + number)
 }
 
-fn file(routers: usize) -> String {
+fn file(routers: usize, priority: u8) -> String {
     let section = |router: usize| {
         let (interface, vrid) = place(router);
         let address = address(router);
         format!(
             "[router.r{router}]\ninterface = \"eth{interface}\"\nvrid = {vrid}\naddresses = [\"{address}/16\"]\n\
-             interval = \"100ms\"\n"
+             interval = \"100ms\"\npriority = {priority}\n"
         )
     };
     (0..routers).map(section).collect()
 }
 
-fn config(routers: usize) -> Config {
-    let loaded = parse(&file(routers), "b");
+pub(crate) fn config(routers: usize, priority: u8) -> Config {
+    let loaded = parse(&file(routers, priority), "b");
     loaded
         .unwrap_or_else(|problems| panic!("{}", problems.render("bench", false)))
         .config
@@ -71,7 +71,7 @@ fn config(routers: usize) -> Config {
 impl Host {
     fn new(routers: usize) -> Self {
         let now = Moment::from_nanos(1_000_000_000);
-        let config = config(routers);
+        let config = config(routers, 100);
         let mut engine = Engine::new(&config, &Keyring::default(), &[], now);
         let mut outputs = Outputs::default();
         let interfaces = routers.div_ceil(ON_ONE_INTERFACE);

@@ -17,6 +17,9 @@ use std::hint::black_box;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use buoyd::config::Config;
+use buoyd::config::authentication::Keyring;
+use buoyd::engine::command::{Command, Token};
 use buoyd::engine::{Input, Outputs};
 use buoyd::vrrp::advert::{self, Outgoing};
 use buoyd::vrrp::{AdvertisementInterval, Centis, ChecksumStyle, Priority, Vrid};
@@ -101,6 +104,66 @@ fn takeover_of_all(bencher: Bencher<'_, '_>, routers: usize) {
             host.is_left_alone(&mut outputs);
             assert_eq!(outputs.wishes.len(), routers);
             (host, outputs.adverts.len())
+        });
+}
+
+fn reads(host: &mut Host, config: Config, outputs: &mut Outputs) {
+    let command = Command::Reload {
+        config,
+        keyring: Keyring::default(),
+        dry_run: false,
+    };
+    let input = Input::Command(Token(1), command);
+    host.engine.handle(input, host.now, outputs);
+}
+
+/// Is told to end, and hears from the kernel that all addresses are gone.
+fn stops(host: &mut Host, outputs: &mut Outputs) {
+    host.engine.handle(Input::Stop, host.now, outputs);
+    loop {
+        let wishes = std::mem::take(&mut outputs.wishes);
+        for wish in wishes.iter().filter(|wish| wish.hold.is_none()) {
+            let input = Input::Released {
+                router: wish.router,
+            };
+            host.engine.handle(input, host.now, outputs);
+        }
+        let Some(next) = host.engine.next_deadline() else {
+            break;
+        };
+        host.now = next;
+        host.engine.wake(host.now, outputs);
+    }
+}
+
+/// A file in which every router has another priority.
+#[divan::bench(args = ROUTERS)]
+fn reload_of_all(bencher: Bencher<'_, '_>, routers: usize) {
+    let host = Host::active(routers);
+    let changed = host::config(routers, 90);
+    bencher
+        .counter(ItemsCount::new(routers))
+        .with_inputs(|| (host.clone(), changed.clone()))
+        .bench_local_values(|(mut host, config)| {
+            let mut outputs = Outputs::default();
+            reads(&mut host, config, &mut outputs);
+            assert!(outputs.replies.len() == 1);
+            (host, outputs.events.len())
+        });
+}
+
+/// The daemon ends: all routers hand over and go.
+#[divan::bench(args = ROUTERS)]
+fn stop_of_all(bencher: Bencher<'_, '_>, routers: usize) {
+    let host = Host::active(routers);
+    bencher
+        .counter(ItemsCount::new(routers))
+        .with_inputs(|| host.clone())
+        .bench_local_values(|mut host| {
+            let mut outputs = Outputs::default();
+            stops(&mut host, &mut outputs);
+            assert!(host.engine.is_finished());
+            (host, outputs.events.len())
         });
 }
 

@@ -207,8 +207,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "fates-not-tied",
         what: "families and groups move one by one",
         file: "src/engine/fate.rs",
-        from: "fates.into_iter().filter(|members| members.len() > 1)",
-        to: "fates.into_iter().filter(|members| members.len() > 9)",
+        from: ".filter(|members: &Vec<RouterId>| members.len() > 1)",
+        to: ".filter(|members: &Vec<RouterId>| members.len() > 9)",
         killer: Killer::Simulator,
     },
     Mutation {

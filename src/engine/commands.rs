@@ -106,7 +106,7 @@ impl Engine {
 
     fn select(&self, selection: &Selection) -> Result<Vec<RouterId>, Reply> {
         match selection {
-            Selection::All => Ok(self.order.clone()),
+            Selection::All => Ok(self.listed.ids().to_vec()),
             Selection::Router(name) if self.halves_of(name).is_empty() => {
                 Err(Reply::UnknownRouter {
                     name: name.clone(),
@@ -114,32 +114,14 @@ impl Engine {
                 })
             }
             // One fate: whoever asks for one of a group asks for all of it.
-            Selection::Router(name) => Ok(self
-                .configured
-                .groups
-                .iter()
-                .find(|group| group.routers.contains(name))
-                .map_or_else(
-                    || self.halves_of(name),
-                    |group| {
-                        let names = group.routers.iter();
-                        names.flat_map(|name| self.halves_of(name)).collect()
-                    },
-                )),
+            Selection::Router(name) => Ok(self.group_of(name).map_or_else(
+                || self.halves_of(name),
+                |(_, group)| {
+                    let names = group.routers.iter();
+                    names.flat_map(|name| self.halves_of(name)).collect()
+                },
+            )),
         }
-    }
-
-    /// The routers of the configuration, in its order.
-    pub(super) fn listed(&self) -> impl Iterator<Item = &Router> {
-        self.order.iter().filter_map(|id| self.router(*id))
-    }
-
-    /// What stands for a configured router: one for each family, IPv4 first.
-    pub(super) fn halves_of(&self, name: &RouterName) -> Vec<RouterId> {
-        self.listed()
-            .filter(|router| router.config().name == *name)
-            .map(Router::id)
-            .collect()
     }
 
     fn names(&self) -> Vec<RouterName> {

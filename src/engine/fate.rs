@@ -13,11 +13,12 @@
 //!    decides for all, and two hosts that each win one of two elections cannot drag each other
 //!    down without end.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::router::{FateId, Retreat, Router};
 use super::{Engine, Outputs, RouterId};
-use crate::config::{RouterConfig, RouterName};
+use crate::config::GroupConfig;
 use crate::vrrp::Role;
 use crate::vrrp::times::Moment;
 
@@ -65,37 +66,28 @@ impl Fate {
 impl Engine {
     /// Ties routers together as the configuration says. Called after every change of it.
     pub(super) fn bind_fates(&mut self, now: Moment, outputs: &mut Outputs) {
-        let groups: Vec<Vec<RouterName>> = self
-            .configured
-            .groups
-            .iter()
-            .map(|group| group.routers.clone())
-            .collect();
-        let grouped: Vec<&RouterName> = groups.iter().flatten().collect();
-        let alone = self
-            .configured
-            .routers
-            .iter()
-            .filter(|router| !grouped.contains(&&router.name))
-            .map(|router: &RouterConfig| vec![router.name.clone()]);
+        let of_group = |group: &GroupConfig| {
+            let names = group.routers.iter();
+            names.flat_map(|name| self.halves_of(name)).collect()
+        };
+        let groups = self.configured.groups.iter().map(of_group);
+        let routers = self.configured.routers.iter();
+        let alone = routers.filter(|router| self.group_of(&router.name).is_none());
+        let alone = alone.map(|router| self.halves_of(&router.name));
         let fates: Vec<Vec<RouterId>> = groups
-            .iter()
-            .cloned()
             .chain(alone)
-            .map(|names| names.iter().flat_map(|name| self.halves_of(name)).collect())
+            .filter(|members: &Vec<RouterId>| members.len() > 1)
             .collect();
+        let bound: HashSet<RouterId> = fates.iter().flatten().copied().collect();
         for id in self.ids() {
-            let is_bound = fates
-                .iter()
-                .any(|members| members.len() > 1 && members.contains(&id));
-            if !is_bound {
+            if !bound.contains(&id) {
                 self.with(id, now, outputs, |router, outputs| {
                     router.bind(None, None, now, outputs);
                 });
             }
         }
         self.fates.clear();
-        for members in fates.into_iter().filter(|members| members.len() > 1) {
+        for members in fates {
             let fate = FateId(self.fates.len());
             let intervals = members.iter().filter_map(|id| self.router(*id));
             let intervals = intervals.map(|router| router.config().interval);

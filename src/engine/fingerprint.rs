@@ -18,7 +18,7 @@ impl Engine {
         let Self {
             routers,
             alive: _,
-            order,
+            listed,
             configured: _,
             keyring: _,
             wall: _,
@@ -39,7 +39,7 @@ impl Engine {
             witness: _,
             verdicts,
         } = self;
-        fingerprint.fact((order, stopping));
+        fingerprint.fact((listed.ids(), stopping));
         for waiting in standings.waiting() {
             fingerprint.fact(waiting);
         }

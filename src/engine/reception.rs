@@ -111,7 +111,7 @@ impl Engine {
         (vrid, family): (u8, Family),
         present: RouterId,
     ) -> Vec<RouterId> {
-        if self.order.len() == self.alive {
+        if !self.has_ending() {
             return Vec::new();
         }
         let same = |router: &&Router| {
@@ -200,23 +200,19 @@ impl Engine {
             return;
         }
         *known = state.cloned();
-        for id in self.on_interface(name) {
-            self.refresh(id, now, outputs);
-        }
+        self.refresh(name, now, outputs);
         self.settle_bfd(now, outputs);
     }
 
-    /// Tells a router how its interface stands.
-    pub(super) fn refresh(&mut self, id: RouterId, now: Moment, outputs: &mut Outputs) {
-        let Some(router) = self.router(id) else {
-            return;
-        };
-        let name = router.config().interface.clone();
-        let virtual_addresses = self.virtual_addresses(&name);
-        let state = self.interfaces.get(&name).cloned().flatten();
-        self.with(id, now, outputs, |router, outputs| {
-            router.interface_changed(state.as_ref(), &virtual_addresses, now, outputs);
-        });
+    /// Tells all routers on an interface how it stands.
+    pub(super) fn refresh(&mut self, name: &InterfaceName, now: Moment, outputs: &mut Outputs) {
+        let virtual_addresses = self.virtual_addresses(name);
+        let state = self.interfaces.get(name).cloned().flatten();
+        for id in self.on_interface(name) {
+            self.with(id, now, outputs, |router, outputs| {
+                router.interface_changed(state.as_ref(), &virtual_addresses, now, outputs);
+            });
+        }
     }
 
     /// The addresses on `interface` that float: no source for adverts (P12).

@@ -5,15 +5,22 @@
 //! gains begins as Backup, one that it loses is handed over. Otherwise the old one hands over and a
 //! new one starts as Backup.
 
+mod differences;
 mod sections;
 
+use std::collections::{HashMap, HashSet};
+
 use super::command::{Change, ChangeKind, Plan};
+use super::members::Listed;
 use super::router::{Demotion, Router};
-use super::{Engine, Outputs, RouterId, authentication};
+use super::{Engine, Outputs, RouterId};
 use crate::config::authentication::Keyring;
-use crate::config::{Config, RouterConfig, RouterName, Transport};
+use crate::config::{Config, InterfaceName, RouterConfig, RouterName};
+use crate::vrrp::Vrid;
 use crate::vrrp::election::Cause;
-use crate::vrrp::times::{Moment, Span};
+use crate::vrrp::times::Moment;
+
+use differences::{Surroundings, describe, summary};
 
 /// More than an `Active_Down_Interval`, in intervals.
 const REPLACEMENT_INTERVALS: u32 = 5;
@@ -39,9 +46,11 @@ impl Engine {
     /// What [`Engine::reload`] would do.
     pub(super) fn plan(&self, config: &Config, keyring: &Keyring) -> Plan {
         let steps = steps(&self.configured, config);
+        let before = Surroundings::of(&self.configured, &self.keyring);
+        let after = Surroundings::of(config, keyring);
         let changes: Vec<_> = steps
             .iter()
-            .filter_map(|step| describe(step, (&self.configured, &self.keyring), (config, keyring)))
+            .filter_map(|step| describe(step, &before, &after))
             .collect();
         let unchanged = steps.len() - changes.len();
         let removed = removed(&self.configured, &steps).map(|router| Change {
@@ -91,21 +100,23 @@ impl Engine {
         for id in gone {
             self.end(id, now, outputs);
         }
-        let mut order = Vec::new();
-        for (step, halves) in steps.iter().zip(halves) {
-            order.extend(self.apply(step, &halves, now, outputs));
+        let mut listed = Vec::new();
+        for ((step, halves), router) in steps.iter().zip(halves).zip(&config.routers) {
+            let stands = self.apply(step, &halves, now, outputs).into_iter();
+            listed.extend(stands.map(|id| (router.name.clone(), id)));
         }
-        self.order = order;
+        self.listed = Listed::of(config, &listed);
         self.bridge(now, outputs);
         self.bind_fates(now, outputs);
         // The set of virtual addresses changed, and with it perhaps who may be a primary address.
-        for id in self.ids() {
-            self.refresh(id, now, outputs);
+        for name in self.interfaces() {
+            self.refresh(&name, now, outputs);
         }
         self.tell_of_checks(now, outputs);
         self.tell_of_witness(now, outputs);
         self.settle_bfd(now, outputs);
         self.touch_all_standings();
+        self.groups_are_gone(&old);
         plan
     }
 
@@ -213,13 +224,15 @@ impl Engine {
 
 fn steps<'a>(old: &'a Config, new: &'a Config) -> Vec<Step<'a>> {
     let continued = continued(old, new);
-    let is_continued =
-        |old: &RouterConfig| continued.iter().flatten().any(|one| one.name == old.name);
+    let names = continued.iter().flatten().map(|one| &one.name);
+    let is_continued: HashSet<&RouterName> = names.collect();
+    let by_name: HashMap<&RouterName, &RouterConfig> =
+        old.routers.iter().map(|old| (&old.name, old)).collect();
     let step = |(new, same): (&'a RouterConfig, Option<&'a RouterConfig>)| match same {
         Some(old) if old == new => Step::Keep(old),
         Some(old) => Step::Change(old, new),
-        None => match old.routers.iter().find(|old| old.name == new.name) {
-            Some(old) if !is_continued(old) => Step::Replace(old, new),
+        None => match by_name.get(&new.name) {
+            Some(old) if !is_continued.contains(&old.name) => Step::Replace(old, new),
             Some(_) | None => Step::Add(new),
         },
     };
@@ -230,17 +243,25 @@ fn steps<'a>(old: &'a Config, new: &'a Config) -> Vec<Step<'a>> {
 /// Which router each of the new ones continues: rather one of its own name, and none twice. A router
 /// of both families may become two of one number (P6): then one of them continues it.
 fn continued<'a>(old: &'a Config, new: &Config) -> Vec<Option<&'a RouterConfig>> {
+    let mut by_number: HashMap<(&InterfaceName, Vrid), Vec<&RouterConfig>> = HashMap::new();
+    for old in &old.routers {
+        let of_number = by_number.entry((&old.interface, old.vrid));
+        of_number.or_default().push(old);
+    }
     let mut found: Vec<Option<&RouterConfig>> = vec![None; new.routers.len()];
+    let mut taken: HashSet<&RouterName> = HashSet::new();
     for of_its_name in [true, false] {
-        for (place, new) in new.routers.iter().enumerate() {
-            let is_free = |old: &&RouterConfig| {
+        for (new, continues) in new.routers.iter().zip(&mut found) {
+            let is_free = |old: &&&RouterConfig| {
                 is_same(old, new)
                     && (old.name == new.name) == of_its_name
-                    && !found.iter().flatten().any(|one| one.name == old.name)
+                    && !taken.contains(&old.name)
             };
-            let candidate = old.routers.iter().find(is_free);
-            if let Some(continues @ None) = found.get_mut(place) {
-                *continues = candidate;
+            let of_number = by_number.get(&(&new.interface, new.vrid));
+            let candidate = of_number.and_then(|olds| olds.iter().find(is_free));
+            if let (None, Some(old)) = (&continues, candidate) {
+                *continues = Some(old);
+                taken.insert(&old.name);
             }
         }
     }
@@ -248,54 +269,14 @@ fn continued<'a>(old: &'a Config, new: &Config) -> Vec<Option<&'a RouterConfig>>
 }
 
 fn removed<'a>(old: &'a Config, steps: &[Step<'a>]) -> impl Iterator<Item = &'a RouterConfig> {
-    let mentioned: Vec<&RouterName> = steps
+    let mentioned: HashSet<&RouterName> = steps
         .iter()
         .filter_map(Step::old)
         .map(|old| &old.name)
         .collect();
     old.routers
         .iter()
-        .filter(move |router| !mentioned.contains(&&router.name))
-}
-
-fn describe(
-    step: &Step<'_>,
-    (old, old_keys): (&Config, &Keyring),
-    (new, new_keys): (&Config, &Keyring),
-) -> Option<Change> {
-    let (kind, before, after) = match step {
-        Step::Keep(router) => (ChangeKind::Changed, Some(*router), *router),
-        Step::Change(before, after) => (ChangeKind::Changed, Some(*before), *after),
-        Step::Replace(before, after) => (ChangeKind::Replaced, Some(*before), *after),
-        Step::Add(after) => (ChangeKind::Added, None, *after),
-    };
-    let mut details =
-        before.map_or_else(|| vec![summary(after)], |before| differences(before, after));
-    if let Some(before) = before {
-        details.extend(authentication::differences(
-            (before, old_keys),
-            (after, new_keys),
-        ));
-    }
-    let group = |config: &Config, name: &RouterName| {
-        let group = config
-            .groups
-            .iter()
-            .find(|group| group.routers.contains(name));
-        group.map_or_else(|| "none".to_owned(), |group| group.name.to_string())
-    };
-    let (was, is) = (
-        before.map_or_else(|| "none".to_owned(), |before| group(old, &before.name)),
-        group(new, &after.name),
-    );
-    if was != is {
-        details.push(format!("group {was} -> {is}"));
-    }
-    (!details.is_empty()).then(|| Change {
-        router: after.name.clone(),
-        kind,
-        details,
-    })
+        .filter(move |router| !mentioned.contains(&router.name))
 }
 
 /// Whether the one can go on as the other.
@@ -309,100 +290,4 @@ fn is_same(old: &RouterConfig, new: &RouterConfig) -> bool {
         && old.version() == new.version()
         && old.virtual_mac == new.virtual_mac
         && shares_family()
-}
-
-fn summary(config: &RouterConfig) -> String {
-    format!(
-        "VRID {} on {}, {}, priority {}",
-        config.vrid,
-        config.interface,
-        list(config),
-        config.priority
-    )
-}
-
-fn list(config: &RouterConfig) -> String {
-    config
-        .addresses
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-fn version(config: &RouterConfig) -> String {
-    if config.version_2_too {
-        "2+3".to_owned()
-    } else {
-        config.version().number().to_string()
-    }
-}
-
-fn bfd(config: &RouterConfig) -> String {
-    config.bfd.map_or_else(
-        || "none".to_owned(),
-        |bfd| format!("{} x {}", Span(bfd.interval), bfd.multiplier),
-    )
-}
-
-fn peers(config: &RouterConfig) -> String {
-    match &config.transport {
-        Transport::Multicast => "none".to_owned(),
-        Transport::Unicast(peers) => {
-            let one = |peer: &crate::config::Peer| match peer.minimum_ttl {
-                255 => peer.address.to_string(),
-                ttl => format!("{} (TTL {ttl})", peer.address),
-            };
-            peers.iter().map(one).collect::<Vec<_>>().join(" ")
-        }
-    }
-}
-
-fn differences(old: &RouterConfig, new: &RouterConfig) -> Vec<String> {
-    let mut differences = Vec::new();
-    let mut compare = |what: &str, old: String, new: String| {
-        if old != new {
-            differences.push(format!("{what} {old} -> {new}"));
-        }
-    };
-    compare("name", old.name.to_string(), new.name.to_string());
-    compare(
-        "interface",
-        old.interface.to_string(),
-        new.interface.to_string(),
-    );
-    compare("vrid", old.vrid.to_string(), new.vrid.to_string());
-    compare("version", version(old), version(new));
-    compare("addresses", list(old), list(new));
-    compare(
-        "priority",
-        old.priority.to_string(),
-        new.priority.to_string(),
-    );
-    compare(
-        "interval",
-        Span(old.interval.duration()).to_string(),
-        Span(new.interval.duration()).to_string(),
-    );
-    compare("preempt", old.preempt.to_string(), new.preempt.to_string());
-    compare(
-        "preempt-delay",
-        Span(old.preempt_delay).to_string(),
-        Span(new.preempt_delay).to_string(),
-    );
-    compare(
-        "checksum",
-        old.checksum.to_string(),
-        new.checksum.to_string(),
-    );
-    compare("accept", old.accept.to_string(), new.accept.to_string());
-    compare(
-        "virtual-mac",
-        old.virtual_mac.to_string(),
-        new.virtual_mac.to_string(),
-    );
-    compare("peers", peers(old), peers(new));
-    compare("bfd", bfd(old), bfd(new));
-    compare("checks", sections::uses(old), sections::uses(new));
-    differences
 }

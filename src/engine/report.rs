@@ -30,8 +30,9 @@ impl Engine {
         now: Moment,
         routers: &mut Vec<RouterStatus>,
     ) -> bool {
-        let end = portion.end.min(self.order.len());
-        let ids = self.order.get(portion.start..end).unwrap_or_default();
+        let listed = self.listed.ids();
+        let end = portion.end.min(listed.len());
+        let ids = listed.get(portion.start..end).unwrap_or_default();
         for router in ids.iter().filter_map(|id| self.router(*id)) {
             let mut half = router.status(now);
             half.held_back = self.held_back(router);
@@ -42,13 +43,12 @@ impl Engine {
             if let Some(first) = routers.last_mut().filter(|last| last.name == half.name) {
                 join(first, half);
             } else {
-                let mut groups = self.configured.groups.iter();
-                let of_router = groups.find(|group| group.routers.contains(&half.name));
-                half.group = of_router.map(|group| group.name.to_string());
+                let group = self.group_of(&half.name);
+                half.group = group.map(|(_, group)| group.name.to_string());
                 routers.push(half);
             }
         }
-        let is_last = end == self.order.len();
+        let is_last = end == listed.len();
         if is_last {
             routers.iter_mut().for_each(blame);
         }

@@ -13,7 +13,9 @@
 //!    routers stood in the snapshot.
 //! 5. At a start nothing is told of a fault before all interfaces were reported.
 
-use std::collections::BTreeMap;
+mod groups;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::Engine;
 use super::checks::Verdict;
@@ -21,7 +23,7 @@ use super::event::Event;
 use super::joint::{joined, lowest};
 use super::outputs::Outputs;
 use super::router::{Facts, Router};
-use super::snapshot::Snapshot;
+use super::snapshot::{RouterSnapshot, Snapshot};
 use crate::config::RouterName;
 use crate::config::hook::Occasion;
 use crate::vrrp::times::Moment;
@@ -32,8 +34,10 @@ use crate::vrrp::{Priority, Role};
 pub(super) struct Standings {
     routers: BTreeMap<RouterName, Told>,
     groups: BTreeMap<RouterName, Told>,
-    /// Of these something changed since.
+    /// Of these something changed since; some of them twice.
     touched: Vec<RouterName>,
+    /// Groups that the configuration has no longer.
+    gone: Vec<RouterName>,
     /// The engine was woken: whoever could be reported was.
     is_complete: bool,
     /// Since when a fault waits for that to be told.
@@ -72,9 +76,19 @@ struct Now {
 
 impl Standings {
     pub(super) fn touch(&mut self, router: &RouterName) {
-        if !self.touched.contains(router) {
+        if self.touched.last() != Some(router) {
             self.touched.push(router.clone());
         }
+    }
+
+    /// Each once, in the order in which they were touched first.
+    fn take_touched(&mut self) -> Vec<RouterName> {
+        let mut touched = std::mem::take(&mut self.touched);
+        if touched.len() > 1 {
+            let mut seen = HashSet::new();
+            touched.retain(|name| seen.insert(name.clone()));
+        }
+        touched
     }
 
     /// Routers, or groups, and the roles that were told of them last.
@@ -143,14 +157,14 @@ impl Engine {
     /// How the routers stood in an earlier life.
     pub(super) fn remember_standings(&mut self, snapshot: &Snapshot) {
         let mut known: Vec<(RouterName, Told)> = Vec::new();
+        let mut by_name: HashMap<&RouterName, Vec<&RouterSnapshot>> = HashMap::new();
+        for half in &snapshot.routers {
+            by_name.entry(&half.router).or_default().push(half);
+        }
         for router in &self.configured.routers {
-            let of_router = snapshot.routers.iter();
-            let halves: Vec<_> = of_router
-                .filter(|half| half.router == router.name)
-                .collect();
-            if halves.is_empty() {
+            let Some(halves) = by_name.get(&router.name) else {
                 continue;
-            }
+            };
             let told = Told {
                 role: Some(joined(halves.iter().map(|half| half.role))),
                 claimed: halves.iter().all(|half| !half.addresses.is_empty()),
@@ -227,23 +241,16 @@ impl Engine {
             if self.standings.touched.is_empty() {
                 break;
             }
-            let touched = std::mem::take(&mut self.standings.touched);
-            let mut groups: Vec<RouterName> = Vec::new();
-            for name in &touched {
-                self.tell_of_router(name, now, outputs);
-                let of_router = self.configured.groups.iter();
-                let of_router = of_router.filter(|group| group.routers.contains(name));
-                groups.extend(of_router.map(|group| group.name.clone()));
+            let mut groups: BTreeSet<usize> = BTreeSet::new();
+            for name in self.standings.take_touched() {
+                self.tell_of_router(&name, now, outputs);
+                groups.extend(self.group_of(&name).map(|(place, _)| place));
             }
-            let gone = self.standings.groups.keys().filter(|name| {
-                let mut there = self.configured.groups.iter();
-                !there.any(|group| group.name == **name)
-            });
-            groups.extend(gone.cloned());
-            groups.sort_unstable();
-            groups.dedup();
-            for name in groups {
-                self.tell_of_group(&name, outputs);
+            for name in std::mem::take(&mut self.standings.gone) {
+                self.group_is_over(&name, outputs);
+            }
+            for place in groups {
+                self.tell_of_group(place, outputs);
             }
         }
     }
@@ -270,8 +277,7 @@ impl Engine {
         }
         let mut told: Vec<(RouterName, Occasion, String)> = Vec::new();
         for (router, occasion, cause) in happened {
-            let groups = self.configured.groups.iter();
-            let group = groups.clone().find(|group| group.routers.contains(&router));
+            let group = self.group_of(&router).map(|(_, group)| group);
             if let Some(now) = self.stands(&router) {
                 outputs.events.push(Event::Standing {
                     router,
@@ -286,7 +292,7 @@ impl Engine {
                 continue;
             }
             told.push(once);
-            if let Some(now) = self.group_stands(&group.name) {
+            if let Some(now) = self.group_stands(group) {
                 outputs.events.push(Event::GroupStanding {
                     group: group.name.clone(),
                     occasion,
@@ -367,39 +373,6 @@ impl Engine {
         }
     }
 
-    fn tell_of_group(&mut self, name: &RouterName, outputs: &mut Outputs) {
-        let Some(stands) = self.group_stands(name) else {
-            let routers = &self.standings.routers;
-            let mut groups = self.configured.groups.iter();
-            let is_there = groups.any(|group| {
-                group.name == *name && group.routers.iter().any(|name| routers.contains_key(name))
-            });
-            if !is_there && let Some(told) = self.standings.groups.remove(name) {
-                let ends = Event::GroupStanding {
-                    group: name.clone(),
-                    occasion: Occasion::Stop,
-                    cause: self.why_over().to_owned(),
-                    priority: Priority::Release,
-                };
-                outputs.events.extend(told.role.map(|_| ends));
-            }
-            return;
-        };
-        let told = self
-            .standings
-            .groups
-            .entry(name.clone())
-            .or_insert(Told::nothing(stands.demoted));
-        outputs
-            .events
-            .extend(told.changes(&stands).map(|occasion| Event::GroupStanding {
-                group: name.clone(),
-                occasion,
-                cause: stands.cause.clone(),
-                priority: stands.priority,
-            }));
-    }
-
     const fn why_over(&self) -> &'static str {
         if self.stopping {
             "the daemon ends"
@@ -408,16 +381,11 @@ impl Engine {
         }
     }
 
-    fn parts_of(&self, name: &RouterName) -> impl Iterator<Item = &Router> {
-        let name = name.clone();
-        self.listed()
-            .filter(move |router| router.config().name == name)
-    }
-
     /// Also of one that is not listed any more and still hands over.
     fn has_any_part(&self, name: &RouterName) -> bool {
         let mut there = self.routers.iter().flatten();
-        there.any(|router| router.config().name == *name)
+        self.parts_of(name).next().is_some()
+            || self.has_ending() && there.any(|router| router.config().name == *name)
     }
 
     /// None while it ends or has still to go on, and when it is not there.
@@ -446,29 +414,6 @@ impl Engine {
                     .iter()
                     .map(|router| router.election().parameters().priority),
             ),
-        })
-    }
-
-    /// None before all of its members were told of, and when it is not there.
-    fn group_stands(&self, name: &RouterName) -> Option<Now> {
-        let mut groups = self.configured.groups.iter();
-        let group = groups.find(|group| group.name == *name)?;
-        let is_told = |name: &&RouterName| self.standings.routers.contains_key(*name);
-        if !group.routers.iter().all(|name| is_told(&name)) {
-            return None;
-        }
-        let members: Option<Vec<Now>> =
-            group.routers.iter().map(|name| self.stands(name)).collect();
-        let members = members?;
-        let role = joined(members.iter().map(|member| member.role));
-        let to_blame = members.iter().find(|member| member.role == role);
-        Some(Now {
-            role,
-            claimed: members.iter().all(|member| member.claimed),
-            released: members.iter().all(|member| member.released),
-            demoted: members.iter().all(|member| member.demoted),
-            cause: to_blame.or(members.first())?.cause.clone(),
-            priority: lowest(members.iter().map(|member| member.priority)),
         })
     }
 }
