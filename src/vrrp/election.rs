@@ -52,6 +52,12 @@ impl Parameters {
         let preempts = self.preempt || self.priority == Priority::Owner;
         !preempts || priority >= self.priority
     }
+
+    /// Whether neighbours see no difference.
+    fn advertises_like(&self, other: &Self) -> bool {
+        let advertised = |of: &Self| (of.priority, of.interval, of.local);
+        advertised(self) == advertised(other)
+    }
 }
 
 /// What an accepted advert says to an election.
@@ -298,8 +304,8 @@ impl Election {
         }
     }
 
-    /// New parameters in any state: the formulas use them from now on (P60). A changed priority or
-    /// interval of an Active is advertised at once.
+    /// New parameters in any state: the formulas use them from now on (P60). A changed priority,
+    /// interval or address of an Active is advertised at once; what nobody sees moves no advert.
     pub fn reconfigure(&mut self, parameters: Parameters, now: Moment) -> Actions {
         if self.takeover_at().is_none_or(|at| at > now) {
             // What the new parameters make due in the past was not slept through.
@@ -343,7 +349,7 @@ impl Election {
                 }
                 Actions::default()
             }
-            State::Active { advert_at } if old != parameters => {
+            State::Active { advert_at } if !old.advertises_like(&parameters) => {
                 *advert_at = now + parameters.interval.duration();
                 Actions {
                     send: Some(Send::Advert),

@@ -64,6 +64,7 @@ enum Event {
     GiveUp,
     PathRestored,
     NothingNew,
+    NewPreemption,
     NewPriority(u8),
     Advert(u8, &'static str),
     WakeEarly,
@@ -90,6 +91,14 @@ fn after(mut election: Election, event: Event) -> (Actions, Role, Option<f64>) {
         Event::GiveUp => election.give_up(now, Cause::Demoted),
         Event::PathRestored => election.path_restored(now),
         Event::NothingNew => election.reconfigure(parameters(), now),
+        Event::NewPreemption => {
+            let changed = Parameters {
+                preempt: !parameters().preempt,
+                preempt_delay: Duration::from_secs(7),
+                ..parameters()
+            };
+            election.reconfigure(changed, now)
+        }
         Event::NewPriority(priority) => {
             let changed = Parameters {
                 priority: Priority::from_octet(priority),
@@ -283,6 +292,8 @@ pairs! {
     active_says_that_it_is_still_there_on_a_restored_path: in_active, PathRestored
         => Actions { announce: true, ..sends() }; Active; Some(1000.0);
     active_takes_the_same_parameters: in_active, NothingNew => nothing(); Active; Some(600.0);
+    active_says_nothing_of_what_adverts_do_not_tell: in_active, NewPreemption
+        => nothing(); Active; Some(600.0);
     active_says_a_new_priority: in_active, NewPriority(200) => sends(); Active; Some(1000.0);
     active_says_that_it_is_owner: in_active, NewPriority(255) => sends(); Active; Some(1000.0);
     active_answers_priority_zero: in_active, Advert(0, "192.0.2.50")
