@@ -9,6 +9,7 @@ mod daemon;
 mod file;
 mod frr;
 mod frr_bfd;
+mod frr_daemons;
 mod holders;
 mod keepalived;
 mod observer;

@@ -1,27 +1,18 @@
 //! FRR's `vrrpd` on a server of the LAN, as a neighbour.
 //!
-//! Owns [`Frr`]: the devices with the virtual MAC that an operator has to make for it, and the two
-//! daemons, `zebra` and `vrrpd`, each in the namespace of its server and with a runtime directory of
-//! their own. Dropping it kills them.
+//! Owns [`Frr`]: the devices with the virtual MAC that an operator has to make for it, its file and its
+//! daemons. Dropping it kills them.
 
 use std::fmt::Write;
 use std::fs;
 use std::net::IpAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use buoyd::os::lab::Process;
 use nix::sys::signal::Signal;
-use nix::unistd::{User, chown};
 use serde_json::Value;
 
+use super::frr_daemons::FrrDaemons;
 use super::{PATIENCE, Server, VRID, until};
-
-pub(super) const DIRECTORY: &str = "/usr/lib/frr";
-pub(super) const VTYSH: &str = "/usr/bin/vtysh";
-/// The user that Debian's package makes for them; they refuse to run as root.
-pub(super) const USER: &str = "frr";
 
 /// How `vrrpd` is set up: VRID 51 on eth0.
 #[derive(Debug, Clone)]
@@ -89,44 +80,14 @@ impl FrrRouter {
     }
 }
 
-/// A running one; the log of its daemons is the log of the server.
-pub(crate) struct Frr {
-    vrrpd: Process,
-    _zebra: Process,
-    directory: PathBuf,
-}
+/// A running one.
+pub(crate) struct Frr(FrrDaemons);
 
 impl Frr {
     /// Returns when `vrrpd` has begun to listen for its router.
     pub(crate) fn start(server: &Server, router: &FrrRouter) -> Self {
-        let missing = ["zebra", "vrrpd"]
-            .iter()
-            .find(|name| !Path::new(DIRECTORY).join(name).exists());
-        assert_eq!(
-            missing, None,
-            "these tests need FRR as a neighbour: apt-get install frr"
-        );
         make_devices(server, router);
-        let directory = server.directory().join("frr");
-        let _ = fs::remove_dir_all(&directory);
-        fs::create_dir(&directory).unwrap();
-        let user = User::from_name(USER)
-            .unwrap()
-            .expect("the user of Debian's package frr");
-        chown(&directory, Some(user.uid), Some(user.gid)).unwrap();
-        let file = directory.join("frr.conf");
-        fs::write(&file, router.file()).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-        let zebra = spawn(server, &directory, "zebra");
-        until("zebra listens", PATIENCE, || {
-            directory.join("zserv.api").exists() && directory.join("zebra.vty").exists()
-        });
-        let vrrpd = spawn(server, &directory, "vrrpd");
-        let frr = Self {
-            vrrpd,
-            _zebra: zebra,
-            directory,
-        };
+        let frr = Self(FrrDaemons::start(server, "vrrpd", &router.file()));
         until("vrrpd runs its router", PATIENCE, || {
             [false, true].into_iter().all(|ipv6| {
                 let wanted = !router.of_family(ipv6).is_empty();
@@ -148,12 +109,7 @@ impl Frr {
 
     /// What it tells of the router; `None` while it does not answer.
     pub(crate) fn router(&self, server: &Server) -> Option<Value> {
-        let mut command = Command::new(VTYSH);
-        command.arg("--vty_socket").arg(&self.directory);
-        command.args(["-d", "vrrpd", "-c", "show vrrp json"]);
-        let said = server.finish(command).stdout;
-        let mut routers: Vec<Value> = serde_json::from_str(&said).ok()?;
-        routers.pop()
+        self.0.shows(server, "show vrrp json")
     }
 
     pub(crate) fn is_active(&self, server: &Server, ipv6: bool) -> bool {
@@ -166,13 +122,13 @@ impl Frr {
 
     /// `kill -9` of `vrrpd` alone.
     pub(crate) fn kill(&self) {
-        self.vrrpd.kill();
+        self.0.daemon.kill();
     }
 
     /// SIGTERM: it sends priority 0, takes its devices down and ends.
     pub(crate) fn stop(self) {
-        self.vrrpd.signal(Signal::SIGTERM);
-        assert!(self.vrrpd.wait(PATIENCE).is_some(), "vrrpd does not end");
+        self.0.daemon.signal(Signal::SIGTERM);
+        assert!(self.0.daemon.wait(PATIENCE).is_some(), "vrrpd does not end");
     }
 }
 
@@ -222,14 +178,4 @@ fn ip(server: &Server, arguments: &str) {
     command.args(arguments.split(' '));
     let finished = server.finish(command);
     assert_eq!(finished.code, Some(0), "ip {arguments}: {finished:?}");
-}
-
-pub(super) fn spawn(server: &Server, directory: &Path, name: &str) -> Process {
-    let mut command = Command::new(Path::new(DIRECTORY).join(name));
-    command.args(["-u", USER, "-g", USER, "-P", "0", "--log", "stdout"]);
-    command.arg("-f").arg(directory.join("frr.conf"));
-    command.arg("-i").arg(directory.join(format!("{name}.pid")));
-    command.arg("-z").arg(directory.join("zserv.api"));
-    command.arg("--vty_socket").arg(directory);
-    server.spawn_beside(command)
 }

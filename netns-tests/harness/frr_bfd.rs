@@ -1,61 +1,24 @@
 //! FRR's `bfdd` as a peer, in a namespace of the lab.
 
-use std::fs;
 use std::net::IpAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use nix::unistd::{User, chown};
 use serde_json::Value;
 
-use super::frr::{DIRECTORY, USER, VTYSH, spawn};
-use buoyd::os::lab::Process;
-
+use super::frr_daemons::FrrDaemons;
 use super::{PATIENCE, Server, until};
 
 /// A running one.
-pub(crate) struct FrrBfd {
-    bfdd: Process,
-    _zebra: Process,
-    directory: PathBuf,
-}
+pub(crate) struct FrrBfd(FrrDaemons);
 
 impl FrrBfd {
     /// With one peer on eth0; its interval in milliseconds. Returns when it speaks.
     pub(crate) fn start(server: &Server, peer: IpAddr, interval: u32, multiplier: u8) -> Self {
-        assert!(
-            Path::new(DIRECTORY).join("bfdd").exists(),
-            "these tests need FRR as a neighbour: apt-get install frr"
-        );
-        let directory = server.directory().join("frr");
-        let _ = fs::remove_dir_all(&directory);
-        fs::create_dir(&directory).unwrap();
-        let user = User::from_name(USER)
-            .unwrap()
-            .expect("the user of Debian's package frr");
-        chown(&directory, Some(user.uid), Some(user.gid)).unwrap();
-        let file = directory.join("frr.conf");
         let local = server.ip();
-        fs::write(
-            &file,
-            format!(
-                "bfd\n peer {peer} local-address {local} interface eth0\n  detect-multiplier {multiplier}\n  \
-                 receive-interval {interval}\n  transmit-interval {interval}\n  no shutdown\n"
-            ),
-        )
-        .unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-        let zebra = spawn(server, &directory, "zebra");
-        until("zebra listens", PATIENCE, || {
-            directory.join("zserv.api").exists() && directory.join("zebra.vty").exists()
-        });
-        let bfdd = spawn(server, &directory, "bfdd");
-        let frr = Self {
-            bfdd,
-            _zebra: zebra,
-            directory,
-        };
+        let file = format!(
+            "bfd\n peer {peer} local-address {local} interface eth0\n  detect-multiplier {multiplier}\n  \
+             receive-interval {interval}\n  transmit-interval {interval}\n  no shutdown\n"
+        );
+        let frr = Self(FrrDaemons::start(server, "bfdd", &file));
         until("bfdd knows its peer", PATIENCE, || {
             frr.session(server).is_some()
         });
@@ -64,12 +27,7 @@ impl FrrBfd {
 
     /// What it tells of its session; `None` while it does not answer.
     fn session(&self, server: &Server) -> Option<Value> {
-        let mut command = Command::new(VTYSH);
-        command.arg("--vty_socket").arg(&self.directory);
-        command.args(["-d", "bfdd", "-c", "show bfd peers json"]);
-        let said = server.finish(command).stdout;
-        let mut sessions: Vec<Value> = serde_json::from_str(&said).ok()?;
-        sessions.pop()
+        self.0.shows(server, "show bfd peers json")
     }
 
     pub(crate) fn is_up(&self, server: &Server) -> bool {
@@ -89,6 +47,6 @@ impl FrrBfd {
 
     /// `kill -9`.
     pub(crate) fn kill(&self) {
-        self.bfdd.kill();
+        self.0.daemon.kill();
     }
 }
