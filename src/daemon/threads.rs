@@ -54,7 +54,7 @@ impl Keeping {
     }
 }
 
-/// Starts the five threads. What comes back is the end of the engine's.
+/// Starts the six threads. What comes back is the end of the engine's.
 pub(super) fn start_threads(
     engine: EngineThread,
     worker: Worker,
@@ -99,6 +99,8 @@ pub(super) fn start_threads(
         "checks",
         Box::new(move || checks.run(move |report| reports.send(Message::Check(report)))),
     )?;
+    let rescue = engine.rescue();
+    spawn("rescue", Box::new(move || rescue.run()))?;
     spawn(
         "engine",
         Box::new(move || {
