@@ -79,7 +79,7 @@ pub(super) fn start_threads(
             worker.run(&wishes, |done_| done.send(Message::Done(done_)));
         }),
     )?;
-    let (seen, enters) = (mailbox.clone(), realtime.clone());
+    let seen = mailbox.clone();
     spawn(
         "links",
         Box::new(move || {
@@ -99,8 +99,15 @@ pub(super) fn start_threads(
         "checks",
         Box::new(move || checks.run(move |report| reports.send(Message::Check(report)))),
     )?;
-    let rescue = engine.rescue();
-    spawn("rescue", Box::new(move || rescue.run()))?;
+    let (rescue, enters) = (engine.rescue(), realtime.clone());
+    spawn(
+        "rescue",
+        Box::new(move || {
+            enters.enter(Part::Rescue);
+            rescue.run();
+        }),
+    )?;
+    let enters = realtime.clone();
     spawn(
         "engine",
         Box::new(move || {

@@ -4,14 +4,14 @@
 //! expects whoever runs there to give way at once. A kernel that does not preempt its own work, as those of
 //! most servers do not, lets it give way at the end of its system call. Where a program deleted thousands of
 //! links, a thread that did nothing but sleep was woken 450 ms late on a machine with an idle processor.
-//! An ordinary thread is woken where there is room.
 //!
-//! Owns such a thread, and its timer, which the engine's thread sets to a little later than its own: while the
-//! engine is in time, it never fires. Called by the engine's thread, which waits for nothing here. What the
-//! kernel refuses leaves the engine where it is; it waits, as it would have done without.
+//! Owns a thread that is kept on the other processors, and its timer, which the engine's thread sets to a
+//! little later than its own: while the engine is in time, it never fires. Called by the engine's thread,
+//! which waits for nothing here. What the kernel refuses leaves the engine where it is; it waits, as it would
+//! have done without.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -34,11 +34,20 @@ pub struct Rescue(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     timer: TimerFd,
-    /// 0: none yet.
+    /// The thread that is looked after.
     thread: AtomicI32,
     /// Asleep, or woken and without a processor.
     sleeps: AtomicBool,
+    /// The thread that does it.
+    rescuer: AtomicI32,
+    /// The one processor on which that does not run.
+    off: AtomicUsize,
 }
+
+/// Instead of a thread that did not begin yet.
+const NOBODY: i32 = 0;
+/// Instead of a processor.
+const NOWHERE: usize = usize::MAX;
 
 impl Rescue {
     /// With a timer that is not set.
@@ -50,8 +59,10 @@ impl Rescue {
             .map_err(|error| OsError::new("set up the timer of the rescue", error))?;
         Ok(Self(Arc::new(Shared {
             timer,
-            thread: AtomicI32::new(0),
+            thread: AtomicI32::new(NOBODY),
             sleeps: AtomicBool::new(false),
+            rescuer: AtomicI32::new(NOBODY),
+            off: AtomicUsize::new(NOWHERE),
         })))
     }
 
@@ -74,9 +85,29 @@ impl Rescue {
         timer.set(expiration, TimerSetTimeFlags::TFD_TIMER_ABSTIME)
     }
 
-    /// That thread goes to sleep.
+    /// The calling thread, which is looked after, goes to sleep.
     pub fn falls_asleep(&self) {
+        // Where it is refused, the rescuer may be behind the same system call, and late.
+        let _ = self.keep_off_this_processor();
         self.0.sleeps.store(true, Ordering::Relaxed);
+    }
+
+    /// The calling thread is woken on the processor where it sleeps: whoever is to fetch it from there must
+    /// be elsewhere.
+    fn keep_off_this_processor(&self) -> Result<(), Errno> {
+        let here = sched_getcpu()?;
+        let rescuer = self.0.rescuer.load(Ordering::Relaxed);
+        if self.0.off.load(Ordering::Relaxed) == here || rescuer == NOBODY {
+            return Ok(());
+        }
+        let mut others = sched_getaffinity(Pid::from_raw(0))?;
+        others.unset(here)?;
+        // There may be no other one, or not now: it was fetched, and may not leave yet.
+        if others != CpuSet::new() {
+            sched_setaffinity(Pid::from_raw(rescuer), &others)?;
+            self.0.off.store(here, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// That thread runs.
@@ -86,6 +117,7 @@ impl Rescue {
 
     /// Works until the process ends.
     pub fn run(&self) {
+        self.0.rescuer.store(gettid().as_raw(), Ordering::Relaxed);
         while self.0.timer.wait().is_ok() {
             if self.0.sleeps.load(Ordering::Relaxed) {
                 let thread = Pid::from_raw(self.0.thread.load(Ordering::Relaxed));
@@ -166,6 +198,20 @@ mod tests {
         assert_eq!(processors(thread), [first]);
         wake.send(()).unwrap();
         assert_eq!(said.recv().unwrap(), first);
+    }
+
+    #[test]
+    fn the_rescuer_is_kept_off_the_processor_of_the_thread_that_it_looks_after() {
+        let rescue = Rescue::open().unwrap();
+        let all = processors(Pid::from_raw(0));
+        let (rescuer, _wake, _said) = sleeper();
+        rescue.0.rescuer.store(rescuer.as_raw(), Ordering::Relaxed);
+        rescue.falls_asleep();
+        let off = rescue.0.off.load(Ordering::Relaxed);
+        let expected: Vec<_> = all.iter().copied().filter(|one| *one != off).collect();
+        assert_eq!(processors(rescuer), expected);
+        // With one processor there is nowhere else.
+        assert_eq!(off == NOWHERE, all.len() == 1);
     }
 
     #[test]
