@@ -10,10 +10,12 @@
 
 mod clients;
 mod disks;
+mod floor;
 mod lan;
 mod lateness;
 mod links;
 mod site;
+mod takeover;
 mod work;
 
 use site::Site;
