@@ -13,6 +13,7 @@ mod disks;
 mod floor;
 mod lan;
 mod lateness;
+mod leases;
 mod links;
 mod site;
 mod takeover;

@@ -17,7 +17,7 @@ use rtnetlink::packet_route::RouteNetlinkMessage;
 use super::Site;
 use super::floor::Sleepers;
 use super::work::{Stop, Work};
-use crate::harness::pause;
+use crate::harness::{Lan, pause};
 
 /// Links are deleted together, in one step that holds the lock.
 const GROUP: u32 = 7;
@@ -48,13 +48,13 @@ fn delete() -> bool {
 }
 
 /// Creates many pairs of links on a host that has nothing to do with the daemon, and deletes them together.
-pub(super) fn create_and_delete(site: &Site, pairs: usize) -> Work {
-    let batch = batch(site.lan.b.directory(), pairs);
+pub(super) fn create_and_delete(lan: &Lan, pairs: usize) -> Work {
+    let batch = batch(lan.b.directory(), pairs);
     let once = move |_: &Stop| {
         create(&batch);
         u64::from(delete())
     };
-    Work::on(site.lan.b.host(), 1, once)
+    Work::on(lan.b.host(), 1, once)
 }
 
 /// Many pairs of links that are there, and go together.
@@ -140,7 +140,7 @@ fn others_hold_the_lock_of_all_interfaces() {
     }
     site.compare(
         |site| {
-            let work = create_and_delete(site, pairs);
+            let work = create_and_delete(&site.lan, pairs);
             (work, Waits::of(site), Sleepers::start())
         },
         |_, (work, waits, sleepers)| {
