@@ -10,10 +10,13 @@
 
 mod clients;
 mod disks;
+mod floor;
 mod lan;
 mod lateness;
+mod leases;
 mod links;
 mod site;
+mod takeover;
 mod work;
 
 use site::Site;

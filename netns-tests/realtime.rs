@@ -51,10 +51,15 @@ fn first_to_go(server: &Server) -> Vec<(String, u32)> {
 }
 
 /// Those of a daemon as installed.
-fn engine_worker_and_guard() -> Vec<(String, u32)> {
-    [("addresses", 1), ("engine", 2), ("realtime", 3)]
-        .map(|(name, priority)| (name.to_owned(), priority))
-        .to_vec()
+fn engine_worker_and_guards() -> Vec<(String, u32)> {
+    [
+        ("addresses", 1),
+        ("engine", 2),
+        ("realtime", 3),
+        ("rescue", 2),
+    ]
+    .map(|(name, priority)| (name.to_owned(), priority))
+    .to_vec()
 }
 
 fn state(server: &Server) -> String {
@@ -134,7 +139,7 @@ fn busy_round(lan: &mut Lan) -> Result<(), String> {
 fn as_root_the_engine_and_the_worker_go_before_ordinary_programs_and_nothing_else_does() {
     let mut lan = Lan::two_servers();
     lan.a.start(buoy());
-    assert_eq!(first_to_go(&lan.a), engine_worker_and_guard());
+    assert_eq!(first_to_go(&lan.a), engine_worker_and_guards());
     let realtime = lan.a.status().realtime;
     assert_eq!(realtime.state, "on");
     assert!(realtime.memory_locked);
@@ -161,7 +166,7 @@ fn a_reload_switches_it_off_and_on_and_moves_nothing() {
     assert_eq!((first_to_go(&lan.a), state(&lan.a)), (vec![], "off".into()));
     lan.a.write_file(buoy());
     lan.a.tell(&["reload"]);
-    assert_eq!(first_to_go(&lan.a), engine_worker_and_guard());
+    assert_eq!(first_to_go(&lan.a), engine_worker_and_guards());
     assert_eq!(state(&lan.a), "on");
     assert_eq!(lan.a.web().counters.became_active, claims);
 }

@@ -44,6 +44,7 @@
 //! - *engine* ([`daemon`]): sockets, timer, decisions. Waits for nobody.
 //! - *addresses* ([`os::addresses`]): puts leases on interfaces in batches, announces new claims, and
 //!   sends the first advert of one with a virtual MAC.
+//! - *rescue* ([`os::rescue`]): moves the engine to another processor when it is late for want of one.
 //! - *links* ([`os::links`]): watches interfaces and addresses.
 //! - *settings* ([`os::sysctl`]): sets what the kernel needs to be told of a used interface, and puts
 //!   it back.
@@ -87,6 +88,7 @@
 //! | [`daemon`] | start, end, and the engine's thread |
 //! | [`os::macvlan`], [`os::accept_filter`] | devices of virtual MAC addresses; `accept = false` |
 //! | [`os::realtime`], [`os::memory`] | who runs first, what stays in memory, what goes back |
+//! | [`os::rescue`] | an engine that is late is moved to a free processor |
 //! | [`os::capabilities`], [`os::files`] | what the daemon gives up at its start; files that others may have planted |
 //! | [`os`] | everything that touches Linux; `unsafe` only in `os::raw` |
 //! | [`control`] | the words of the control socket, its server and its client |

@@ -21,6 +21,7 @@ pub mod netlink;
 pub mod packet_socket;
 mod raw;
 pub mod realtime;
+pub mod rescue;
 pub mod runner;
 pub mod snapshot;
 pub mod state;

@@ -1,38 +1,92 @@
 //! Others hold the lock of all interfaces (RTNL), which the kernel has once for the whole machine.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use buoyd::os::clock;
+use buoyd::os::lab::Host;
 use buoyd::os::netlink::Netlink;
+use buoyd::vrrp::times::Moment;
 use rtnetlink::LinkUnspec;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 
 use super::Site;
+use super::floor::Sleepers;
 use super::work::{Stop, Work};
-use crate::harness::pause;
+use crate::harness::{Lan, pause};
 
 /// Links are deleted together, in one step that holds the lock.
 const GROUP: u32 = 7;
 
-/// Creates many pairs of links on a host that has nothing to do with the daemon, and deletes them together.
-pub(super) fn create_and_delete(site: &Site, pairs: usize) -> Work {
-    let batch = site.lan.b.directory().join("links");
+fn ip(arguments: &[&str]) -> bool {
+    let output = Command::new("ip").args(arguments).output();
+    output.expect("this test needs ip").status.success()
+}
+
+/// What `ip` is to do for so many pairs.
+fn batch(directory: &Path, pairs: usize) -> PathBuf {
+    let batch = directory.join("links");
     let line = |number| format!("link add l{number} group {GROUP} type veth peer name m{number}\n");
     fs::write(&batch, (0..pairs).map(line).collect::<String>()).unwrap();
+    batch
+}
+
+fn create(batch: &Path) {
+    assert!(
+        ip(&["-batch", batch.to_str().unwrap()]),
+        "cannot create links"
+    );
+}
+
+/// All together.
+fn delete() -> bool {
+    ip(&["link", "delete", "group", &GROUP.to_string()])
+}
+
+/// Creates many pairs of links on a host that has nothing to do with the daemon, and deletes them together.
+pub(super) fn create_and_delete(lan: &Lan, pairs: usize) -> Work {
+    let batch = batch(lan.b.directory(), pairs);
     let once = move |_: &Stop| {
-        let group = GROUP.to_string();
-        let ip = |arguments: &[&str]| {
-            let output = Command::new("ip").args(arguments).output();
-            output.expect("this test needs ip").status.success()
-        };
-        let created = ip(&["-batch", batch.to_str().unwrap()]);
-        assert!(created, "cannot create {pairs} pairs of links");
-        u64::from(ip(&["link", "delete", "group", &group]))
+        create(&batch);
+        u64::from(delete())
     };
-    Work::on(site.lan.b.host(), 1, once)
+    Work::on(lan.b.host(), 1, once)
+}
+
+/// Many pairs of links that are there, and go together.
+pub(super) struct Links<'a>(&'a Host);
+
+impl<'a> Links<'a> {
+    pub(super) fn create(host: &'a Host, directory: &Path, pairs: usize) -> Self {
+        let batch = batch(directory, pairs);
+        host.run(move || create(&batch)).unwrap();
+        Self(host)
+    }
+
+    /// Begins.
+    pub(super) fn delete(self) -> JoinHandle<()> {
+        let begin = || thread::spawn(|| assert!(delete(), "cannot delete links"));
+        self.0.run(begin).unwrap()
+    }
+}
+
+/// Changes an interface of this host, which takes the lock. Returns when that was done.
+pub(super) fn takes_the_lock(host: &Host) -> Moment {
+    let job = || {
+        takes_it(&mut Netlink::open().unwrap());
+        clock::now()
+    };
+    host.run(job).unwrap()
+}
+
+fn takes_it(netlink: &mut Netlink) {
+    // Loopback is up already: nothing but the lock takes time.
+    let up = RouteNetlinkMessage::SetLink(LinkUnspec::new_with_index(1).up().build());
+    assert!(netlink.batch(vec![(up, 0)]).unwrap().is_empty());
 }
 
 /// How long those who change an interface wait for the lock: a third party, on a third host.
@@ -47,10 +101,8 @@ impl Waits {
         let noted = Arc::clone(&longest);
         let ask = move |_: &Stop| {
             let mut netlink = Netlink::open().unwrap();
-            // Loopback is up already: nothing but the lock takes time.
-            let up = RouteNetlinkMessage::SetLink(LinkUnspec::new_with_index(1).up().build());
             let asked = clock::now();
-            assert!(netlink.batch(vec![(up, 0)]).unwrap().is_empty());
+            takes_it(&mut netlink);
             let waited = clock::now().since(asked);
             let mut longest = noted.lock().unwrap();
             *longest = waited.max(*longest);
@@ -87,14 +139,18 @@ fn others_hold_the_lock_of_all_interfaces() {
         site.scale.watched = Duration::from_secs(8);
     }
     site.compare(
-        |site| (create_and_delete(site, pairs), Waits::of(site)),
-        |_, (work, waits)| {
+        |site| {
+            let work = create_and_delete(&site.lan, pairs);
+            (work, Waits::of(site), Sleepers::start())
+        },
+        |_, (work, waits, sleepers)| {
+            let floor = sleepers.end();
             let loops = work.ends();
             let longest = waits.end();
             assert!(longest >= held, "nobody waited for longer than {longest:?}");
             assert!(loops > 0, "nothing was deleted");
             format!(
-                "{loops} times {pairs} pairs of links created and deleted; a third party waited {} ms for the lock",
+                "{loops} times {pairs} pairs of links created and deleted; a third party waited {} ms for the lock; {floor}",
                 longest.as_millis()
             )
         },

@@ -31,6 +31,7 @@ use crate::engine::{Engine, Input, Outputs, RouterId};
 use crate::os::addresses::{self, Done};
 use crate::os::links::Seen;
 use crate::os::packet_socket::AnnounceSocket;
+use crate::os::rescue::Rescue;
 use crate::os::sysctl::Settings;
 use crate::os::vrrp_socket::Batch;
 use crate::os::wishes::Wishes;
@@ -71,6 +72,7 @@ pub(super) struct EngineThread {
     inbox: Inbox,
     epoll: Epoll,
     timer: TimerFd,
+    rescue: Rescue,
     armed: Option<Moment>,
     /// The deadline itself, which may be a little later.
     due: Option<Moment>,
@@ -125,6 +127,7 @@ impl EngineThread {
             inbox,
             epoll,
             timer,
+            rescue: Rescue::open()?,
             armed: None,
             due: None,
             lateness: Lateness::default(),
@@ -150,12 +153,19 @@ impl EngineThread {
         })
     }
 
+    /// For the thread that looks after this one.
+    pub(super) fn rescue(&self) -> Rescue {
+        self.rescue.clone()
+    }
+
     /// Runs until everything is handed over.
     pub(super) fn run(mut self) -> Result<(), OsError> {
+        self.rescue.look_after_me();
         self.tell_wall_clock();
         self.settle_all(clock::now());
         while !self.engine.is_finished() {
             self.arm();
+            self.rescue.falls_asleep();
             self.pause_in_a_crowd();
             self.listen(self.patience())?;
             if self.ports.has_problem() {
@@ -223,6 +233,7 @@ impl EngineThread {
                 Err(error) => return Err(OsError::new("wait for sockets", error)),
             }
         };
+        self.rescue.is_awake();
         self.notice_sleep();
         self.tell_wall_clock();
         let keys = || ready.iter().take(count).map(EpollEvent::data);
@@ -290,7 +301,7 @@ impl EngineThread {
             }
             None => self.timer.unset(),
         };
-        if let Err(error) = result {
+        if let Err(error) = result.and_then(|()| self.rescue.expect_at(next)) {
             self.failure = Some(OsError::new("set the engine's timer", error));
         }
     }

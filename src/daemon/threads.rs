@@ -54,7 +54,7 @@ impl Keeping {
     }
 }
 
-/// Starts the five threads. What comes back is the end of the engine's.
+/// Starts the six threads. What comes back is the end of the engine's.
 pub(super) fn start_threads(
     engine: EngineThread,
     worker: Worker,
@@ -79,7 +79,7 @@ pub(super) fn start_threads(
             worker.run(&wishes, |done_| done.send(Message::Done(done_)));
         }),
     )?;
-    let (seen, enters) = (mailbox.clone(), realtime.clone());
+    let seen = mailbox.clone();
     spawn(
         "links",
         Box::new(move || {
@@ -99,6 +99,15 @@ pub(super) fn start_threads(
         "checks",
         Box::new(move || checks.run(move |report| reports.send(Message::Check(report)))),
     )?;
+    let (rescue, enters) = (engine.rescue(), realtime.clone());
+    spawn(
+        "rescue",
+        Box::new(move || {
+            enters.enter(Part::Rescue);
+            rescue.run();
+        }),
+    )?;
+    let enters = realtime.clone();
     spawn(
         "engine",
         Box::new(move || {

@@ -21,14 +21,15 @@ mod usable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use super::OsError;
 use super::accept_filter::AcceptFilter;
 use super::macvlan::Maker;
 use super::netlink::Netlink;
 use super::packet_socket::AnnounceSocket;
 use super::sysctl::Settings;
 use super::wishes::{Left, Wishes};
+use super::{OsError, clock};
 use crate::config::VirtualAddress;
 use crate::engine::snapshot::Adopted;
 use crate::engine::{Announce, Hold, RouterId, SendAdvert, Wish};
@@ -95,6 +96,10 @@ struct Installed {
     foreign: BTreeSet<VirtualAddress>,
     failing: bool,
 }
+
+/// The shortest lease is a second, and its renewal is asked for when a quarter of it is over: one that takes so long
+/// may come too late.
+const LATE: Duration = Duration::from_millis(500);
 
 /// How often a removal is tried again.
 const REMOVALS: usize = 3;
@@ -194,7 +199,12 @@ impl Worker {
         refusals: &mut Refusals,
     ) {
         let (purposes, requests) = self.additions(wishes, before);
-        for (position, error) in self.batch(requests) {
+        let asked = clock::now();
+        let refused = self.batch(requests);
+        if clock::now().since(asked) >= LATE {
+            self.renew_again(wishes, before);
+        }
+        for (position, error) in refused {
             match purposes.get(position) {
                 Some(Addition::Address(router, address)) => {
                     let installed = self.installed.get_mut(router);
@@ -219,6 +229,15 @@ impl Worker {
                 None => {}
             }
         }
+    }
+
+    /// Others held the lock of all interfaces, and the kernel's own look at lifetimes waited for it, too. What it
+    /// found to be over when it began, it takes off (Linux 6.18, IPv4), although it was renewed meanwhile.
+    fn renew_again(&mut self, wishes: &Holds, before: &BTreeMap<RouterId, Installed>) {
+        let (_, requests) = self.additions(wishes, before);
+        // What is refused now was refused, or is missed, told and put back by the engine.
+        let renewals = requests.into_iter().filter(requests::replaces);
+        self.batch(renewals.collect());
     }
 
     /// New claims of IPv6 last: what the kernel needs a moment for keeps nobody else waiting.

@@ -46,6 +46,8 @@ pub enum Part {
     Addresses,
     /// Sends adverts and decides.
     Engine,
+    /// Moves the engine to another processor.
+    Rescue,
     /// Ends it when one of the others runs without end.
     Guard,
 }
@@ -55,7 +57,7 @@ impl Part {
     const fn scheduling(self) -> Scheduling {
         Scheduling::RoundRobin(match self {
             Self::Addresses => 1,
-            Self::Engine => 2,
+            Self::Engine | Self::Rescue => 2,
             Self::Guard => 3,
         })
     }

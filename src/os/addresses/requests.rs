@@ -18,6 +18,11 @@ use crate::engine::RouterId;
 /// A message to the kernel and its flags.
 pub(super) type Request = (RouteNetlinkMessage, u16);
 
+/// Whether it is one that may be made again.
+pub(super) const fn replaces((_, flags): &Request) -> bool {
+    *flags & NLM_F_REPLACE != 0
+}
+
 /// What a request that adds is for.
 pub(super) enum Addition {
     /// The device of this router.

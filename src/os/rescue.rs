@@ -1,0 +1,228 @@
+//! A thread that is due and gets no processor is moved to one that is free.
+//!
+//! Linux wakes a realtime thread on the processor on which it slept, also when another one is idle: it
+//! expects whoever runs there to give way at once. A kernel that does not preempt its own work, as those of
+//! most servers do not, lets it give way at the end of its system call. Where a program deleted thousands of
+//! links, a thread that did nothing but sleep was woken 450 ms late on a machine with an idle processor.
+//!
+//! Owns a thread that is kept on the other processors, and its timer, which the engine's thread sets to a
+//! little later than its own: while the engine is in time, it never fires. Called by the engine's thread,
+//! which waits for nothing here. What the kernel refuses leaves the engine where it is; it waits, as it would
+//! have done without.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use nix::unistd::{Pid, gettid};
+
+use super::OsError;
+use crate::vrrp::times::Moment;
+
+/// So late the engine is when it is looked for: more than it takes to be woken, and half of the millisecond
+/// that an advert may be late.
+const GRACE: Duration = Duration::from_micros(500);
+
+/// Shared by the thread that is looked after and the one that does it.
+#[derive(Debug, Clone)]
+pub struct Rescue(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    timer: TimerFd,
+    /// The thread that is looked after.
+    thread: AtomicI32,
+    /// Asleep, or woken and without a processor.
+    sleeps: AtomicBool,
+    /// The thread that does it.
+    rescuer: AtomicI32,
+    /// The one processor on which that does not run.
+    off: AtomicUsize,
+}
+
+/// Instead of a thread that did not begin yet.
+const NOBODY: i32 = 0;
+/// Instead of a processor.
+const NOWHERE: usize = usize::MAX;
+
+impl Rescue {
+    /// With a timer that is not set.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open() -> Result<Self, OsError> {
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC)
+            .map_err(|error| OsError::new("set up the timer of the rescue", error))?;
+        Ok(Self(Arc::new(Shared {
+            timer,
+            thread: AtomicI32::new(NOBODY),
+            sleeps: AtomicBool::new(false),
+            rescuer: AtomicI32::new(NOBODY),
+            off: AtomicUsize::new(NOWHERE),
+        })))
+    }
+
+    /// The calling thread is the one to look after.
+    pub fn look_after_me(&self) {
+        self.0.thread.store(gettid().as_raw(), Ordering::Relaxed);
+    }
+
+    /// That thread is to be awake at this time from now on; `None`: whenever something comes.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn expect_at(&self, time: Option<Moment>) -> Result<(), Errno> {
+        let timer = &self.0.timer;
+        let Some(time) = time else {
+            return timer.unset();
+        };
+        let at = Duration::from_nanos((time + GRACE).as_nanos());
+        let expiration = Expiration::OneShot(TimeSpec::from(at));
+        timer.set(expiration, TimerSetTimeFlags::TFD_TIMER_ABSTIME)
+    }
+
+    /// The calling thread, which is looked after, goes to sleep.
+    pub fn falls_asleep(&self) {
+        // Where it is refused, the rescuer may be behind the same system call, and late.
+        let _ = self.keep_off_this_processor();
+        self.0.sleeps.store(true, Ordering::Relaxed);
+    }
+
+    /// The calling thread is woken on the processor where it sleeps: whoever is to fetch it from there must
+    /// be elsewhere.
+    fn keep_off_this_processor(&self) -> Result<(), Errno> {
+        let here = sched_getcpu()?;
+        let rescuer = self.0.rescuer.load(Ordering::Relaxed);
+        if self.0.off.load(Ordering::Relaxed) == here || rescuer == NOBODY {
+            return Ok(());
+        }
+        let mut others = sched_getaffinity(Pid::from_raw(0))?;
+        others.unset(here)?;
+        // There may be no other one, or not now: it was fetched, and may not leave yet.
+        if others != CpuSet::new() {
+            sched_setaffinity(Pid::from_raw(rescuer), &others)?;
+            self.0.off.store(here, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// That thread runs.
+    pub fn is_awake(&self) {
+        self.0.sleeps.store(false, Ordering::Relaxed);
+    }
+
+    /// Works until the process ends.
+    pub fn run(&self) {
+        self.0.rescuer.store(gettid().as_raw(), Ordering::Relaxed);
+        while self.0.timer.wait().is_ok() {
+            if self.0.sleeps.load(Ordering::Relaxed) {
+                let thread = Pid::from_raw(self.0.thread.load(Ordering::Relaxed));
+                // It may be refused here, and granted next time.
+                let _ = fetch(thread);
+            }
+        }
+    }
+}
+
+/// Moves a thread that waits for a processor to the one that runs this. It may leave again at once.
+fn fetch(thread: Pid) -> Result<(), Errno> {
+    let allowed = sched_getaffinity(thread)?;
+    let here = sched_getcpu()?;
+    // Who keeps it elsewhere has a reason.
+    if allowed.is_set(here)? {
+        let mut only = CpuSet::new();
+        only.set(here)?;
+        sched_setaffinity(thread, &only)?;
+        sched_setaffinity(thread, &allowed)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::thread;
+
+    use super::*;
+    use crate::os::clock;
+
+    /// A thread that sleeps until it is woken, and then says on which processor it runs.
+    fn sleeper() -> (Pid, Sender<()>, Receiver<usize>) {
+        let ((wake, woken), (say, said)) = (channel::<()>(), channel());
+        let (tell, told) = channel();
+        thread::spawn(move || {
+            tell.send(gettid()).unwrap();
+            woken.recv().unwrap();
+            say.send(sched_getcpu().unwrap()).unwrap();
+        });
+        (told.recv().unwrap(), wake, said)
+    }
+
+    fn processors(thread: Pid) -> Vec<usize> {
+        let set = sched_getaffinity(thread).unwrap();
+        let is_set = |processor: &usize| set.is_set(*processor).unwrap();
+        (0..CpuSet::count()).filter(is_set).collect()
+    }
+
+    #[test]
+    fn a_thread_that_was_fetched_may_run_wherever_it_might_before() {
+        let (thread, wake, said) = sleeper();
+        let before = processors(thread);
+        fetch(thread).unwrap();
+        assert_eq!(processors(thread), before);
+        wake.send(()).unwrap();
+        assert!(before.contains(&said.recv().unwrap()));
+    }
+
+    #[test]
+    fn a_thread_that_somebody_keeps_elsewhere_stays_there() {
+        let (thread, wake, said) = sleeper();
+        let all = processors(thread);
+        let [first, .., last] = all[..] else {
+            // With one processor there is no elsewhere, and nothing to fetch anybody from.
+            assert_eq!(all.len(), 1);
+            return;
+        };
+        let of = |processor| {
+            let mut set = CpuSet::new();
+            set.set(processor).unwrap();
+            set
+        };
+        sched_setaffinity(thread, &of(first)).unwrap();
+        sched_setaffinity(Pid::from_raw(0), &of(last)).unwrap();
+        fetch(thread).unwrap();
+        assert_eq!(processors(thread), [first]);
+        wake.send(()).unwrap();
+        assert_eq!(said.recv().unwrap(), first);
+    }
+
+    #[test]
+    fn the_rescuer_is_kept_off_the_processor_of_the_thread_that_it_looks_after() {
+        let rescue = Rescue::open().unwrap();
+        let all = processors(Pid::from_raw(0));
+        let (rescuer, _wake, _said) = sleeper();
+        rescue.0.rescuer.store(rescuer.as_raw(), Ordering::Relaxed);
+        rescue.falls_asleep();
+        let off = rescue.0.off.load(Ordering::Relaxed);
+        let expected: Vec<_> = all.iter().copied().filter(|one| *one != off).collect();
+        assert_eq!(processors(rescuer), expected);
+        // With one processor there is nowhere else.
+        assert_eq!(off == NOWHERE, all.len() == 1);
+    }
+
+    #[test]
+    fn nobody_is_looked_for_before_a_grace_and_only_who_sleeps() {
+        let rescue = Rescue::open().unwrap();
+        let time = clock::now();
+        rescue.expect_at(Some(time)).unwrap();
+        rescue.0.timer.wait().unwrap();
+        assert!(clock::now() >= time + GRACE);
+        assert!(!rescue.0.sleeps.load(Ordering::Relaxed));
+        rescue.falls_asleep();
+        assert!(rescue.0.sleeps.load(Ordering::Relaxed));
+    }
+}
