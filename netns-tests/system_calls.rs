@@ -4,10 +4,9 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use buoyd::vrrp::Role;
 use nix::sys::signal::Signal;
 
-use super::harness::{Lan, PATIENCE, Server, VIP, buoy, until};
+use super::harness::{Lan, PATIENCE, Server, VIP, buoy, pause, until};
 
 /// Long enough that nothing else is due while a takeover is done.
 const INTERVAL: &str = "200ms";
@@ -32,7 +31,7 @@ fn thread(server: &Server, name: &str) -> String {
 /// the announcement. To wait for each other, or for what comes next, is not counted: that depends on who is faster.
 fn takeovers(trace: &str, engine: &str, worker: &str) -> Vec<Vec<String>> {
     let mut found: Vec<Vec<String>> = Vec::new();
-    let (mut is_backup, mut is_open, mut is_announced) = (false, false, false);
+    let (mut is_backup, mut is_open) = (false, false);
     for line in trace.lines() {
         // "1234  1795311837.858337 sendmmsg(31, …": those that were resumed began in an earlier line.
         let mut words = line.split_whitespace();
@@ -40,34 +39,25 @@ fn takeovers(trace: &str, engine: &str, worker: &str) -> Vec<Vec<String>> {
         let Some((name, _)) = call.split_once('(') else {
             continue;
         };
-        if thread != engine && thread != worker {
-            continue;
-        }
-        is_backup |= name == "recvmmsg";
         if thread == engine && name == "sendmmsg" {
             is_open = is_backup;
-            if is_backup {
-                found.push(Vec::new());
-                is_announced = false;
-            }
             is_backup = false;
+            if is_open {
+                found.push(Vec::new());
+            }
         }
-        is_announced |= thread == worker && name == "sendmmsg";
-        if is_open && name != "futex" {
+        is_backup |= thread == engine && name == "recvmmsg";
+        if is_open && (thread == engine || thread == worker) && name != "futex" {
             found.last_mut().unwrap().push(name.to_owned());
         }
-        // What is cut off tells nothing.
-        if is_open && is_backup && !is_announced {
-            is_open = false;
-            found.pop();
-        }
     }
-    // The last one is asleep.
-    let asleep = |calls: &mut Vec<String>| {
+    // Where the kernel took so long that it was repeated first, not all is there.
+    found.retain(|calls| calls.iter().filter(|name| *name == "sendmmsg").count() == 2);
+    for calls in &mut found {
+        // In the last one the engine sleeps when all is done.
         let last = calls.iter().rposition(|name| name == "epoll_wait");
         last.map(|last| calls.remove(last));
-    };
-    found.iter_mut().for_each(asleep);
+    }
     found
 }
 
@@ -92,15 +82,15 @@ fn a_takeover_of_one_address_takes_eight_system_calls() {
     for trial in 1..=TRIALS {
         lan.a.signal(Signal::SIGSTOP);
         lan.b.until_holds(VIP);
-        lan.b.until_role("web", Role::Active);
-        // The repeats of the announcement are over, or have begun.
-        super::harness::pause(Duration::from_millis(150));
+        // The announcement is repeated after 50 ms. Who asks for the status makes calls too.
+        pause(Duration::from_millis(150));
         lan.a.signal(Signal::SIGCONT);
         lan.b.until_backup_of(&lan.a);
         let found = takeovers(&read(), &engine, &worker);
-        let last = found.last().expect("the trace of a takeover");
-        println!("takeover {trial}: {} system calls: {last:?}", last.len());
-        least = found.iter().map(Vec::len).min().unwrap();
+        if let Some(last) = found.last() {
+            println!("takeover {trial}: {} system calls: {last:?}", last.len());
+        }
+        least = found.iter().map(Vec::len).min().unwrap_or(least);
         if least <= MOST {
             break;
         }
