@@ -40,6 +40,7 @@ mod settings;
 mod soak;
 mod sockets;
 mod succession;
+mod system_calls;
 mod systemd;
 mod together;
 mod transport;

@@ -365,7 +365,7 @@ async fn serve(options: Options, config: Config, server: Server, life: Life) -> 
     let realtime = first_in_the_queue(config);
     let checks = (checks, looking.links);
     let ended = start_threads(thread, worker, prober, checks, wishes, &mailbox, &realtime)?;
-    let logging = tokio::spawn(happenings::spread(happened, stream.clone()));
+    let logging = tokio::spawn(happenings::spread(happened, stream.clone(), left.clone()));
 
     let control = Control::new(
         &options,

@@ -8,6 +8,7 @@ mod crowd;
 mod detection;
 mod observation;
 mod succession;
+mod telling;
 mod traffic;
 mod vigil;
 
@@ -43,6 +44,7 @@ use crowd::Crowd;
 use detection::Detection;
 use observation::Observation;
 pub(super) use succession::Succession;
+use telling::Telling;
 use vigil::Vigil;
 
 const MAIL: u64 = 0;
@@ -92,6 +94,7 @@ pub(super) struct EngineThread {
     /// By router: the epoch of the claim that the worker was told last.
     claims: HashMap<RouterId, u64>,
     succession: Succession,
+    telling: Telling,
     observation: Observation,
     replies: HashMap<Token, oneshot::Sender<Reply>>,
     /// Who wants to know that this turn came to its end.
@@ -116,11 +119,13 @@ impl EngineThread {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(failed)?;
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags).map_err(failed)?;
+        // Told of each ring once, neither has to be read.
+        let each_ring = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
         epoll
-            .add(&*inbox.wake, EpollEvent::new(EpollFlags::EPOLLIN, MAIL))
+            .add(&*inbox.wake, EpollEvent::new(each_ring, MAIL))
             .map_err(failed)?;
         epoll
-            .add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER))
+            .add(&timer, EpollEvent::new(each_ring, TIMER))
             .map_err(failed)?;
         Ok(Self {
             engine,
@@ -143,6 +148,7 @@ impl EngineThread {
             wishes,
             claims: HashMap::new(),
             succession,
+            telling: Telling::default(),
             observation: Observation::default(),
             replies: HashMap::new(),
             turns: Vec::new(),
@@ -179,16 +185,19 @@ impl EngineThread {
             self.note_lateness(now);
             self.engine.wake(now, &mut self.outputs);
             self.dispatch(now);
-            self.keep_or_pause(now);
+            self.tell(now);
+            self.pause_if_asked(now);
             self.observe();
             for turn in self.turns.drain(..) {
                 // Nobody waits any more only when the daemon ends.
                 let _ = turn.send(());
             }
             if let Some(failure) = self.failure.take() {
+                self.events.let_go();
                 return Err(failure);
             }
         }
+        self.events.let_go();
         Ok(())
     }
 
@@ -206,6 +215,8 @@ impl EngineThread {
     fn patience(&self) -> EpollTimeout {
         if let Some(patience) = self.observation.patience_ms(clock::now()) {
             EpollTimeout::from(patience)
+        } else if let Some(patience) = self.telling.patience() {
+            patience
         } else if self.succession.is_pending(&self.engine) {
             EpollTimeout::from(succession::PENDING_MS)
         } else if self.ports.rests() {
@@ -287,7 +298,8 @@ impl EngineThread {
             .filter(|early| self.vigil.allows(*early));
         self.due = self.engine.next_deadline();
         let next = self.due.into_iter().chain(takeover).min();
-        if next == self.armed {
+        let may_wait = self.armed.is_none() && self.telling.outlasts(next);
+        if next == self.armed || may_wait {
             return;
         }
         self.armed = next;
@@ -309,11 +321,9 @@ impl EngineThread {
     fn timer_fired(&mut self) {
         // Armed again in any case: the engine says for when.
         self.armed = None;
-        let _ = nix::unistd::read(&self.timer, &mut [0; 8]);
     }
 
     fn mail(&mut self) {
-        let _ = self.inbox.wake.read();
         let mut is_empty = false;
         for _ in 0..MESSAGES_A_ROUND {
             let Ok(message) = self.inbox.receiver.try_recv() else {
@@ -336,6 +346,9 @@ impl EngineThread {
 
     fn message(&mut self, message: Message) {
         let now = clock::now();
+        if let Message::Done(_) = message {
+            self.telling.is_answered();
+        }
         match message {
             Message::Seen(Seen::Interface(name, state)) => {
                 self.ports.note(&name, state);
@@ -444,11 +457,11 @@ impl EngineThread {
             let [adverts, later] = self.with_claims(adverts);
             with_claims.extend(later);
             self.send(&adverts, now);
-            self.succession.beat(now);
+            self.telling.has_sent();
         }
         self.speak_bfd(now);
         if !self.outputs.wishes.is_empty() {
-            self.note_claims();
+            self.note_claims(now);
             let wishes = self.outputs.wishes.drain(..);
             self.wishes.leave(wishes, with_claims.into_iter());
         }

@@ -13,9 +13,12 @@ use tokio::sync::{broadcast, mpsc};
 use super::log;
 use crate::engine::event::Event;
 use crate::os::clock;
+use crate::os::snapshot::Snapshots;
 
 /// Events that wait for the log and the others at most; more are counted as lost.
 const QUEUE: usize = 1024;
+/// They are sent so many at a time at most: who listens begins while others are told.
+const MOST_WAITING: usize = 32;
 /// The last ones, for those who come later; and how far one that listens may fall behind.
 const KEPT: usize = 1024;
 
@@ -35,6 +38,8 @@ pub(super) struct Happened {
     sender: mpsc::Sender<Happening>,
     sequence: u64,
     lost: Arc<AtomicU64>,
+    /// Told, and not sent yet.
+    waiting: Vec<Happening>,
 }
 
 /// The two ends of the queue; `lost` counts what did not fit.
@@ -44,12 +49,13 @@ pub(super) fn open(lost: Arc<AtomicU64>) -> (Happened, mpsc::Receiver<Happening>
         sender,
         sequence: 0,
         lost,
+        waiting: Vec::new(),
     };
     (happened, receiver)
 }
 
 impl Happened {
-    /// Never waits.
+    /// It bears the time of now. Others hear of it with the next [`let_go`](Self::let_go) at the latest.
     pub(super) fn tell(&mut self, event: Event) {
         self.sequence += 1;
         let happening = Happening {
@@ -57,9 +63,23 @@ impl Happened {
             unix_ms: clock::unix_ms(clock::wall_now()),
             event,
         };
-        if self.sender.try_send(happening).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+        self.waiting.push(happening);
+        if self.waiting.len() >= MOST_WAITING {
+            self.let_go();
         }
+    }
+
+    /// Sends what was told. Never waits. False when nobody is woken by that.
+    pub(super) fn let_go(&mut self) -> bool {
+        let mut is_sent = false;
+        for happening in self.waiting.drain(..) {
+            if self.sender.try_send(happening).is_ok() {
+                is_sent = true;
+            } else {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        is_sent
     }
 }
 
@@ -98,9 +118,14 @@ impl Stream {
     }
 }
 
-/// Until the engine's thread has ended.
-pub(super) async fn spread(mut happened: mpsc::Receiver<Happening>, stream: Stream) {
+/// Until the engine's thread has ended. What it left with its events of its snapshot is written now.
+pub(super) async fn spread(
+    mut happened: mpsc::Receiver<Happening>,
+    stream: Stream,
+    snapshots: Snapshots,
+) {
     while let Some(happening) = happened.recv().await {
+        snapshots.nudge();
         log::write(&happening.event);
         stream.add(happening);
     }

@@ -68,6 +68,10 @@ fn run(report: &mut impl FnMut(Seen)) -> Result<(), OsError> {
                 }
             }
             Notices::Messages(messages) => {
+                // Most notices are of our own leases, some thousand a second where routers are many.
+                if messages.iter().all(|message| table.knows(message)) {
+                    continue;
+                }
                 for message in messages {
                     if let Some(gone) = table.take(&message) {
                         report(gone);
@@ -94,6 +98,17 @@ impl Table {
             table.add(&address);
         }
         Ok(table)
+    }
+
+    /// Whether it is of a lease of ours that was there before.
+    fn knows(&self, message: &RouteNetlinkMessage) -> bool {
+        let RouteNetlinkMessage::NewAddress(message) = message else {
+            return false;
+        };
+        let is_ours = |address: Address| {
+            address.marked && self.ours.contains(&(address.interface, address.ip))
+        };
+        Address::read(message).is_some_and(is_ours)
     }
 
     fn add(&mut self, address: &Address) {

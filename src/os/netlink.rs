@@ -32,6 +32,11 @@ use told::Told;
 /// Requests that go to the kernel in one call. Their answers must fit its receive buffer.
 const BATCH: usize = 128;
 
+/// Answers to a batch take some dozen bytes each, and come one by one.
+const ANSWER: usize = 4096;
+/// The longest notice is that of an interface: some two kilobytes.
+const NOTICE: usize = 16 << 10;
+
 /// One socket of `NETLINK_ROUTE`.
 pub struct Netlink {
     socket: Socket,
@@ -50,6 +55,9 @@ impl AsRawFd for Netlink {
         self.socket.as_raw_fd()
     }
 }
+
+/// Each with its sequence number.
+type Messages = Vec<(u32, NetlinkPayload<RouteNetlinkMessage>)>;
 
 /// What [`Netlink::notices`] found.
 pub enum Notices {
@@ -175,7 +183,9 @@ impl Netlink {
             self.socket.send(&bytes, 0).map_err(failed)?;
             let mut answered = false;
             while !answered {
-                for (sequence, payload) in self.receive().map_err(failed)? {
+                // A longer one is no answer to any of these.
+                let answer = self.receive_at_once(&mut [0; ANSWER]).map_err(failed)?;
+                for (sequence, payload) in answer.unwrap_or_default() {
                     let NetlinkPayload::Error(error) = payload else {
                         continue;
                     };
@@ -203,8 +213,9 @@ impl Netlink {
     /// # Errors
     /// The socket's.
     pub fn notices(&mut self) -> Result<Notices, OsError> {
-        match self.receive() {
-            Ok(payloads) => {
+        match self.receive_at_once(&mut [0; NOTICE]) {
+            Ok(None) => Ok(Notices::Lost),
+            Ok(Some(payloads)) => {
                 let inner = payloads
                     .into_iter()
                     .filter_map(|(_, payload)| match payload {
@@ -218,8 +229,23 @@ impl Netlink {
         }
     }
 
-    /// One datagram's messages with their sequence numbers; what cannot be parsed is left out.
-    fn receive(&self) -> io::Result<Vec<(u32, NetlinkPayload<RouteNetlinkMessage>)>> {
+    /// One datagram's messages, as [`receive`](Self::receive) has them, in one call; `None` when it was longer
+    /// than the buffer.
+    fn receive_at_once(&self, buffer: &mut [u8]) -> io::Result<Option<Messages>> {
+        let length = loop {
+            let mut rest = &mut *buffer;
+            match self.socket.recv(&mut rest, nix::libc::MSG_TRUNC) {
+                Ok(length) => break length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        };
+        Ok(buffer.get(..length).map(messages))
+    }
+
+    /// One datagram's messages with their sequence numbers; what cannot be parsed is left out. Of any length:
+    /// that is asked for first.
+    fn receive(&self) -> io::Result<Messages> {
         let bytes = loop {
             match self.socket.recv_from_full() {
                 Ok((bytes, _)) => break bytes,
@@ -234,7 +260,7 @@ impl Netlink {
 /// What a datagram of the kernel says of interfaces, addresses and routes, with sequence numbers; attributes
 /// that nobody here reads are not in it. What cannot be parsed is left out.
 #[must_use]
-pub fn messages(bytes: &[u8]) -> Vec<(u32, NetlinkPayload<RouteNetlinkMessage>)> {
+pub fn messages(bytes: &[u8]) -> Messages {
     let mut payloads = Vec::new();
     let mut rest = bytes;
     while let Some(length) = rest

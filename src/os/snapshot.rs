@@ -230,10 +230,17 @@ struct Left {
 }
 
 impl Snapshots {
-    /// An older one that was not written yet is forgotten.
+    /// An older one that was not written yet is forgotten. It is written after the next [`nudge`](Self::nudge).
     pub fn leave(&self, snapshot: Snapshot) {
         self.lock().snapshot = Some(snapshot);
-        self.0.1.notify_all();
+    }
+
+    /// Wakes whoever writes, if there is something to write.
+    pub fn nudge(&self) {
+        let is_left = self.lock().snapshot.is_some();
+        if is_left {
+            self.0.1.notify_all();
+        }
     }
 
     /// Nothing will be left any more.
@@ -394,6 +401,7 @@ mod tests {
         snapshots.leave(snapshot(1));
         snapshots.leave(snapshot(2));
         let (left, path) = (snapshots.clone(), file.clone());
+        snapshots.nudge();
         let thread = std::thread::spawn(move || left.write_to(&path));
         while file.read().unwrap().is_none() {
             std::thread::yield_now();

@@ -19,7 +19,8 @@ use nix::errno::Errno;
 use nix::libc::in6_pktinfo;
 use nix::sys::socket::sockopt::{RcvBufForce, ReceiveTimestampns};
 use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg, setsockopt,
+    ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrStorage,
+    recvmmsg, sendmmsg, setsockopt,
 };
 use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -222,18 +223,31 @@ impl VrrpSocket {
             .iter()
             .map(|(packet, _)| [IoSlice::new(packet)])
             .collect();
-        let addresses: Vec<_> = packets
-            .iter()
-            .map(|(_, destination)| Some(self.address(*destination)))
-            .collect();
-        send_all(self.socket.as_raw_fd(), &slices, &addresses, refused);
-    }
-
-    fn address(&self, destination: IpAddr) -> SockaddrStorage {
-        match destination {
-            IpAddr::V4(ip) => SocketAddrV4::new(ip, 0).into(),
-            // A link-local address and a group of the link name the link as well.
-            IpAddr::V6(ip) => SocketAddrV6::new(ip, 0, 0, self.index).into(),
+        let destinations = packets.iter().map(|(_, destination)| *destination);
+        let socket = self.socket.as_raw_fd();
+        // Each in a type of its own: one for all families is eight times as long, and the kernel copies it.
+        match self.family {
+            Family::Ipv4 => {
+                let address = |ip| SocketAddrV4::new(ip, 0).into();
+                let addresses: Vec<Option<SockaddrIn>> = destinations
+                    .map(|destination| match destination {
+                        IpAddr::V4(ip) => Some(address(ip)),
+                        IpAddr::V6(_) => None,
+                    })
+                    .collect();
+                send_all(socket, &slices, &addresses, refused);
+            }
+            Family::Ipv6 => {
+                // A link-local address and a group of the link name the link as well.
+                let address = |ip| SocketAddrV6::new(ip, 0, 0, self.index).into();
+                let addresses: Vec<Option<SockaddrIn6>> = destinations
+                    .map(|destination| match destination {
+                        IpAddr::V4(_) => None,
+                        IpAddr::V6(ip) => Some(address(ip)),
+                    })
+                    .collect();
+                send_all(socket, &slices, &addresses, refused);
+            }
         }
     }
 }

@@ -6,12 +6,17 @@
 //! woken costs more than all that it has to do.
 
 use std::collections::BTreeMap;
+use std::hint;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::clock;
 use crate::engine::{RouterId, SendAdvert, Wish};
 use crate::vrrp::times::Moment;
+
+/// Between two turns of others: some ten microseconds.
+const GLANCES: usize = 500;
 
 /// By router: its latest wish.
 pub type Latest = BTreeMap<RouterId, Wish>;
@@ -33,6 +38,8 @@ pub struct Wishes(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     news: Condvar,
+    /// Something was left: for a glance without the lock.
+    is_left: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +47,8 @@ struct State {
     left: Left,
     /// Until then the worker stays awake.
     alert: Moment,
+    /// It does not look, and has to be woken.
+    is_asleep: bool,
 }
 
 impl Wishes {
@@ -57,13 +66,25 @@ impl Wishes {
             left.wishes.insert(wish.router, wish);
         }
         left.adverts.extend(adverts);
-        self.0.news.notify_one();
+        let is_left = !left.wishes.is_empty();
+        self.0.is_left.store(is_left, Ordering::Relaxed);
+        self.wake(state);
     }
 
     /// There will be wishes before `until`.
     pub fn alert(&self, until: Moment) {
-        self.lock().alert = until;
-        self.0.news.notify_one();
+        let mut state = self.lock();
+        state.alert = until;
+        self.wake(state);
+    }
+
+    /// To wake somebody is a system call, also where nobody sleeps. Whoever is woken needs the lock.
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        let was_asleep = std::mem::take(&mut state.is_asleep);
+        drop(state);
+        if was_asleep {
+            self.0.news.notify_one();
+        }
     }
 
     /// Waits until there are some.
@@ -72,24 +93,38 @@ impl Wishes {
         while state.left.wishes.is_empty() {
             if clock::now() < state.alert {
                 drop(state);
-                // With one core this lets the engine's thread go on.
-                thread::yield_now();
+                self.glance();
                 state = self.lock();
             } else {
-                state = self
-                    .0
-                    .news
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state.is_asleep = true;
+                let woken = self.0.news.wait(state);
+                state = woken.unwrap_or_else(PoisonError::into_inner);
             }
         }
-        std::mem::take(&mut state.left)
+        self.empty(state)
+    }
+
+    /// Looks for a moment, without a system call; then others get a turn: with one core that lets the engine's
+    /// thread go on.
+    fn glance(&self) {
+        for _ in 0..GLANCES {
+            if self.0.is_left.load(Ordering::Relaxed) {
+                return;
+            }
+            hint::spin_loop();
+        }
+        thread::yield_now();
     }
 
     /// What there is, perhaps nothing.
     #[must_use]
     pub fn take_at_once(&self) -> Left {
-        std::mem::take(&mut self.lock().left)
+        self.empty(self.lock())
+    }
+
+    fn empty(&self, mut state: MutexGuard<'_, State>) -> Left {
+        self.0.is_left.store(false, Ordering::Relaxed);
+        std::mem::take(&mut state.left)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

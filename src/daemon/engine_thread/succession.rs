@@ -47,6 +47,11 @@ impl Succession {
         }
     }
 
+    /// Whoever writes snapshots is to see to what was left.
+    pub(super) fn nudge(&self) {
+        self.snapshots.nudge();
+    }
+
     /// Adverts were sent.
     pub(super) fn beat(&mut self, now: Moment) {
         self.heartbeat.beat(now);
@@ -76,24 +81,31 @@ impl Succession {
 }
 
 impl EngineThread {
-    /// After everything else was done: nobody waits for this.
-    pub(super) fn keep_or_pause(&mut self, now: Moment) {
+    /// Leaves a snapshot, when something has changed since the last one. True: whoever writes it is to be nudged.
+    pub(super) fn keep(&mut self, now: Moment) -> bool {
         let succession = &mut self.succession;
         let is_time = succession
             .kept
             .is_none_or(|(_, at)| now.since(at) >= KEEP_EVERY);
-        if is_time && succession.is_outdated(&self.engine) {
+        let is_kept = is_time && succession.is_outdated(&self.engine);
+        if is_kept {
             succession.snapshots.leave(self.engine.snapshot(now));
             succession.kept = Some((self.engine.mark(), now));
         }
+        is_kept
+    }
+
+    /// Until another program has taken the place of this one, or did not.
+    pub(super) fn pause_if_asked(&mut self, now: Moment) {
         let may_pause =
             |pause: &mut Pause| self.engine.is_at_rest() || now.since(pause.asked) >= AT_REST_LIMIT;
-        let Some(pause) = succession.pause.take_if(may_pause) else {
+        let Some(pause) = self.succession.pause.take_if(may_pause) else {
             return;
         };
         self.engine.reassure(now, &mut self.outputs);
         self.engine.rest_bfd(now, &mut self.outputs);
         self.dispatch(now);
+        self.events.let_go();
         if pause.reply.send(self.engine.snapshot(now)).is_ok() {
             // Ends with this process, or when the other end is dropped. What came meanwhile is heard
             // before anything is said.

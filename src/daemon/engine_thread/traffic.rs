@@ -112,12 +112,15 @@ impl EngineThread {
     }
 
     /// Notes which claims the worker knows of.
-    pub(super) fn note_claims(&mut self) {
+    pub(super) fn note_claims(&mut self, now: Moment) {
         for wish in &self.outputs.wishes {
-            match &wish.hold {
-                Some(hold) => self.claims.insert(wish.router, hold.epoch),
-                None => self.claims.remove(&wish.router),
+            let Some(hold) = &wish.hold else {
+                self.claims.remove(&wish.router);
+                continue;
             };
+            if self.claims.insert(wish.router, hold.epoch) != Some(hold.epoch) {
+                self.telling.has_claimed(now);
+            }
         }
     }
 

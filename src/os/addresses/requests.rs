@@ -144,7 +144,11 @@ impl Worker {
         before: &BTreeMap<RouterId, Installed>,
     ) -> Vec<Removal> {
         let mut removals = Vec::new();
-        for old in wishes.keys().filter_map(|router| before.get(router)) {
+        for (router, old) in wishes
+            .keys()
+            .filter_map(|router| before.get_key_value(router))
+        {
+            let new = self.installed.get(router);
             let interface = old.hold.interface;
             for address in old
                 .hold
@@ -152,11 +156,9 @@ impl Worker {
                 .iter()
                 .filter(|address| !old.foreign.contains(address))
             {
-                let still = self
-                    .installed
-                    .values()
-                    .any(|other| holds(other, interface, *address));
-                if !still {
+                // Its own router first: whoever renews many would look at all others for each.
+                let still = |other: &Installed| holds(other, interface, *address);
+                if !new.is_some_and(still) && !self.installed.values().any(still) {
                     removals.push(Removal::Address(interface, *address));
                     let route = self.route_to_remove(interface, *address);
                     removals.extend(route.map(|request| Removal::Route(Box::new(request))));
