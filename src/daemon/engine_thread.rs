@@ -313,7 +313,7 @@ impl EngineThread {
             }
             None => self.timer.unset(),
         };
-        if let Err(error) = result.and_then(|()| self.rescue.expect_at(next)) {
+        if let Err(error) = result.and_then(|()| self.rescue.expect_at(self.due)) {
             self.failure = Some(OsError::new("set the engine's timer", error));
         }
     }
