@@ -134,6 +134,8 @@ const fn size(is_figure: bool) -> (usize, Duration) {
 #[test]
 fn others_hold_the_lock_of_all_interfaces() {
     let mut site = Site::of("RTNL held");
+    // Only where the lock is held for no longer than it takes to delete the links are all renewals in time.
+    site.may_lapse = !site.scale.is_figure;
     let (pairs, held) = size(site.scale.is_figure);
     if site.scale.is_figure {
         site.scale.watched = Duration::from_secs(8);
