@@ -6,7 +6,6 @@
 //! woken costs more than all that it has to do.
 
 use std::collections::BTreeMap;
-use std::hint;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -16,7 +15,7 @@ use crate::engine::{RouterId, SendAdvert, Wish};
 use crate::vrrp::times::Moment;
 
 /// Between two turns of others: some ten microseconds.
-const GLANCES: usize = 500;
+const GLANCES: usize = 10_000;
 
 /// By router: its latest wish.
 pub type Latest = BTreeMap<RouterId, Wish>;
@@ -66,9 +65,9 @@ impl Wishes {
             left.wishes.insert(wish.router, wish);
         }
         left.adverts.extend(adverts);
-        let is_left = !left.wishes.is_empty();
-        self.0.is_left.store(is_left, Ordering::Relaxed);
         self.wake(state);
+        // Not before the lock is free: whoever sees it takes that at once.
+        self.0.is_left.store(true, Ordering::Relaxed);
     }
 
     /// There will be wishes before `until`.
@@ -92,6 +91,7 @@ impl Wishes {
         let mut state = self.lock();
         while state.left.wishes.is_empty() {
             if clock::now() < state.alert {
+                self.0.is_left.store(false, Ordering::Relaxed);
                 drop(state);
                 self.glance();
                 state = self.lock();
@@ -108,10 +108,10 @@ impl Wishes {
     /// thread go on.
     fn glance(&self) {
         for _ in 0..GLANCES {
+            // No hint to the processor that this is a loop: a virtual machine would lose it for that.
             if self.0.is_left.load(Ordering::Relaxed) {
                 return;
             }
-            hint::spin_loop();
         }
         thread::yield_now();
     }
