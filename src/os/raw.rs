@@ -2,9 +2,10 @@
 //!
 //! Owns the addresses of packet sockets, which neither socket2 nor nix can build in safe code; the
 //! scheduling class of a thread, which no crate sets together with `SCHED_RESET_ON_FORK`; and what it takes
-//! to start programs from a process of its own: `fork`, descriptors that come over a socket, pidfds. Called
-//! by [`packet_socket`](super::packet_socket), [`realtime`](super::realtime), [`runner`](super::runner) and
-//! [`checks`](super::checks). Building an address cannot fail; what the kernel refuses is returned.
+//! to start programs from a process of its own: `fork`, descriptors that come over a socket, pidfds; and
+//! what goes back to the allocator and the kernel. Called by [`packet_socket`](super::packet_socket),
+//! [`realtime`](super::realtime), [`runner`](super::runner), [`checks`](super::checks) and
+//! [`memory`](super::memory). Building an address cannot fail; what the kernel refuses is returned.
 
 #![allow(
     unsafe_code,
@@ -16,6 +17,7 @@ use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::ptr;
 
 use nix::errno::Errno;
 use nix::libc;
@@ -24,6 +26,8 @@ use nix::unistd::{ForkResult, Pid};
 use socket2::{SockAddr, SockAddrStorage};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+use super::memory::Mapping;
 
 /// How the kernel schedules a thread. What the thread starts is scheduled in the ordinary way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +161,21 @@ pub(super) fn trim_heap() {
     // SAFETY: an integer; it takes the allocator's own locks, and touches nothing that is in use.
     unsafe {
         libc::malloc_trim(0);
+    }
+}
+
+/// This process has none of the mapping's pages any more; each comes back when it is used again. Kernels before
+/// 5.18 refuse it for locked memory, and then they stay.
+pub(super) fn drop_pages(mapping: &Mapping) {
+    /// `MADV_DONTNEED_LOCKED`, of which libc does not know.
+    const LOCKED_TOO: libc::c_int = 24;
+    let start = ptr::with_exposed_provenance_mut(mapping.start);
+    for advice in [LOCKED_TOO, libc::MADV_DONTNEED] {
+        // SAFETY: as `Mapping` promises, nothing was ever written into it: what comes back out of the file is
+        // what was there. Other threads that use a page meanwhile wait for it as for any page.
+        if unsafe { libc::madvise(start, mapping.length, advice) } == 0 {
+            break;
+        }
     }
 }
 
