@@ -7,6 +7,8 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 
+use nix::unistd::{getpid, gettid};
+
 use super::raw;
 
 /// Larger than anything that is needed for one advert or one takeover.
@@ -24,16 +26,24 @@ pub fn give_back() {
     raw::trim_heap();
 }
 
-/// The pages of the program that were used until now leave this process, locked or not: most of them only the
-/// start needed. Each that is used again comes back out of the kernel's cache, in a microsecond, with its
-/// neighbours, and is locked again where memory is. To be called when the start is over.
+/// The pages of the program that were used until now leave this process, locked or not, and those of the first
+/// thread's stack that it uses no more: most of them only the start needed. Each that is used again comes back
+/// out of the kernel's cache, in a microsecond, with its neighbours, and is locked again where memory is. To be
+/// called when the start is over.
 pub fn forget_the_start() {
-    for mapping in untouched_files() {
-        raw::drop_pages(&mapping);
+    let stack = smaps().find_map(|line| first_stack(&line));
+    let files = untouched_files();
+    if let (Some(stack), true) = (stack, gettid() == getpid()) {
+        raw::drop_unused_stack(&stack);
+    }
+    // Last, and what it takes to find them out goes, too.
+    for file in &files {
+        raw::drop_pages(file);
     }
 }
 
-/// Of a file, mapped to be read or executed, and as it is in the file: what is in memory of it is a copy.
+/// A part of this process's memory: either of a file, to be read or executed, and as it is in the file, so that
+/// what is in memory of it is a copy; or the first thread's stack, in which this thread is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mapping {
     pub(super) start: usize,
@@ -42,9 +52,18 @@ pub(super) struct Mapping {
 
 /// Program and libraries, but not what the loader has written their addresses into.
 fn untouched_files() -> Vec<Mapping> {
-    // Without /proc everything stays where it is.
+    read_only_files(smaps())
+}
+
+/// Without /proc there is none, and everything stays where it is.
+fn smaps() -> impl Iterator<Item = String> {
     let lines = File::open("/proc/self/smaps").map(|file| BufReader::new(file).lines());
-    read_only_files(lines.into_iter().flatten().map_while(Result::ok))
+    lines.into_iter().flatten().map_while(Result::ok)
+}
+
+fn first_stack(line: &str) -> Option<Mapping> {
+    let (_, mapping) = beginning(line)?;
+    line.ends_with("[stack]").then_some(mapping)
 }
 
 /// What is written of a mapping follows on the line that begins it: `55eb1507e000-55eb151c8000 r--p 00000000
