@@ -65,9 +65,8 @@ use upgrade::Upgrade;
 
 /// A larger file is not read to its end.
 const LONGEST_FILE: u64 = (1 << 20) + 1;
-/// So long after its threads were started, the daemon has done most of what it does only once; and so long after
-/// that the rest.
-const START: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(5)];
+/// So long after its threads were started, the daemon has done what it does only once.
+const START: Duration = Duration::from_millis(500);
 
 /// What `buoy run` is told.
 #[derive(Debug, Clone)]
@@ -435,10 +434,8 @@ fn first_in_the_queue(config: Config) -> Realtime {
     drop(config);
     memory::give_back();
     tokio::spawn(async {
-        for rest in START {
-            tokio::time::sleep(rest).await;
-            memory::forget_the_start();
-        }
+        tokio::time::sleep(START).await;
+        memory::forget_the_start();
     });
     let realtime = Realtime::default();
     realtime.apply(wanted);
