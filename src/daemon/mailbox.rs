@@ -43,6 +43,12 @@ pub(super) enum Message {
     Stop,
 }
 
+impl Message {
+    pub(super) fn command(command: Command, reply: oneshot::Sender<Reply>) -> Self {
+        Self::Command(Box::new(command), reply)
+    }
+}
+
 /// What observers get. They look at it and drop their share soon: the engine's thread frees it.
 #[derive(Debug, Clone)]
 pub(super) struct Snapshot {
