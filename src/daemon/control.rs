@@ -423,7 +423,7 @@ impl Inner {
 
     fn send(&self, command: Command) -> Result<oneshot::Receiver<Reply>, Undelivered> {
         let (sender, receiver) = oneshot::channel();
-        self.mailbox.try_send(Message::Command(command, sender))?;
+        self.mailbox.try_send(Message::command(command, sender))?;
         Ok(receiver)
     }
 }

@@ -402,7 +402,7 @@ impl EngineThread {
                 let token = Token(self.next_token);
                 self.next_token += 1;
                 self.replies.insert(token, reply);
-                self.handle(Input::Command(token, command), now);
+                self.handle(Input::Command(token, *command), now);
                 self.observation.begin_anew();
                 self.settle_all(now);
             }

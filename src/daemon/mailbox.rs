@@ -30,8 +30,8 @@ pub(super) enum Message {
     Check(checks::Report),
     /// From the dispatcher of hooks: those with `before-claim` are done.
     BeforeClaimDone(RouterName),
-    /// From a control client.
-    Command(Command, oneshot::Sender<Reply>),
+    /// From a control client. The queue has room for many messages of the largest kind: none is large.
+    Command(Box<Command>, oneshot::Sender<Reply>),
     /// From a control client.
     Status(oneshot::Sender<Arc<Snapshot>>),
     /// From the watchdog: to be answered at the end of a turn of the engine's loop.
@@ -41,6 +41,12 @@ pub(super) enum Message {
     Pause(oneshot::Sender<Standing>, Receiver<()>),
     /// Hand over and end.
     Stop,
+}
+
+impl Message {
+    pub(super) fn command(command: Command, reply: oneshot::Sender<Reply>) -> Self {
+        Self::Command(Box::new(command), reply)
+    }
 }
 
 /// What observers get. They look at it and drop their share soon: the engine's thread frees it.

@@ -92,8 +92,9 @@ pub(super) struct Router {
     is_half: bool,
     election: Election,
     messages: Messages,
-    /// `None`: adverts are bare, and only bare ones are taken.
-    authentication: Option<Authentication>,
+    /// `None`: adverts are bare, and only bare ones are taken. Boxed, as all that few routers have at a time: a
+    /// router takes what every one of a thousand takes.
+    authentication: Option<Box<Authentication>>,
     /// Where adverts go.
     destinations: Vec<IpAddr>,
     place: Option<Place>,
@@ -128,7 +129,7 @@ pub(super) struct Router {
     claim_at: Option<Moment>,
     device: Device,
     epoch: u64,
-    handover: Option<Handover>,
+    handover: Option<Box<Handover>>,
     /// Told to release, waiting for the kernel; with what to say then.
     releasing: Option<HandoverOutcome>,
     outcome: Option<HandoverOutcome>,
@@ -329,7 +330,7 @@ impl Router {
                 .as_ref()
                 .and_then(|handover| self.let_go_at(handover)),
             self.fate_at,
-            self.handover.as_ref().and_then(Handover::ask_at),
+            self.handover.as_deref().and_then(Handover::ask_at),
             self.announce_at(),
             self.put_back_at(),
             self.retreats.until(),

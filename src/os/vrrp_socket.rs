@@ -64,12 +64,12 @@ pub enum Arrived<'a> {
     Ipv6Message(Received<'a>),
 }
 
-/// Room for one batch; one is enough for all sockets of a thread.
-pub struct Batch(Vec<[u8; BUFFER]>);
+/// Room for one batch; one is enough for all sockets of a thread. In memory is what was used of it.
+pub struct Batch(Vec<u8>);
 
 impl Default for Batch {
     fn default() -> Self {
-        Self(vec![[0; BUFFER]; BATCH])
+        Self(vec![0; BATCH * BUFFER])
     }
 }
 
@@ -176,7 +176,7 @@ impl VrrpSocket {
     ) -> io::Result<bool> {
         let mut slices: Vec<_> = batch
             .0
-            .iter_mut()
+            .chunks_exact_mut(BUFFER)
             .map(|buffer| [IoSliceMut::new(buffer)])
             .collect();
         // Made for each batch: they hold raw pointers, and would tie the socket to its thread.

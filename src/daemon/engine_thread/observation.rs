@@ -97,11 +97,19 @@ impl Observation {
             // Nobody makes a share of it but who has one.
             if Arc::strong_count(&snapshot) > 1 {
                 self.given.push(snapshot);
-            } else if let Some(snapshot) = Arc::into_inner(snapshot) {
-                self.old.extend(snapshot.routers);
+            } else if let Some(mut snapshot) = Arc::into_inner(snapshot) {
+                if self.old.is_empty() {
+                    self.old = snapshot.routers;
+                } else {
+                    self.old.append(&mut snapshot.routers);
+                }
             }
         }
         self.old.truncate(self.old.len().saturating_sub(PORTION));
+        if self.old.is_empty() {
+            // The room for them is no small thing: a kilobyte a router.
+            self.old = Vec::new();
+        }
     }
 }
 

@@ -53,9 +53,11 @@ impl Router {
         match (&mut self.authentication, settings) {
             (Some(known), Some(settings)) => known.authenticator.change(settings),
             (known, settings) => {
-                *known = settings.map(|settings| Authentication {
-                    authenticator: Authenticator::new(settings),
-                    wall,
+                *known = settings.map(|settings| {
+                    Box::new(Authentication {
+                        authenticator: Authenticator::new(settings),
+                        wall,
+                    })
                 });
             }
         }

@@ -49,7 +49,7 @@ pub(super) struct Conflict {
 /// What is known of conflicts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Conflicts {
-    latest: Option<Conflict>,
+    latest: Option<Box<Conflict>>,
     /// We gave way to this one just now. A conflict, unless it announces itself as a new Active does.
     suspected: Option<(IpAddr, Duration)>,
 }
@@ -77,7 +77,7 @@ impl Conflicts {
 
     fn open(&self) -> Option<&Conflict> {
         self.latest
-            .as_ref()
+            .as_deref()
             .filter(|conflict| conflict.ended.is_none())
     }
 
@@ -130,7 +130,7 @@ impl Router {
                         priority: heard.priority,
                     });
                 }
-                self.conflicts.latest = Some(Conflict {
+                self.conflicts.latest = Some(Box::new(Conflict {
                     with: heard.source,
                     began: now,
                     last: now,
@@ -139,7 +139,7 @@ impl Router {
                     ended: None,
                     lost: false,
                     told,
-                });
+                }));
             }
         }
         self.give_way_if_ignored(now, outputs);
@@ -226,7 +226,7 @@ impl Router {
         let Some((with, lasted)) = self.conflicts.suspected.take() else {
             return;
         };
-        self.conflicts.latest = Some(Conflict {
+        self.conflicts.latest = Some(Box::new(Conflict {
             with,
             began: now - lasted,
             last: now,
@@ -235,7 +235,7 @@ impl Router {
             ended: Some(now),
             lost: true,
             told: true,
-        });
+        }));
         outputs.events.push(Event::ConflictLost {
             router: self.config.name.clone(),
             with,

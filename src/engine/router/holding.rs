@@ -339,7 +339,7 @@ impl Router {
 
     pub(super) fn waits_for_a_successor(&self) -> bool {
         let waits = |handover: &Handover| handover.successor().is_none();
-        self.handover.as_ref().is_some_and(waits)
+        self.handover.as_deref().is_some_and(waits)
     }
 
     /// The worker confirmed the claim of this epoch, and announced it.

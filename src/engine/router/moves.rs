@@ -181,11 +181,11 @@ impl Router {
 
     fn hand_over(&mut self, handover: Handover) {
         let handover = handover.with_hooks_of(self.config.before_claim);
-        self.handover = Some(if self.config.virtual_mac {
+        self.handover = Some(Box::new(if self.config.virtual_mac {
             handover.ends_with_the_advert()
         } else {
             handover
-        });
+        }));
     }
 
     /// After a reload that replaced it: the successor may be the replacement, which listens for a

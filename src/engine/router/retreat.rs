@@ -49,11 +49,11 @@ pub(in crate::engine) struct Retreat {
 /// The present one, and how it went before.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Retreats {
-    present: Option<Retreat>,
+    present: Option<Box<Retreat>>,
     /// How long the last one lasted, and when it ended.
     last: Option<(Duration, Moment)>,
     /// Not told to the others of its fate yet.
-    untold: Option<Retreat>,
+    untold: Option<Box<Retreat>>,
 }
 
 impl Retreats {
@@ -127,7 +127,7 @@ impl Router {
             lasts,
             until: now + lasts,
         };
-        self.retreats.untold = Some(retreat.clone());
+        self.retreats.untold = Some(Box::new(retreat.clone()));
         self.steps_back(retreat, now, outputs);
     }
 
@@ -138,7 +138,7 @@ impl Router {
         now: Moment,
         outputs: &mut Outputs,
     ) {
-        if self.retreats.present.as_ref() != Some(&retreat) {
+        if self.retreats.present.as_deref() != Some(&retreat) {
             self.steps_back(retreat, now, outputs);
         }
     }
@@ -161,7 +161,7 @@ impl Router {
                 },
             });
         }
-        self.retreats.present = Some(retreat);
+        self.retreats.present = Some(Box::new(retreat));
         if !is_longer {
             let actions = self.election.give_up(now, Cause::Fault(sentence));
             self.apply(actions, now, outputs);
@@ -171,7 +171,7 @@ impl Router {
 
     /// What has just begun or been made longer, once.
     pub(in crate::engine) fn take_retreat(&mut self) -> Option<Retreat> {
-        self.retreats.untold.take()
+        self.retreats.untold.take().map(|retreat| *retreat)
     }
 
     /// At its time: the end, or twice as long when the reason is still there.
@@ -188,10 +188,10 @@ impl Router {
             let longer = Retreat {
                 lasts,
                 until: now + lasts,
-                ..retreat
+                ..*retreat
             };
-            self.retreats.untold = Some(longer.clone());
-            self.retreats.present = Some(longer);
+            self.retreats.untold = Some(Box::new(longer.clone()));
+            self.retreats.present = Some(Box::new(longer));
             return;
         }
         self.ends_retreat(&retreat, now, outputs);
@@ -199,7 +199,7 @@ impl Router {
 
     /// Whoever ignored us fell silent, or what it did not like about our adverts was changed.
     pub(super) fn end_retreat_of_ignored(&mut self, now: Moment, outputs: &mut Outputs) {
-        let ignored = |one: &mut Retreat| matches!(one.reason, Reason::Ignored { .. });
+        let ignored = |one: &mut Box<Retreat>| matches!(one.reason, Reason::Ignored { .. });
         if let Some(retreat) = self.retreats.present.take_if(ignored) {
             self.ends_retreat(&retreat, now, outputs);
         }

@@ -86,7 +86,7 @@ impl Router {
             one_way: self.one_way.sentence().or_else(|| self.retreats.one_way()),
             clone: self.clone_status(now),
             back_off_ms: self.retreats.remaining_ms(now),
-            handover: self.handover.as_ref().map(Handover::open),
+            handover: self.handover.as_deref().map(Handover::open),
             held_back: None,
             checks: self.checks.statuses(),
             priority_parts: self.checks.parts(
@@ -101,7 +101,7 @@ impl Router {
             interval_ms: millis(self.config().interval.duration()),
             active_interval_ms: millis(election.active_interval().duration()),
             preempt: self.config().preempt,
-            authentication: self.authentication.as_ref().map(Authentication::status),
+            authentication: self.authentication.as_deref().map(Authentication::status),
             neighbours: self.neighbours.status(self.config(), now),
             counters: self.counters,
             drops: self.drops.status(now),

@@ -104,7 +104,7 @@ impl Router {
     /// Active; or it gave up already, for whatever reason, and still answers.
     pub(in crate::engine) fn holds_or_awaits_successor(&self) -> bool {
         let awaits = |handover: &Handover| handover.successor().is_none();
-        self.election.role() == Role::Active || self.handover.as_ref().is_some_and(awaits)
+        self.election.role() == Role::Active || self.handover.as_deref().is_some_and(awaits)
     }
 
     /// Departure from RFC 9568 §6.4.3, asked for by `[witness]`: an Active that is cut off gives up,
