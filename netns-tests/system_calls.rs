@@ -47,7 +47,8 @@ fn takeovers(trace: &str, engine: &str, worker: &str) -> Vec<Vec<String>> {
             }
         }
         is_backup |= thread == engine && name == "recvmmsg";
-        if is_open && (thread == engine || thread == worker) && name != "futex" {
+        let is_to_wait = ["futex", "sched_yield"].contains(&name);
+        if is_open && (thread == engine || thread == worker) && !is_to_wait {
             found.last_mut().unwrap().push(name.to_owned());
         }
     }

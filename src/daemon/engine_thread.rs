@@ -4,6 +4,7 @@
 //! replies are left where others fetch them, and what does not fit is counted. It ends when the
 //! engine has handed everything over, or when epoll itself fails.
 
+mod alarm;
 mod crowd;
 mod detection;
 mod observation;
@@ -17,8 +18,6 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::time::TimeSpec;
-use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use tokio::sync::oneshot;
 
 use super::happenings::Happened;
@@ -27,7 +26,6 @@ use super::ports::{Ports, STRANGERS_REST};
 use crate::config::InterfaceName;
 use crate::engine::command::{Reply, Token};
 use crate::engine::lateness::Lateness;
-use crate::engine::sleep::SHORTEST_SLEEP;
 use crate::engine::{Engine, Input, Outputs, RouterId};
 use crate::os::addresses::{self, Done};
 use crate::os::links::Seen;
@@ -40,6 +38,7 @@ use crate::os::{OsError, clock};
 use crate::vrrp::times::{Moment, WallClock};
 use crate::vrrp::{Family, Vrid};
 
+use alarm::Alarm;
 use crowd::Crowd;
 use detection::Detection;
 use observation::Observation;
@@ -53,11 +52,6 @@ const FIRST_PORT: u64 = 2;
 
 /// Messages taken in one round; adverts come first in the next.
 const MESSAGES_A_ROUND: usize = 256;
-
-/// So long before a takeover the thread is awake and looks all the time, and so does the address
-/// worker: to be woken by a timer costs a tenth of a millisecond and more. It happens only when
-/// adverts are missing, so it costs nothing while all is well.
-const AWAKE_BEFORE_TAKEOVER: Duration = Duration::from_micros(300);
 
 /// UTC that moved by less is as it was: reading both clocks takes a moment too.
 const WALL_CLOCK_TOLERANCE: Duration = Duration::from_millis(1);
@@ -73,11 +67,7 @@ pub(super) struct EngineThread {
     engine: Engine,
     inbox: Inbox,
     epoll: Epoll,
-    timer: TimerFd,
-    rescue: Rescue,
-    armed: Option<Moment>,
-    /// The deadline itself, which may be a little later.
-    due: Option<Moment>,
+    alarm: Alarm,
     lateness: Lateness,
     vigil: Vigil,
     crowd: Crowd,
@@ -115,26 +105,19 @@ impl EngineThread {
         succession: Succession,
         events: Happened,
     ) -> Result<Self, OsError> {
-        let failed = |error: Errno| OsError::new("set up the engine's timer", error);
+        let failed = |error: Errno| OsError::new("set up what wakes the engine", error);
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(failed)?;
-        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
-        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags).map_err(failed)?;
         // Told of each ring once, neither has to be read.
         let each_ring = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
         epoll
             .add(&*inbox.wake, EpollEvent::new(each_ring, MAIL))
             .map_err(failed)?;
-        epoll
-            .add(&timer, EpollEvent::new(each_ring, TIMER))
-            .map_err(failed)?;
+        let alarm = Alarm::open(&epoll, EpollEvent::new(each_ring, TIMER))?;
         Ok(Self {
             engine,
             inbox,
             epoll,
-            timer,
-            rescue: Rescue::open()?,
-            armed: None,
-            due: None,
+            alarm,
             lateness: Lateness::default(),
             vigil: Vigil::default(),
             crowd: Crowd::default(),
@@ -161,17 +144,17 @@ impl EngineThread {
 
     /// For the thread that looks after this one.
     pub(super) fn rescue(&self) -> Rescue {
-        self.rescue.clone()
+        self.alarm.rescue().clone()
     }
 
     /// Runs until everything is handed over.
     pub(super) fn run(mut self) -> Result<(), OsError> {
-        self.rescue.look_after_me();
+        self.alarm.rescue().look_after_me();
         self.tell_wall_clock();
         self.settle_all(clock::now());
         while !self.engine.is_finished() {
             self.arm();
-            self.rescue.falls_asleep();
+            self.alarm.rescue().falls_asleep();
             self.pause_in_a_crowd();
             self.listen(self.patience())?;
             if self.ports.has_problem() {
@@ -203,7 +186,7 @@ impl EngineThread {
 
     /// The engine is about to act on what the timer was set for.
     fn note_lateness(&mut self, now: Moment) {
-        if let Some(deadline) = self.due.filter(|due| *due <= now) {
+        if let Some(deadline) = self.alarm.due(now) {
             let engine = &self.engine;
             let patience = || engine.patience_of_neighbours();
             let event = self.lateness.note(deadline, now, patience);
@@ -244,14 +227,14 @@ impl EngineThread {
                 Err(error) => return Err(OsError::new("wait for sockets", error)),
             }
         };
-        self.rescue.is_awake();
+        self.alarm.rescue().is_awake();
         self.notice_sleep();
         self.tell_wall_clock();
         let keys = || ready.iter().take(count).map(EpollEvent::data);
         for key in keys() {
             match key {
                 MAIL => self.mail(),
-                TIMER => self.timer_fired(),
+                TIMER => self.alarm.has_fired(),
                 key if key >= detection::FIRST_KEY => self.hear_bfd(key),
                 key => self.port(key),
             }
@@ -269,10 +252,7 @@ impl EngineThread {
     /// Before anything that waited is heard: it bears the time at which it came.
     fn notice_sleep(&mut self) {
         let now = clock::now();
-        if self
-            .armed
-            .is_some_and(|due| now.since(due) >= SHORTEST_SLEEP)
-        {
+        if self.alarm.was_slept_through(now) {
             self.engine.awakes(now, &mut self.outputs);
             self.dispatch(now);
         }
@@ -286,41 +266,6 @@ impl EngineThread {
             self.wall = Some(wall);
             self.handle(Input::WallClock(wall), clock::now());
         }
-    }
-
-    /// Sets the timer to the engine's next deadline, on the absolute clock; a little earlier for a
-    /// takeover.
-    fn arm(&mut self) {
-        let takeover = self
-            .engine
-            .next_takeover()
-            .map(|at| at - AWAKE_BEFORE_TAKEOVER)
-            .filter(|early| self.vigil.allows(*early));
-        self.due = self.engine.next_deadline();
-        let next = self.due.into_iter().chain(takeover).min();
-        let may_wait = self.armed.is_none() && self.telling.outlasts(next);
-        if next == self.armed || may_wait {
-            return;
-        }
-        self.armed = next;
-        let result = match next {
-            Some(deadline) => {
-                // Zero would switch the timer off.
-                let at = Duration::from_nanos(deadline.as_nanos().max(1));
-                let expiration = Expiration::OneShot(TimeSpec::from(at));
-                self.timer
-                    .set(expiration, TimerSetTimeFlags::TFD_TIMER_ABSTIME)
-            }
-            None => self.timer.unset(),
-        };
-        if let Err(error) = result.and_then(|()| self.rescue.expect_at(self.due)) {
-            self.failure = Some(OsError::new("set the engine's timer", error));
-        }
-    }
-
-    fn timer_fired(&mut self) {
-        // Armed again in any case: the engine says for when.
-        self.armed = None;
     }
 
     fn mail(&mut self) {

@@ -5,13 +5,13 @@
 //! most servers do not, lets it give way at the end of its system call. Where a program deleted thousands of
 //! links, a thread that did nothing but sleep was woken 450 ms late on a machine with an idle processor.
 //!
-//! Owns a thread that is kept on the other processors, and its timer, which the engine's thread sets to a
-//! little later than its own: while the engine is in time, it never fires. Called by the engine's thread,
-//! which waits for nothing here. What the kernel refuses leaves the engine where it is; it waits, as it would
-//! have done without.
+//! Owns a thread that is kept on the other processors, and wakes a little after the engine is due. The engine's
+//! thread says when that is; it makes no system call for that, unless it is earlier than was said before, and
+//! waits for nothing here. What the kernel refuses leaves the engine where it is; it waits, as it would have done
+//! without.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -20,7 +20,7 @@ use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::unistd::{Pid, gettid};
 
-use super::OsError;
+use super::{OsError, clock};
 use crate::vrrp::times::Moment;
 
 /// So late the engine is when it is looked for: more than it takes to be woken, and half of the millisecond
@@ -34,6 +34,10 @@ pub struct Rescue(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     timer: TimerFd,
+    /// When to look for the thread: [`Moment`] in nanoseconds, or [`NEVER`].
+    look_at: AtomicU64,
+    /// For when the timer is set.
+    set_to: AtomicU64,
     /// The thread that is looked after.
     thread: AtomicI32,
     /// Asleep, or woken and without a processor.
@@ -48,6 +52,8 @@ struct Shared {
 const NOBODY: i32 = 0;
 /// Instead of a processor.
 const NOWHERE: usize = usize::MAX;
+/// Instead of a time.
+const NEVER: u64 = u64::MAX;
 
 impl Rescue {
     /// With a timer that is not set.
@@ -59,6 +65,8 @@ impl Rescue {
             .map_err(|error| OsError::new("set up the timer of the rescue", error))?;
         Ok(Self(Arc::new(Shared {
             timer,
+            look_at: AtomicU64::new(NEVER),
+            set_to: AtomicU64::new(NEVER),
             thread: AtomicI32::new(NOBODY),
             sleeps: AtomicBool::new(false),
             rescuer: AtomicI32::new(NOBODY),
@@ -76,12 +84,20 @@ impl Rescue {
     /// # Errors
     /// The kernel's.
     pub fn expect_at(&self, time: Option<Moment>) -> Result<(), Errno> {
+        let at = time.map_or(NEVER, |time| (time + GRACE).as_nanos());
+        self.0.look_at.store(at, Ordering::SeqCst);
+        // Later than the timer is set to is early enough: whoever is woken sees it then.
+        if at < self.0.set_to.load(Ordering::SeqCst) {
+            self.set_timer(at)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn set_timer(&self, at: u64) -> Result<(), Errno> {
+        self.0.set_to.store(at, Ordering::SeqCst);
+        let expiration = Expiration::OneShot(TimeSpec::from(Duration::from_nanos(at)));
         let timer = &self.0.timer;
-        let Some(time) = time else {
-            return timer.unset();
-        };
-        let at = Duration::from_nanos((time + GRACE).as_nanos());
-        let expiration = Expiration::OneShot(TimeSpec::from(at));
         timer.set(expiration, TimerSetTimeFlags::TFD_TIMER_ABSTIME)
     }
 
@@ -119,12 +135,32 @@ impl Rescue {
     pub fn run(&self) {
         self.0.rescuer.store(gettid().as_raw(), Ordering::Relaxed);
         while self.0.timer.wait().is_ok() {
-            if self.0.sleeps.load(Ordering::Relaxed) {
+            self.0.set_to.store(NEVER, Ordering::SeqCst);
+            let at = self.0.look_at.load(Ordering::SeqCst);
+            if at > clock::now().as_nanos() {
+                if self.sleep_until(at).is_err() {
+                    break;
+                }
+            } else if self.0.sleeps.load(Ordering::Relaxed) {
                 let thread = Pid::from_raw(self.0.thread.load(Ordering::Relaxed));
                 // It may be refused here, and granted next time.
                 let _ = fetch(thread);
             }
         }
+    }
+
+    /// Sets the timer anew: the engine is in time.
+    fn sleep_until(&self, mut at: u64) -> Result<(), Errno> {
+        while at != NEVER {
+            self.set_timer(at)?;
+            // Who says an earlier time from now on sees to the timer.
+            let said = self.0.look_at.load(Ordering::SeqCst);
+            if said >= at {
+                break;
+            }
+            at = said;
+        }
+        Ok(())
     }
 }
 
@@ -148,7 +184,6 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::os::clock;
 
     /// A thread that sleeps until it is woken, and then says on which processor it runs.
     fn sleeper() -> (Pid, Sender<()>, Receiver<usize>) {

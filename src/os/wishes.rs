@@ -6,16 +6,12 @@
 //! woken costs more than all that it has to do.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::clock;
 use crate::engine::{RouterId, SendAdvert, Wish};
 use crate::vrrp::times::Moment;
-
-/// Between two turns of others: some ten microseconds.
-const GLANCES: usize = 10_000;
 
 /// By router: its latest wish.
 pub type Latest = BTreeMap<RouterId, Wish>;
@@ -37,8 +33,6 @@ pub struct Wishes(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     news: Condvar,
-    /// Something was left: for a glance without the lock.
-    is_left: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -66,8 +60,6 @@ impl Wishes {
         }
         left.adverts.extend(adverts);
         self.wake(state);
-        // Not before the lock is free: whoever sees it takes that at once.
-        self.0.is_left.store(true, Ordering::Relaxed);
     }
 
     /// There will be wishes before `until`.
@@ -91,9 +83,9 @@ impl Wishes {
         let mut state = self.lock();
         while state.left.wishes.is_empty() {
             if clock::now() < state.alert {
-                self.0.is_left.store(false, Ordering::Relaxed);
                 drop(state);
-                self.glance();
+                // With one core this lets the engine's thread go on.
+                thread::yield_now();
                 state = self.lock();
             } else {
                 state.is_asleep = true;
@@ -101,30 +93,13 @@ impl Wishes {
                 state = woken.unwrap_or_else(PoisonError::into_inner);
             }
         }
-        self.empty(state)
-    }
-
-    /// Looks for a moment, without a system call; then others get a turn: with one core that lets the engine's
-    /// thread go on.
-    fn glance(&self) {
-        for _ in 0..GLANCES {
-            // No hint to the processor that this is a loop: a virtual machine would lose it for that.
-            if self.0.is_left.load(Ordering::Relaxed) {
-                return;
-            }
-        }
-        thread::yield_now();
+        std::mem::take(&mut state.left)
     }
 
     /// What there is, perhaps nothing.
     #[must_use]
     pub fn take_at_once(&self) -> Left {
-        self.empty(self.lock())
-    }
-
-    fn empty(&self, mut state: MutexGuard<'_, State>) -> Left {
-        self.0.is_left.store(false, Ordering::Relaxed);
-        std::mem::take(&mut state.left)
+        std::mem::take(&mut self.lock().left)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use nix::sys::epoll::EpollTimeout;
 
-use super::{AWAKE_BEFORE_TAKEOVER, EngineThread};
+use super::EngineThread;
+use super::alarm::AWAKE_BEFORE_TAKEOVER;
 use crate::os::{OsError, clock};
 use crate::vrrp::times::Moment;
 
