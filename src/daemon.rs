@@ -65,8 +65,6 @@ use upgrade::Upgrade;
 
 /// A larger file is not read to its end.
 const LONGEST_FILE: u64 = (1 << 20) + 1;
-/// So long after its threads were started, the daemon has done what it does only once.
-const START: Duration = Duration::from_millis(500);
 
 /// What `buoy run` is told.
 #[derive(Debug, Clone)]
@@ -191,7 +189,7 @@ pub fn run(options: Options) -> Result<(), Error> {
     let state = StateDirectory::open(&options.state_dir)?;
     capabilities::drop_to(&[capabilities::NEEDED, capabilities::REALTIME].concat())?;
     // From here on there may be threads: each has the capabilities of the one that starts it.
-    let _flushed_at_the_end = log::start(options.log, options.log_level)?;
+    let _flushed_at_the_end = log::start(options.log, options.log_level);
     log_warnings(&warnings, &options.config);
     let demotions = demotions(&state)?;
     let stored: Vec<_> = demotions.iter().map(stored).collect();
@@ -426,17 +424,12 @@ async fn serve(options: Options, config: Config, server: Server, life: Life) -> 
     }
 }
 
-/// The start has what it needs: what it used goes back, as long as it can, and the rest is locked. What it used
-/// of the program goes when it is over.
+/// The start has what it needs: what it used goes back, as long as it can, and the rest is locked.
 fn first_in_the_queue(config: Config) -> Realtime {
     let wanted = config.realtime;
     // The engine and the others have their parts of it.
     drop(config);
     memory::give_back();
-    tokio::spawn(async {
-        tokio::time::sleep(START).await;
-        memory::forget_the_start();
-    });
     let realtime = Realtime::default();
     realtime.apply(wanted);
     realtime

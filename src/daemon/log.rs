@@ -4,11 +4,10 @@
 //! thread that does nothing else, out of a bounded queue: a log that blocks costs lines, and nothing
 //! waits for it.
 
-mod lines;
-
 use std::io;
 
 use tracing::{info, warn};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -17,19 +16,17 @@ use tracing_subscriber::{Layer, Registry, fmt};
 use crate::cli::terminal::wants_colour;
 use crate::cli::{LogFormat, LogLevel};
 use crate::engine::event::Event;
-use crate::os::OsError;
 
-use lines::{Lines, Writing};
-
-/// Lines that wait while the log blocks; what comes then is lost. Some for each of a thousand routers.
-const LINES: usize = 4096;
+/// Lines that wait while the log blocks; what comes then is lost. Some for each of a thousand routers: the
+/// room for all of them is taken at the start.
+const LINES: usize = 2048;
 
 /// Starts logging. Without a journal, `journald` falls back to text and says so.
-///
-/// # Errors
-/// The kernel starts no thread.
-pub(super) fn start(format: LogFormat, level: LogLevel) -> Result<Writing, OsError> {
-    let (writer, guard) = Lines::to(io::stderr(), LINES)?;
+#[must_use = "what is queued is written when this is dropped"]
+pub(super) fn start(format: LogFormat, level: LogLevel) -> WorkerGuard {
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(LINES)
+        .finish(io::stderr());
     let (layer, complaint) = layer(format, &writer);
     // Fails only where a subscriber is set already, as in tests: that one is kept.
     let _ = Registry::default()
@@ -38,12 +35,12 @@ pub(super) fn start(format: LogFormat, level: LogLevel) -> Result<Writing, OsErr
     if let Some(error) = complaint {
         warn!("the journal cannot be reached ({error}): logging text to stderr");
     }
-    Ok(guard)
+    guard
 }
 
 fn layer(
     format: LogFormat,
-    writer: &Lines,
+    writer: &NonBlocking,
 ) -> (Box<dyn Layer<Registry> + Send + Sync>, Option<io::Error>) {
     let text = || {
         fmt::layer()

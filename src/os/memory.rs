@@ -7,8 +7,6 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 
-use nix::unistd::{getpid, gettid};
-
 use super::raw;
 
 /// Larger than anything that is needed for one advert or one takeover.
@@ -26,24 +24,17 @@ pub fn give_back() {
     raw::trim_heap();
 }
 
-/// The pages of the program that were used until now leave this process, locked or not, and those of the first
-/// thread's stack that it uses no more: most of them only the start needed. Each that is used again comes back
-/// out of the kernel's cache, in a microsecond, with its neighbours, and is locked again where memory is. To be
-/// called when the start is over.
-pub fn forget_the_start() {
-    let stack = smaps().find_map(|line| first_stack(&line));
-    let files = untouched_files();
-    if let (Some(stack), true) = (stack, gettid() == getpid()) {
-        raw::drop_unused_stack(&stack);
-    }
-    // Last, and what it takes to find them out goes, too.
-    for file in &files {
+/// The pages of the program that were used until now leave this process. Each that is used again comes back out
+/// of the kernel's cache, with its neighbours. For a process that has little to do and is in no hurry: in the
+/// daemon itself they would be missed at the next takeover, by some hundredths of a millisecond.
+pub fn forget_the_program() {
+    for file in &untouched_files() {
         raw::drop_pages(file);
     }
 }
 
-/// A part of this process's memory: either of a file, to be read or executed, and as it is in the file, so that
-/// what is in memory of it is a copy; or the first thread's stack, in which this thread is.
+/// A part of this process's memory, of a file, to be read or executed, and as it is in the file: what is in memory
+/// of it is a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mapping {
     pub(super) start: usize,
@@ -52,18 +43,9 @@ pub(super) struct Mapping {
 
 /// Program and libraries, but not what the loader has written their addresses into.
 fn untouched_files() -> Vec<Mapping> {
-    read_only_files(smaps())
-}
-
-/// Without /proc there is none, and everything stays where it is.
-fn smaps() -> impl Iterator<Item = String> {
+    // Without /proc there is none, and everything stays where it is.
     let lines = File::open("/proc/self/smaps").map(|file| BufReader::new(file).lines());
-    lines.into_iter().flatten().map_while(Result::ok)
-}
-
-fn first_stack(line: &str) -> Option<Mapping> {
-    let (_, mapping) = beginning(line)?;
-    line.ends_with("[stack]").then_some(mapping)
+    read_only_files(lines.into_iter().flatten().map_while(Result::ok))
 }
 
 /// What is written of a mapping follows on the line that begins it: `55eb1507e000-55eb151c8000 r--p 00000000
@@ -132,10 +114,10 @@ Anonymous:             0 kB
     }
 
     #[test]
-    fn a_process_that_forgot_its_start_goes_on() {
+    fn a_process_that_forgot_its_program_goes_on() {
         let program = untouched_files().into_iter().next();
         let program = program.expect("this program is a file that is mapped");
-        forget_the_start();
+        forget_the_program();
         assert!(untouched_files().contains(&program));
     }
 }

@@ -12,7 +12,6 @@
     reason = "there is no safe way to these; each block says why it is sound"
 )]
 
-use std::hint::black_box;
 use std::io::{self, IoSliceMut};
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -23,7 +22,7 @@ use std::ptr;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{ControlMessageOwned, LinkAddr, MsgFlags, SockaddrLike, recvmsg};
-use nix::unistd::{ForkResult, Pid, SysconfVar, sysconf};
+use nix::unistd::{ForkResult, Pid};
 use socket2::{SockAddr, SockAddrStorage};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -165,45 +164,13 @@ pub(super) fn trim_heap() {
     }
 }
 
-/// This process has none of the mapping's pages any more; each comes back when it is used again. Kernels before
-/// 5.18 refuse it for locked memory, and then they stay.
+/// This process has none of the mapping's pages any more; each comes back when it is used again. What is locked
+/// stays.
 pub(super) fn drop_pages(file: &Mapping) {
+    let start = ptr::with_exposed_provenance_mut(file.start);
     // SAFETY: as `Mapping` promises, nothing was ever written into it: what comes back out of the file is
     // what was there. Other threads that use a page meanwhile wait for it as for any page.
-    unsafe { forget(file.start, file.length) }
-}
-
-/// The pages of this thread's stack that only deeper calls than this one have used. They come back empty.
-pub(super) fn drop_unused_stack(stack: &Mapping) {
-    /// More than this call and those from here to the kernel take; the stack grows down.
-    const IN_USE: usize = 16 << 10;
-    let mark = 0_u8;
-    let here = ptr::from_ref(black_box(&mark)).addr();
-    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
-    let page = page.and_then(|page| usize::try_from(page).ok());
-    let unused = here
-        .checked_sub(stack.start)
-        .filter(|below| *below < stack.length)
-        .and_then(|below| below.checked_sub(IN_USE));
-    if let (Some(page), Some(unused)) = (page, unused) {
-        // SAFETY: as `Mapping` promises this thread is in it, which alone uses it: what is so far below its
-        // last call is of calls that have returned. Whole pages only, as the kernel takes no others.
-        unsafe { forget(stack.start, unused - unused % page) }
-    }
-}
-
-/// # Safety
-/// Nobody needs what is in these bytes of this process, or it comes back as it is.
-unsafe fn forget(start: usize, length: usize) {
-    /// `MADV_DONTNEED_LOCKED`, of which libc does not know.
-    const LOCKED_TOO: libc::c_int = 24;
-    let start = ptr::with_exposed_provenance_mut(start);
-    for advice in [LOCKED_TOO, libc::MADV_DONTNEED] {
-        // SAFETY: as the caller promises.
-        if unsafe { libc::madvise(start, length, advice) } == 0 {
-            break;
-        }
-    }
+    unsafe { libc::madvise(start, file.length, libc::MADV_DONTNEED) };
 }
 
 /// A descriptor that tells by being readable that this process has ended.

@@ -24,7 +24,7 @@ const REAP_EVERY: u16 = 500;
 pub(super) fn serve(socket: &OwnedFd) -> ! {
     if prepare(socket).is_ok() {
         memory::give_back();
-        memory::forget_the_start();
+        memory::forget_the_program();
         while let Ok(Some(job)) = next(socket) {
             if let Ok(ForkResult::Child) = raw::fork() {
                 keeper::keep(job);
