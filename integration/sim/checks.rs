@@ -6,7 +6,8 @@
 //!   lease of its interval and the kernel's rounding (`engine::lease`), and what a slow kernel had in
 //!   hand: renewals come from the engine's own beat only.
 //! - *Out of service, out of the way.* A host that knows that a check without weight is down holds
-//!   nothing for longer than a handover takes, whether somebody took over or not.
+//!   nothing for longer than a handover takes, whether somebody took over or not. One whose adverts were refused
+//!   hands over already, to a neighbour that hears no priority 0 and waits for its own timer.
 //! - Every command gets one reply at most, an engine that is finished has left nothing behind, and
 //!   none wants to be woken for ever.
 //!
@@ -48,6 +49,8 @@ pub(super) const SLACK: Duration = Duration::from_millis(30);
 pub(super) const SHORTEST_LEASE: Duration = Duration::from_millis(1300);
 /// The winner of a tie announces again after 50 ms, or when it is asked.
 const AFTER_A_TIE: Duration = Duration::from_millis(200);
+/// The handover of a host whose adverts are refused, in intervals.
+const UNHEARD_INTERVALS: u32 = 5;
 /// Intervals from here on have leases that end before a neighbour's patience.
 const LEASE_FITS: Duration = Duration::from_millis(500);
 
@@ -164,7 +167,14 @@ impl Judge {
                 self.unfit_holders += 1;
                 let interval = members().map(|router| router.interval.duration()).max();
                 let hooks = members().filter_map(|router| router.before_claim).max();
-                let handover = interval.unwrap_or_default() * 3 / 2 + hooks.unwrap_or_default();
+                let interval = interval.unwrap_or_default();
+                let unheard = |at: Moment| world.now.since(at) <= UNHEARD_INTERVALS * interval;
+                let handover = if node.unheard.is_some_and(unheard) {
+                    UNHEARD_INTERVALS * interval
+                } else {
+                    interval * 3 / 2
+                };
+                let handover = handover + hooks.unwrap_or_default();
                 let longest = handover + OVERLAP + SLACK + 2 * world.slowest_kernel();
                 let lasts = world.now.since(since.max(node.disturbed));
                 if lasts > longest {

@@ -149,6 +149,7 @@ impl World {
 
     pub(super) fn advert_is_refused(&mut self, number: usize, router: RouterId) {
         let error = "operation not permitted";
+        self.nodes[number].unheard = Some(self.now);
         self.told(number, Input::AdvertRefused { router, error });
     }
 

@@ -59,6 +59,8 @@ pub(super) struct Node {
     pub(super) services: Services,
     /// When it was last told or began something beside its checks that starts a handover anew.
     pub(super) disturbed: Moment,
+    /// When an advert of it was refused last.
+    pub(super) unheard: Option<Moment>,
     pub(super) kernel: Kernel,
     /// Kernels before 5.18 cannot tell our addresses from others.
     pub(super) kernel_knows_marks: bool,
@@ -92,6 +94,7 @@ impl Node {
             stopping: false,
             services: Services::default(),
             disturbed: Moment::ZERO,
+            unheard: None,
             kernel: Kernel::new(),
             kernel_knows_marks: marks,
             unanswered: BTreeSet::new(),

@@ -37,7 +37,7 @@ impl Scale {
             Self {
                 rounds: 1,
                 fast: 5,
-                interval: Duration::from_millis(50),
+                interval: Duration::from_millis(100),
                 watched: Duration::from_secs(2),
                 is_figure: false,
             },
