@@ -48,6 +48,9 @@ struct Shared {
     off: AtomicUsize,
 }
 
+/// After that it is looked for again.
+const AGAIN: Duration = Duration::from_millis(1);
+
 /// Instead of a thread that did not begin yet.
 const NOBODY: i32 = 0;
 /// Instead of a processor.
@@ -136,26 +139,29 @@ impl Rescue {
         self.0.rescuer.store(gettid().as_raw(), Ordering::Relaxed);
         while self.0.timer.wait().is_ok() {
             self.0.set_to.store(NEVER, Ordering::SeqCst);
-            let at = self.0.look_at.load(Ordering::SeqCst);
-            if at > clock::now().as_nanos() {
-                if self.sleep_until(at).is_err() {
-                    break;
+            let now = clock::now();
+            let mut at = self.0.look_at.load(Ordering::SeqCst);
+            if at <= now.as_nanos() {
+                if self.0.sleeps.load(Ordering::Relaxed) {
+                    let thread = Pid::from_raw(self.0.thread.load(Ordering::Relaxed));
+                    // It may be refused here, and granted next time.
+                    let _ = fetch(thread);
                 }
-            } else if self.0.sleeps.load(Ordering::Relaxed) {
-                let thread = Pid::from_raw(self.0.thread.load(Ordering::Relaxed));
-                // It may be refused here, and granted next time.
-                let _ = fetch(thread);
+                at = (now + AGAIN).as_nanos();
+            }
+            if self.sleep_until(at, now).is_err() {
+                break;
             }
         }
     }
 
-    /// Sets the timer anew: the engine is in time.
-    fn sleep_until(&self, mut at: u64) -> Result<(), Errno> {
+    /// Sets the timer anew, unless the engine waits for something that bears no time.
+    fn sleep_until(&self, mut at: u64, now: Moment) -> Result<(), Errno> {
         while at != NEVER {
             self.set_timer(at)?;
             // Who says an earlier time from now on sees to the timer.
             let said = self.0.look_at.load(Ordering::SeqCst);
-            if said >= at {
+            if said >= at || said <= now.as_nanos() {
                 break;
             }
             at = said;

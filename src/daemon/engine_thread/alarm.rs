@@ -93,12 +93,18 @@ impl EngineThread {
             .filter(|early| self.vigil.allows(*early));
         let due = self.engine.next_deadline();
         self.alarm.due = due;
-        let mut result = self.alarm.rescue.expect_at(due);
         let next = due.into_iter().chain(takeover).min();
-        let may_wait = self.alarm.set_to.is_none() && self.telling.outlasts(next);
-        if next != self.alarm.set_to && !may_wait {
-            result = result.and_then(|()| self.alarm.set(next));
-        }
+        let is_set = self.alarm.set_to.is_some();
+        let result = if let Some(earlier) = self.telling.outlasts(next).filter(|_| !is_set) {
+            self.alarm.rescue.expect_at(Some(earlier))
+        } else {
+            let result = self.alarm.rescue.expect_at(due);
+            if next == self.alarm.set_to {
+                result
+            } else {
+                result.and_then(|()| self.alarm.set(next))
+            }
+        };
         if let Err(error) = result {
             self.failure = Some(OsError::new("set the engine's timer", error));
         }

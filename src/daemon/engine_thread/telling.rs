@@ -54,10 +54,11 @@ impl Telling {
     }
 
     /// Whether the timer may stay as it is although `next` is when to wake: the worker answers earlier, and
-    /// moves that anyway.
-    pub(super) fn outlasts(&self, next: Option<Moment>) -> bool {
+    /// moves that anyway. Then this is when the thread wakes at the latest.
+    pub(super) fn outlasts(&self, next: Option<Moment>) -> Option<Moment> {
         let now = clock::now();
-        self.waits(now) && next.is_none_or(|next| next.since(now) >= 2 * PATIENCE)
+        let is_far = next.is_none_or(|next| next.since(now) >= 2 * PATIENCE);
+        (is_far && self.waits(now)).then(|| now + PATIENCE)
     }
 }
 
