@@ -47,7 +47,7 @@ fn takeovers(trace: &str, engine: &str, worker: &str) -> Vec<Vec<String>> {
             }
         }
         is_backup |= thread == engine && name == "recvmmsg";
-        let is_to_wait = ["futex", "sched_yield"].contains(&name);
+        let is_to_wait = line.contains("FUTEX_WAIT") || name == "sched_yield";
         if is_open && (thread == engine || thread == worker) && !is_to_wait {
             found.last_mut().unwrap().push(name.to_owned());
         }

@@ -127,7 +127,7 @@ const fn size(is_figure: bool) -> (usize, Duration) {
     if is_figure {
         (3_500, Duration::from_millis(400))
     } else {
-        (400, Duration::from_millis(30))
+        (400, Duration::from_millis(10))
     }
 }
 

@@ -74,7 +74,7 @@ fn a_takeover_while_others_hold_the_lock_sends_its_advert_at_once_and_announces_
     let (pairs, rounds) = if scale.is_figure {
         (3_500, 10)
     } else {
-        (400, 5)
+        (400, 20)
     };
     let mut lan = Lan::two_servers_alone();
     lan.a_holds(&buoy().interval(&format!("{}ms", INTERVAL.as_millis())));

@@ -176,11 +176,11 @@ impl EngineThread {
                 let _ = turn.send(());
             }
             if let Some(failure) = self.failure.take() {
-                self.events.let_go();
+                self.alarm.rests();
                 return Err(failure);
             }
         }
-        self.events.let_go();
+        self.alarm.rests();
         Ok(())
     }
 

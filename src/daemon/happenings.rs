@@ -63,8 +63,10 @@ impl Happened {
             unix_ms: clock::unix_ms(clock::wall_now()),
             event,
         };
+        // A claim waits for what runs before it.
+        let is_urgent = matches!(happening.event, Event::BeforeClaim { .. });
         self.waiting.push(happening);
-        if self.waiting.len() >= MOST_WAITING {
+        if is_urgent || self.waiting.len() >= MOST_WAITING {
             self.let_go();
         }
     }
@@ -80,6 +82,12 @@ impl Happened {
             }
         }
         is_sent
+    }
+}
+
+impl Drop for Happened {
+    fn drop(&mut self) {
+        self.let_go();
     }
 }
 

@@ -182,8 +182,11 @@ impl Worker {
             self.enter(*router, hold.as_ref());
         }
         refusals.extend(self.stop_accepting(&mut wishes, &before));
-        self.add(&wishes, &before, &mut refusals);
+        let was_late = self.add(&wishes, &before, &mut refusals);
         self.conclude_all(&wishes, &before, refusals, &left.adverts, report);
+        if was_late {
+            self.renew_again(&wishes, &before);
+        }
         self.remove(&wishes, &before);
         self.leave_groups();
         self.accept_again();
@@ -192,18 +195,17 @@ impl Worker {
         }
     }
 
+    /// True: it took so long that leases may have been renewed too late.
     fn add(
         &mut self,
         wishes: &Holds,
         before: &BTreeMap<RouterId, Installed>,
         refusals: &mut Refusals,
-    ) {
+    ) -> bool {
         let (purposes, requests) = self.additions(wishes, before);
         let asked = clock::now();
         let refused = self.batch(requests);
-        if clock::now().since(asked) >= LATE {
-            self.renew_again(wishes, before);
-        }
+        let was_late = clock::now().since(asked) >= LATE;
         for (position, error) in refused {
             match purposes.get(position) {
                 Some(Addition::Address(router, address)) => {
@@ -229,6 +231,7 @@ impl Worker {
                 None => {}
             }
         }
+        was_late
     }
 
     /// Others held the lock of all interfaces, and the kernel's own look at lifetimes waited for it, too. What it

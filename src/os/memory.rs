@@ -49,17 +49,18 @@ fn untouched_files() -> Vec<Mapping> {
 }
 
 /// What is written of a mapping follows on the line that begins it: `55eb1507e000-55eb151c8000 r--p 00000000
-/// fe:00 1234 /usr/sbin/buoy`, and later `Anonymous: 0 kB`, the part of it that is no copy of the file any more.
+/// fe:00 1234 /usr/sbin/buoy`, and later `Anonymous: 0 kB`, the part of it that is no copy of the file any more, and
+/// `Swap: 0 kB`, what was that and is not in memory.
 fn read_only_files(lines: impl Iterator<Item = String>) -> Vec<Mapping> {
     let mut found = Vec::new();
     let mut current = None;
     for line in lines {
         if let Some((is_read_only_file, mapping)) = beginning(&line) {
             current = is_read_only_file.then_some(mapping);
-        } else if let Some(size) = line.strip_prefix("Anonymous:")
-            && size.trim() == "0 kB"
-        {
-            found.extend(current.take());
+        } else if let Some(size) = line.strip_prefix("Anonymous:") {
+            current = current.filter(|_| size.trim() == "0 kB");
+        } else if let Some(size) = line.strip_prefix("Swap:") {
+            found.extend(current.take().filter(|_| size.trim() == "0 kB"));
         }
     }
     found
@@ -87,23 +88,33 @@ mod tests {
 1000-5000 r--p 00000000 fe:00 1234                       /usr/sbin/buoy
 Size:                 16 kB
 Anonymous:             0 kB
+Swap:                  0 kB
 VmFlags: rd mr mw me sd
 5000-9000 r-xp 00004000 fe:00 1234                       /usr/sbin/buoy
 Size:                 16 kB
 Anonymous:             0 kB
+Swap:                  0 kB
 VmFlags: rd ex mr mw me sd
 9000-a000 r--p 00008000 fe:00 1234                       /usr/sbin/buoy
 Anonymous:             4 kB
+Swap:                  0 kB
 VmFlags: rd mr mw me ac sd
 a000-b000 rw-p 00009000 fe:00 1234                       /usr/sbin/buoy
 Anonymous:             0 kB
+Swap:                  0 kB
 VmFlags: rd wr mr mw me ac sd
 b000-c000 rw-p 00000000 00:00 0                          [heap]
 Anonymous:             0 kB
+Swap:                  0 kB
 c000-d000 r--s 00000000 fe:00 99                         /dev/shm/shared
 Anonymous:             0 kB
+Swap:                  0 kB
 d000-e000 r-xp 00000000 00:00 0                          [vdso]
 Anonymous:             0 kB
+Swap:                  0 kB
+e000-f000 r--p 00008000 fe:00 1234                       /usr/lib/libc.so.6
+Anonymous:             0 kB
+Swap:                  4 kB
 ";
 
     #[test]

@@ -140,31 +140,33 @@ impl Rescue {
         while self.0.timer.wait().is_ok() {
             self.0.set_to.store(NEVER, Ordering::SeqCst);
             let now = clock::now();
-            let mut at = self.0.look_at.load(Ordering::SeqCst);
-            if at <= now.as_nanos() {
-                if self.0.sleeps.load(Ordering::Relaxed) {
-                    let thread = Pid::from_raw(self.0.thread.load(Ordering::Relaxed));
-                    // It may be refused here, and granted next time.
-                    let _ = fetch(thread);
-                }
-                at = (now + AGAIN).as_nanos();
+            let look_at = self.0.look_at.load(Ordering::SeqCst);
+            if look_at <= now.as_nanos() && self.0.sleeps.load(Ordering::Relaxed) {
+                let thread = Pid::from_raw(self.0.thread.load(Ordering::Relaxed));
+                // It may be refused here, and granted next time.
+                let _ = fetch(thread);
             }
-            if self.sleep_until(at, now).is_err() {
+            if self.sleep_until(look_at, now).is_err() {
                 break;
             }
         }
     }
 
     /// Sets the timer anew, unless the engine waits for something that bears no time.
-    fn sleep_until(&self, mut at: u64, now: Moment) -> Result<(), Errno> {
-        while at != NEVER {
-            self.set_timer(at)?;
-            // Who says an earlier time from now on sees to the timer.
+    fn sleep_until(&self, mut look_at: u64, now: Moment) -> Result<(), Errno> {
+        while look_at != NEVER {
+            let again = (now + AGAIN).as_nanos();
+            self.set_timer(if look_at <= now.as_nanos() {
+                again
+            } else {
+                look_at
+            })?;
+            // Who says another time from now on sees to the timer.
             let said = self.0.look_at.load(Ordering::SeqCst);
-            if said >= at || said <= now.as_nanos() {
+            if said == look_at {
                 break;
             }
-            at = said;
+            look_at = said;
         }
         Ok(())
     }
@@ -179,7 +181,14 @@ fn fetch(thread: Pid) -> Result<(), Errno> {
         let mut only = CpuSet::new();
         only.set(here)?;
         sched_setaffinity(thread, &only)?;
-        sched_setaffinity(thread, &allowed)?;
+        if sched_setaffinity(thread, &allowed).is_err() {
+            // None of them is left to it meanwhile: it may be wherever the kernel lets it.
+            let mut all = CpuSet::new();
+            for processor in 0..CpuSet::count() {
+                all.set(processor)?;
+            }
+            sched_setaffinity(thread, &all)?;
+        }
     }
     Ok(())
 }
@@ -221,24 +230,29 @@ mod tests {
 
     #[test]
     fn a_thread_that_somebody_keeps_elsewhere_stays_there() {
-        let (thread, wake, said) = sleeper();
-        let all = processors(thread);
-        let [first, .., last] = all[..] else {
-            // With one processor there is no elsewhere, and nothing to fetch anybody from.
-            assert_eq!(all.len(), 1);
-            return;
-        };
-        let of = |processor| {
-            let mut set = CpuSet::new();
-            set.set(processor).unwrap();
-            set
-        };
-        sched_setaffinity(thread, &of(first)).unwrap();
-        sched_setaffinity(Pid::from_raw(0), &of(last)).unwrap();
-        fetch(thread).unwrap();
-        assert_eq!(processors(thread), [first]);
-        wake.send(()).unwrap();
-        assert_eq!(said.recv().unwrap(), first);
+        // On a thread of its own, which is kept on one processor, too.
+        thread::spawn(|| {
+            let (thread, wake, said) = sleeper();
+            let all = processors(thread);
+            let [first, .., last] = all[..] else {
+                // With one processor there is no elsewhere, and nothing to fetch anybody from.
+                assert_eq!(all.len(), 1);
+                return;
+            };
+            let of = |processor| {
+                let mut set = CpuSet::new();
+                set.set(processor).unwrap();
+                set
+            };
+            sched_setaffinity(thread, &of(first)).unwrap();
+            sched_setaffinity(Pid::from_raw(0), &of(last)).unwrap();
+            fetch(thread).unwrap();
+            assert_eq!(processors(thread), [first]);
+            wake.send(()).unwrap();
+            assert_eq!(said.recv().unwrap(), first);
+        })
+        .join()
+        .unwrap();
     }
 
     #[test]

@@ -12,8 +12,8 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 
 use super::EngineThread;
 use crate::engine::sleep::SHORTEST_SLEEP;
-use crate::os::OsError;
 use crate::os::rescue::Rescue;
+use crate::os::{OsError, clock};
 use crate::vrrp::times::Moment;
 
 /// So long before a takeover the thread is awake and looks all the time, and so does the address
@@ -25,6 +25,8 @@ pub(super) struct Alarm {
     timer: TimerFd,
     rescue: Rescue,
     set_to: Option<Moment>,
+    /// It is not set: something else wakes the thread before this.
+    left_until: Option<Moment>,
     /// The deadline itself, which may be a little later.
     due: Option<Moment>,
 }
@@ -40,6 +42,7 @@ impl Alarm {
             timer,
             rescue: Rescue::open()?,
             set_to: None,
+            left_until: None,
             due: None,
         })
     }
@@ -49,9 +52,15 @@ impl Alarm {
         &self.rescue
     }
 
-    /// When the thread will be woken.
-    pub(super) const fn set_to(&self) -> Option<Moment> {
-        self.set_to
+    /// When the thread will be woken at the latest.
+    pub(super) fn wakes_at(&self) -> Option<Moment> {
+        self.set_to.or(self.left_until)
+    }
+
+    /// Nothing is due until it is set again.
+    pub(super) fn rests(&self) {
+        // At worst it is looked for in vain.
+        let _ = self.rescue.expect_at(None);
     }
 
     /// What was due at `now`: the engine is about to act on it.
@@ -66,7 +75,7 @@ impl Alarm {
 
     /// It fired long ago, and nobody ran.
     pub(super) fn was_slept_through(&self, now: Moment) -> bool {
-        self.set_to
+        self.wakes_at()
             .is_some_and(|time| now.since(time) >= SHORTEST_SLEEP)
     }
 
@@ -94,18 +103,17 @@ impl EngineThread {
         let due = self.engine.next_deadline();
         self.alarm.due = due;
         let next = due.into_iter().chain(takeover).min();
-        let is_set = self.alarm.set_to.is_some();
-        let result = if let Some(earlier) = self.telling.outlasts(next).filter(|_| !is_set) {
-            self.alarm.rescue.expect_at(Some(earlier))
-        } else {
-            let result = self.alarm.rescue.expect_at(due);
-            if next == self.alarm.set_to {
-                result
-            } else {
-                result.and_then(|()| self.alarm.set(next))
-            }
+        let left_until = match self.alarm.set_to {
+            Some(_) => None,
+            None => self.telling.outlasts(next, clock::now()),
         };
-        if let Err(error) = result {
+        self.alarm.left_until = left_until;
+        // Without it a late engine waits, as the kernel has it.
+        let _ = self.alarm.rescue.expect_at(left_until.or(due));
+        if left_until.is_some() || next == self.alarm.set_to {
+            return;
+        }
+        if let Err(error) = self.alarm.set(next) {
             self.failure = Some(OsError::new("set the engine's timer", error));
         }
     }

@@ -57,7 +57,7 @@ impl Crowd {
 impl EngineThread {
     /// Where many speak at once: lets them speak.
     pub(super) fn pause_in_a_crowd(&mut self) {
-        if let Some(until) = self.crowd.pause(clock::now(), self.alarm.set_to()) {
+        if let Some(until) = self.crowd.pause(clock::now(), self.alarm.wakes_at()) {
             clock::sleep_until(until);
         }
     }

@@ -106,6 +106,7 @@ impl EngineThread {
         self.engine.rest_bfd(now, &mut self.outputs);
         self.dispatch(now);
         self.events.let_go();
+        self.alarm.rests();
         if pause.reply.send(self.engine.snapshot(now)).is_ok() {
             // Ends with this process, or when the other end is dropped. What came meanwhile is heard
             // before anything is said.
