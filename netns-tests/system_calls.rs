@@ -12,8 +12,8 @@ use super::harness::{Lan, PATIENCE, Server, VIP, buoy, pause, until};
 const INTERVAL: &str = "200ms";
 /// A machine that is busy, and the tracer, can only add to it.
 const TRIALS: usize = 8;
-/// The advert, the address and what the kernel says to it, the announcement, the word of it and to hear that, the
-/// timer, and to wake those who write it down.
+/// The advert, the word to the worker, the address and what the kernel says to it, the announcement, the word of
+/// it to the engine, the timer, and the word to those who write it down.
 const MOST: usize = 8;
 
 /// The number of the thread with this name.
@@ -29,6 +29,7 @@ fn thread(server: &Server, name: &str) -> String {
 
 /// What the two threads that take over asked of the kernel, by takeover: from the advert to the first repeat of
 /// the announcement. To wait for each other, or for what comes next, is not counted: that depends on who is faster.
+/// To wake somebody is.
 fn takeovers(trace: &str, engine: &str, worker: &str) -> Vec<Vec<String>> {
     let mut found: Vec<Vec<String>> = Vec::new();
     let (mut is_backup, mut is_open) = (false, false);
@@ -47,18 +48,14 @@ fn takeovers(trace: &str, engine: &str, worker: &str) -> Vec<Vec<String>> {
             }
         }
         is_backup |= thread == engine && name == "recvmmsg";
-        let is_to_wait = line.contains("FUTEX_WAIT") || name == "sched_yield";
+        let is_to_wait =
+            line.contains("FUTEX_WAIT") || ["epoll_wait", "sched_yield"].contains(&name);
         if is_open && (thread == engine || thread == worker) && !is_to_wait {
             found.last_mut().unwrap().push(name.to_owned());
         }
     }
     // Where the kernel took so long that it was repeated first, not all is there.
     found.retain(|calls| calls.iter().filter(|name| *name == "sendmmsg").count() == 2);
-    for calls in &mut found {
-        // In the last one the engine sleeps when all is done.
-        let last = calls.iter().rposition(|name| name == "epoll_wait");
-        last.map(|last| calls.remove(last));
-    }
     found
 }
 
