@@ -59,7 +59,7 @@
 //! `integration/bench` measures rings 1 and 2 (`cargo bench`), `netns-tests/wire` the released daemon on the wire,
 //! beside keepalived and the kernel's own price, `netns-tests/isolation` what goes on beside the engine.
 //! [`daemon`]'s `engine_thread` has what keeps it cheap: `crowd` (adverts heard in batches), `vigil` (awake
-//! before a takeover), `observation` (status in portions).
+//! before a takeover), `telling` (first the work, then log and snapshot), `observation` (status in portions).
 //!
 //! # Modules
 //!
@@ -76,6 +76,7 @@
 //! | [`engine`] | all routers of a host, one for each family of a `[router]`; commands, reload, status |
 //! | [`engine::checks`], [`os::checks`] | `[check.NAME]`: what counts as up and down; looking at it |
 //! | [`os::runner`] | programs of others: as whom they run, and that nothing of them is left |
+//! | `engine::members` | routers by name and by group, however many there are |
 //! | `engine::standing` | how each router and group stands as a whole: what hooks are told |
 //! | `daemon::happenings`, `daemon::events` | what happened, numbered; `buoy events` |
 //! | `daemon::hooks` | `[hook.NAME]`: a lane for each hook and router; programs, POSTs, FIFOs |
