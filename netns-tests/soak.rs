@@ -339,7 +339,10 @@ fn a_pair_under_random_faults_settles_each_time_and_leaks_nothing() {
         );
         assert!(late.memory <= early.memory + MEMORY_GROWTH, "{late:?}");
         assert!(late.files <= early.files + FILE_GROWTH, "{late:?}");
-        assert!(late.threads <= early.threads + 1, "{late:?}");
+        // A reload borrows a thread of the runtime, which ends when it had nothing to do for ten seconds.
+        until("no more threads than before", SETTLES_WITHIN, || {
+            Usage::of(server).threads <= early.threads
+        });
     }
     lan.a.stop();
     lan.b.stop();
