@@ -97,7 +97,10 @@ impl Story {
         self.goes_on_for(FIRST_LOOK, Mode::Chaos)?;
         self.after.split = true;
         self.after.handing_over = somebody_hands_over(&self.world);
-        self.after.stepping_back = stepping_back(&self.world);
+        let before = stepping_back(&self.world);
+        // Whoever was not heard until now may give way yet, until the first advert that is heard again.
+        self.goes_on_for(self.after.longest, Mode::Chaos)?;
+        self.after.stepping_back = before.max(stepping_back(&self.world));
         self.goes_on_for(patience(&self.world, self.after), Mode::Chaos)?;
         if client_is_misled(&self.world) {
             // Whoever gave way was the last to announce, and the winner, cut off, never heard of it.
