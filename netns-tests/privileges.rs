@@ -107,13 +107,16 @@ fn tell_as(server: &Server, user: u32, group: u32, arguments: &[&str]) -> Finish
 fn of_each_thread(server: &Server, line: &str) -> Vec<String> {
     let tasks = format!("/proc/{}/task", server.process().id());
     let value = |task: PathBuf| {
-        let status = fs::read_to_string(task.join("status")).unwrap();
+        // A thread that was lent may end at any time.
+        let status = fs::read_to_string(task.join("status")).ok()?;
         let mut lines = status.lines();
         let value = lines.find_map(|text| text.strip_prefix(line)).unwrap();
-        value.trim().to_owned()
+        Some(value.trim().to_owned())
     };
     let tasks = fs::read_dir(tasks).unwrap();
-    tasks.map(|task| value(task.unwrap().path())).collect()
+    tasks
+        .filter_map(|task| value(task.unwrap().path()))
+        .collect()
 }
 
 /// What this process is permitted.

@@ -366,7 +366,7 @@ fn warnings_about_the_file_are_logged_at_the_start_and_said_at_each_reload() {
     let both = web().to_string() + "version = \"2+3\"\n";
     lan.a.start(&both);
     let logged = |server: &Server| server.log().matches(NOT_FOR_EVER).count();
-    assert_eq!(logged(&lan.a), 1, "{}", lan.a.log());
+    until("the log has it", PATIENCE, || logged(&lan.a) == 1);
     let reloaded = lan.a.command(&["reload"]);
     assert_eq!(reloaded.code, Some(0), "{reloaded:?}");
     assert_eq!(reloaded.stdout, "nothing changes\n");

@@ -14,6 +14,7 @@ use buoyd::os::clock;
 use buoyd::os::lab::Host;
 use buoyd::vrrp::times::Moment;
 use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -22,6 +23,8 @@ use super::{Lan, VIP, until};
 const PORT: u16 = 7007;
 const EVERY: Duration = Duration::from_micros(500);
 const LOOK: Duration = Duration::from_millis(20);
+/// For what comes while nobody lets a thread of ours run: seconds of it. The usual room is a tenth of one.
+const ROOM: usize = 4 << 20;
 /// An answer that is not there then does not come.
 const LATEST: Duration = Duration::from_secs(2);
 
@@ -192,9 +195,10 @@ fn open(host: &Host, ip: IpAddr) -> UdpSocket {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    host.run(move || UdpSocket::bind((any, 0)))
-        .unwrap()
-        .unwrap()
+    let socket = host.run(move || UdpSocket::bind((any, 0)));
+    let socket = socket.unwrap().unwrap();
+    setsockopt(&socket, sockopt::RcvBufForce, &ROOM).unwrap();
+    socket
 }
 
 fn serve(host: &Host, at: SocketAddr, mark: u8, stop: Arc<AtomicBool>) -> JoinHandle<()> {
@@ -208,6 +212,7 @@ fn serve(host: &Host, at: SocketAddr, mark: u8, stop: Arc<AtomicBool>) -> JoinHa
             }
             socket.bind(&at.into())?;
             socket.set_read_timeout(Some(LOOK))?;
+            setsockopt(&socket, sockopt::RcvBufForce, &ROOM)?;
             std::io::Result::Ok(UdpSocket::from(socket))
         })
         .unwrap()
