@@ -30,7 +30,7 @@ use buoyd::engine::status::{NeighbourStatus, RouterStatus};
 use buoyd::os::clock;
 use buoyd::os::lab::{Capture, Host, Lab, Plan, Seen};
 
-use crate::lab::is_in_use;
+use crate::lab::{is_in_use, ticks};
 
 pub(crate) use daemon::{Finished, Server};
 pub(crate) use file::{Router, buoy};
@@ -239,13 +239,14 @@ impl Drop for Lan {
             .collect();
         self.a.end();
         self.b.end();
+        let dropped = ticks();
         drop(self.lab.take());
         let _ = fs::remove_dir_all(&self.directory);
         if !failed {
             for namespace in namespaces {
                 // What starts programs for a daemon ends by itself, right after the daemon.
                 let what = format!("net:[{namespace}] is not in use any more");
-                until(&what, PATIENCE, || !is_in_use(namespace));
+                until(&what, PATIENCE, || !is_in_use(namespace, dropped));
             }
         }
     }

@@ -292,7 +292,7 @@ fn a_bad_file_changes_nothing_and_is_shown_where_it_was_asked_for_and_in_status(
     let mut frames = capture.drain();
     frames.extend(frames_of_five_adverts(&capture, &lan.a));
     assert_no_advert_missed(&frames, &lan.a);
-    assert_eq!(client.lost(), 0);
+    client.has_lost_nothing();
     let after = lan.a.web();
     assert_eq!(
         (after.name, after.priority, after.interval_ms),

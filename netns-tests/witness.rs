@@ -144,7 +144,7 @@ fn moves_nothing(lan: &Lan) {
     lan.until_only_holder(&lan.a);
     assert_eq!((became_active(&lan.a), became_active(&lan.b)), (2, 0));
     assert_eq!(lan.a.web().effective_priority.octet(), 200);
-    assert_eq!(client.lost(), 0);
+    client.has_lost_nothing();
 }
 
 #[test]

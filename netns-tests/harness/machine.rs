@@ -3,7 +3,8 @@
 //! Owns a thread on each processor, which goes before all others and does nothing but sleep. When it is late, so is
 //! a daemon, by no fault of its own: [`stood_still`] says how long that was, and is what a bound on times that a test
 //! saw is judged with. A daemon that is late for want of a decision, or because it computes, finds no excuse here.
-//! Figures are taken without it.
+//! And an ordinary thread that wants the lock of all interfaces, which the kernel has once for the whole machine and
+//! needs to take an address in: [`longest_wait`]. Figures are taken without either.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,9 +14,14 @@ use std::thread::{self, available_parallelism};
 use std::time::Duration;
 
 use buoyd::os::clock;
+use buoyd::os::netlink::Netlink;
 use buoyd::vrrp::times::Moment;
-use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, unshare};
 use nix::unistd::{Pid, gettid};
+use rtnetlink::LinkUnspec;
+use rtnetlink::packet_route::RouteNetlinkMessage;
+
+use super::pause;
 
 /// Between two looks at the clock.
 const NAP: Duration = Duration::from_millis(5);
@@ -28,7 +34,13 @@ const REMARKABLE: Duration = Duration::from_millis(20);
 /// As old as what is shown may be.
 const RECENT: Duration = Duration::from_mins(1);
 
+/// Between two times that the lock of all interfaces is wanted.
+const LOCK_EVERY: Duration = Duration::from_millis(10);
+/// Whoever waits for it for less has not waited for others.
+const LONG: Duration = Duration::from_millis(5);
+
 static CORES: LazyLock<Vec<Arc<Core>>> = LazyLock::new(start);
+static WAITS: Mutex<Vec<Halt>> = Mutex::new(Vec::new());
 
 /// From when to when.
 type Halt = (Moment, Moment);
@@ -98,9 +110,39 @@ fn start() -> Vec<Arc<Core>> {
         is_ready.recv().unwrap();
         core
     };
+    thread::spawn(wants_the_lock_for_ever);
     (0..available_parallelism().unwrap().get())
         .map(watch)
         .collect()
+}
+
+/// On a host of its own, of which nothing is changed: its loopback is up already but for the first time.
+fn wants_the_lock_for_ever() {
+    unshare(CloneFlags::CLONE_NEWNET).expect("these tests need root");
+    let mut netlink = Netlink::open().unwrap();
+    loop {
+        let due = clock::now() + LOCK_EVERY;
+        pause(LOCK_EVERY);
+        let up = RouteNetlinkMessage::SetLink(LinkUnspec::new_with_index(1).up().build());
+        assert!(netlink.batch(vec![(up, 0)]).unwrap().is_empty());
+        let now = clock::now();
+        if now.since(due) > LONG {
+            let mut waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
+            waits.push((due, now));
+        }
+    }
+}
+
+/// How long whoever changed an address between these moments may have waited for the others on this machine.
+pub(super) fn longest_wait(from: Moment, until: Moment) -> Duration {
+    let waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
+    let meanwhile = waits
+        .iter()
+        .filter(|(begin, end)| *end >= from && *begin <= until);
+    meanwhile
+        .map(|(begin, end)| end.since(*begin))
+        .max()
+        .unwrap_or_default()
 }
 
 /// Begins, if it has not begun.

@@ -18,6 +18,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::machine::longest_wait;
 use super::{Lan, VIP, until};
 
 const PORT: u16 = 7007;
@@ -25,6 +26,10 @@ const EVERY: Duration = Duration::from_micros(500);
 const LOOK: Duration = Duration::from_millis(20);
 /// For what comes while nobody lets a thread of ours run: seconds of it. The usual room is a tenth of one.
 const ROOM: usize = 4 << 20;
+/// It gives the successor 100 ms after its advert; something has to be left for the move itself.
+const PATIENCE_OF_A_HOLDER: Duration = Duration::from_millis(60);
+/// What happened before or after may be the cause.
+const AROUND: Duration = Duration::from_millis(300);
 /// An answer that is not there then does not come.
 const LATEST: Duration = Duration::from_secs(2);
 
@@ -136,15 +141,12 @@ impl Client {
                 "server number {mark} never answered: the address did not move"
             );
         }
-        let lost = lost(&answers);
-        assert!(
-            lost.is_empty(),
-            "{} of {} requests lost, numbers {:?} to {:?}",
-            lost.len(),
-            answers.len(),
-            lost.first(),
-            lost.last()
-        );
+        assert_none_is_lost(&answers);
+    }
+
+    /// Stops asking. Fails when a request was lost.
+    pub(crate) fn has_lost_nothing(mut self) {
+        assert_none_is_lost(&self.finish());
     }
 
     /// Stops asking: requests that nobody answered.
@@ -179,6 +181,26 @@ impl Drop for Client {
             .chain(None)
             .for_each(|thread| drop(thread.join()));
         drop(self.asking.take().map(JoinHandle::join));
+    }
+}
+
+/// Or only while others kept the kernel from taking an address in for longer than a holder that gives way waits.
+fn assert_none_is_lost(answers: &[Request]) {
+    let lost = lost(answers);
+    let asked = |number: &usize| answers[*number].asked;
+    let wait = |at: Moment| longest_wait(at - AROUND, at + AROUND);
+    let longest = lost.iter().map(asked).map(wait).min();
+    let what = format!(
+        "{} of {} requests lost, numbers {:?} to {:?}; others waited for the kernel for {longest:?}",
+        lost.len(),
+        answers.len(),
+        lost.first(),
+        lost.last()
+    );
+    if longest.is_some_and(|longest| longest > PATIENCE_OF_A_HOLDER) {
+        eprintln!("the machine was busy, so this cannot be judged: {what}");
+    } else {
+        assert!(lost.is_empty(), "{what}");
     }
 }
 

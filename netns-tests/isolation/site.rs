@@ -151,7 +151,7 @@ impl Site {
         mut begin: impl FnMut(&mut Self) -> R,
         mut end: impl FnMut(&mut Self, R) -> String,
     ) {
-        let (before, began) = (self.fast_routers(), clock::now());
+        let (before, since) = (self.fast_routers(), clock::now());
         let (mut alone, mut disturbed, mut said) = (Vec::new(), Vec::new(), String::new());
         for _ in 0..self.scale.rounds {
             alone.push(self.lateness());
@@ -164,7 +164,7 @@ impl Site {
         let latest = disturbed.iter().map(Lateness::max).max().unwrap();
         // A neighbour waits for more than three intervals.
         let borne = 2 * self.scale.interval;
-        let still = stood_still(began, clock::now());
+        let still = stood_still(since, clock::now());
         assert!(
             self.scale.is_figure || latest < borne + still,
             "{}: an advert was {latest:?} late, and the machine stood still for {still:?}",
