@@ -226,7 +226,7 @@ fn releasing_one_address_of_a_subnet_does_not_take_the_other_routers_with_it() {
         };
         let before = put_back(&lan);
         lan.a.tell(&["demote", router]);
-        assert!(!lan.a.holds(goes));
+        lan.a.until_free_of(goes);
         assert!(
             lan.a.holds(remains),
             "the release of {goes} took {remains} with it"

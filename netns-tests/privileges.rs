@@ -30,8 +30,9 @@ const OF_UNIT: &str = "-all,+net_admin,+net_raw,+ipc_lock,+sys_nice";
 
 /// Everything that touches the kernel's settings: both families, a virtual MAC, a filter.
 fn everything() -> [Router; 2] {
-    let web = buoy().addresses(&["192.0.2.100/24", "2001:db8::100/64"]);
-    let mac = buoy()
+    let usual = || buoy().interval("250ms");
+    let web = usual().addresses(&["192.0.2.100/24", "2001:db8::100/64"]);
+    let mac = usual()
         .named("mac")
         .vrid(52)
         .addresses(&["192.0.2.101/24", "2001:db8::101/64"])
