@@ -106,7 +106,7 @@ fn under_four_busy_loops_adverts_every_10_ms_are_in_time_and_nothing_moves() {
     assert!(failures.len() < ROUNDS, "{}", failures.join("\n"));
 }
 
-/// Ten seconds; what was not as it should be.
+/// Five seconds; what was not as it should be.
 fn busy_round(lan: &mut Lan) -> Result<(), String> {
     for server in [&mut lan.b, &mut lan.a] {
         if server.is_running() {
@@ -118,8 +118,8 @@ fn busy_round(lan: &mut Lan) -> Result<(), String> {
     let claims = |server: &Server| server.web().counters.became_active;
     let before = [claims(&lan.a), claims(&lan.b)];
     let loops: Vec<_> = (0..4).map(|_| busy_loop(lan)).collect();
-    let end = clock::now() + Duration::from_secs(10);
-    until("10 s are over", 2 * PATIENCE, || clock::now() >= end);
+    let end = clock::now() + Duration::from_secs(5);
+    until("5 s are over", 2 * PATIENCE, || clock::now() >= end);
     drop(loops);
     let moves = [claims(&lan.a) - before[0], claims(&lan.b) - before[1]];
     let mut report = vec![format!("takeovers: {moves:?}")];
@@ -138,7 +138,7 @@ fn busy_round(lan: &mut Lan) -> Result<(), String> {
         in_time &= lateness.max_us < patience * 1000;
     }
     let report = report.join("; ");
-    in_time &= lan.a.status().lateness.count >= 900;
+    in_time &= lan.a.status().lateness.count >= 450;
     println!("{report}");
     if in_time { Ok(()) } else { Err(report) }
 }

@@ -161,7 +161,8 @@ pub(super) fn goes_off_and_is_gone(server: &Server, name: &str) {
         now == 0 && it(server).timeouts == 1
     });
     println!("at most {most} processes");
-    assert!(most <= 400, "{most} processes");
+    // 400 at a time; while they are counted, some end and others begin.
+    assert!(most <= 600, "{most} processes");
     assert!(server.holds(VIP));
 }
 

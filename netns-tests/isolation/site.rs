@@ -41,7 +41,7 @@ impl Scale {
                 rounds: 1,
                 fast: 5,
                 interval: Duration::from_millis(100),
-                watched: Duration::from_secs(2),
+                watched: Duration::from_millis(1500),
                 is_figure: false,
             },
             |rounds| Self {
@@ -114,8 +114,12 @@ impl Site {
             may_lapse: false,
         };
         site.until_all_are_held();
-        // The repeats of announcements are over by then.
-        pause(Duration::from_secs(if scale.is_figure { 4 } else { 1 }));
+        // The repeats of announcements are over by then, or most of them.
+        pause(Duration::from_millis(if scale.is_figure {
+            4000
+        } else {
+            500
+        }));
         site
     }
 

@@ -96,7 +96,7 @@ fn lateness(lan: &mut Lan, is_busy: bool) -> Lateness {
     let frames = capture.drain();
     assert_eq!(capture.dropped(), 0);
     let pages = scraper.map(Scraper::ends);
-    assert!(pages.is_none_or(|pages| pages >= 10), "{pages:?} pages");
+    assert!(pages.is_none_or(|pages| pages >= 5), "{pages:?} pages");
     let adverts = adverts_of(&frames, &lan.a);
     let mut off: Vec<_> = adverts
         .windows(2)
