@@ -59,7 +59,7 @@ fn p81_the_address_is_accepted_or_not_as_the_file_says_and_a_reload_moves_nothin
     let _home = listen(lan.a.host());
     lan.a_holds(&refusing());
     let capture = lan.capture();
-    Lan::until_quiet_about(VIP, &capture);
+    Lan::until_quiet_about(&[VIP], &capture);
     for round in 0..2 {
         assert_at_home(lan.client(), lan.a.ip());
         assert!(!is_at_home(lan.client(), VIP), "round {round}");

@@ -16,7 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd::Pid;
 
-use crate::lab::is_in_use;
+use crate::lab::{is_in_use, ticks};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What a terminal is told to go to its other screen and back, with the cursor as it was.
@@ -123,7 +123,8 @@ fn assert_gone_soon(namespaces: &BTreeSet<u64>) {
     let (_never, wait) = channel::<()>();
     let pause = Duration::from_millis(20);
     let rounds = PATIENCE.as_millis() / pause.as_millis();
-    let in_use = |namespaces: &BTreeSet<u64>| namespaces.iter().any(|inode| is_in_use(*inode));
+    let now = ticks();
+    let in_use = |namespaces: &BTreeSet<u64>| namespaces.iter().any(|inode| is_in_use(*inode, now));
     for _ in 0..rounds {
         if !in_use(namespaces) {
             return;

@@ -12,6 +12,7 @@ mod frr_bfd;
 mod frr_daemons;
 mod holders;
 mod keepalived;
+mod machine;
 mod observer;
 mod traces;
 mod traffic;
@@ -29,7 +30,7 @@ use buoyd::engine::status::{NeighbourStatus, RouterStatus};
 use buoyd::os::clock;
 use buoyd::os::lab::{Capture, Host, Lab, Plan, Seen};
 
-use crate::lab::is_in_use;
+use crate::lab::{is_in_use, ticks};
 
 pub(crate) use daemon::{Finished, Server};
 pub(crate) use file::{Router, buoy};
@@ -37,6 +38,7 @@ pub(crate) use frr::{Frr, FrrRouter};
 pub(crate) use frr_bfd::FrrBfd;
 pub(crate) use holders::Holders;
 pub(crate) use keepalived::{Keepalived, Neighbour};
+pub(crate) use machine::stood_still;
 pub(crate) use observer::{Observer, link_address};
 pub(crate) use traces::{Traces, Usage};
 pub(crate) use traffic::Client;
@@ -53,8 +55,8 @@ pub(crate) const SLACK: Duration = Duration::from_secs(1);
 pub(crate) const JITTER: Duration = Duration::from_millis(15);
 /// Between two looks at something that cannot be awaited.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// After a claim, nothing is announced later than three seconds.
-const LAST_REPEAT: Duration = Duration::from_millis(3500);
+/// Announcements are repeated three seconds after a claim for the last time. Between two of them are two at most.
+const BETWEEN_REPEATS: Duration = Duration::from_millis(2500);
 /// LANs at a time: the daemons advertise every few milliseconds, and the machine may be small.
 const MOST_LANS: u32 = 4;
 
@@ -128,6 +130,7 @@ impl Lan {
 
     fn with_hosts(weight: u32, ipv6: bool, hosts: &[&str]) -> Self {
         let permit = Permit::take(weight);
+        machine::watch();
         let plan = Plan {
             client: "client",
             hosts,
@@ -195,11 +198,9 @@ impl Lan {
     }
 
     /// Waits until the repeats of earlier announcements are over.
-    pub(crate) fn until_quiet_about(ip: IpAddr, capture: &Capture) {
-        while capture
-            .wait_for(LAST_REPEAT, |seen| seen.announces(ip))
-            .is_some()
-        {}
+    pub(crate) fn until_quiet_about(ips: &[IpAddr], capture: &Capture) {
+        let is_one = |seen: &Seen| ips.iter().any(|ip| seen.announces(*ip));
+        while capture.wait_for(BETWEEN_REPEATS, is_one).is_some() {}
     }
 
     /// Fails when both servers hold `VIP` at once, before `done` says that it is over.
@@ -220,6 +221,7 @@ impl Drop for Lan {
             for server in self.servers() {
                 eprintln!("---- log of {}\n{}", server.name(), server.log());
             }
+            eprintln!("---- the machine stood still: {}", machine::recent());
         } else {
             for server in self.servers() {
                 server.ask_to_stop();
@@ -237,13 +239,14 @@ impl Drop for Lan {
             .collect();
         self.a.end();
         self.b.end();
+        let dropped = ticks();
         drop(self.lab.take());
         let _ = fs::remove_dir_all(&self.directory);
         if !failed {
             for namespace in namespaces {
                 // What starts programs for a daemon ends by itself, right after the daemon.
                 let what = format!("net:[{namespace}] is not in use any more");
-                until(&what, PATIENCE, || !is_in_use(namespace));
+                until(&what, PATIENCE, || !is_in_use(namespace, dropped));
             }
         }
     }
@@ -316,11 +319,14 @@ pub(crate) fn frames_of_five_adverts(capture: &Capture, server: &Server) -> Vec<
     frames
 }
 
-/// The longest time between two adverts of this host.
+/// The longest time between two adverts of this host, less what the machine itself stood still.
 pub(crate) fn longest_gap(frames: &[Seen], server: &Server) -> Duration {
     adverts_of(frames, server)
         .windows(2)
-        .map(|pair| pair[1].at.since(pair[0].at))
+        .map(|pair| {
+            let gap = pair[1].at.since(pair[0].at);
+            gap.saturating_sub(stood_still(pair[0].at, pair[1].at))
+        })
         .max()
         .expect("at least two adverts")
 }

@@ -306,6 +306,11 @@ fn behind_the_same_virtual_mac_keepalived_holds() {
     keepalived_holds(&Pair::both_virtual_macs());
 }
 
+/// keepalived waits for its turn as any other program, and a handover waits for it one and a half intervals.
+fn patient() -> Router {
+    buoy().interval("400ms").line("checksum = \"rfc5798\"")
+}
+
 fn hands_over_to_keepalived(router: &Router, keepalived: &Neighbour) {
     let mut lan = Lan::two_servers_in_peace();
     lan.a.start(router.clone().priority(200));
@@ -326,10 +331,7 @@ fn hands_over_to_keepalived(router: &Router, keepalived: &Neighbour) {
 
 #[test]
 fn a_planned_handover_to_keepalived_of_version_3_loses_nothing() {
-    hands_over_to_keepalived(
-        &buoy().line("checksum = \"rfc5798\""),
-        &Neighbour::version_3(100),
-    );
+    hands_over_to_keepalived(&patient(), &Neighbour::version_3(100).interval("0.4"));
 }
 
 #[test]
@@ -340,10 +342,10 @@ fn a_planned_handover_to_keepalived_of_version_2_loses_nothing() {
 #[test]
 fn a_stopped_buoy_hands_over_to_keepalived_without_loss() {
     let mut lan = Lan::two_servers_in_peace();
-    lan.a
-        .start(buoy().priority(200).line("checksum = \"rfc5798\""));
+    lan.a.start(patient().priority(200));
     lan.a.until_holds(VIP);
-    let _keepalived = Keepalived::start(&lan.b, &Neighbour::version_3(100));
+    let neighbour = Neighbour::version_3(100).interval("0.4");
+    let _keepalived = Keepalived::start(&lan.b, &neighbour);
     until("keepalived is Backup", PATIENCE, || {
         lan.b.log().contains("Entering BACKUP STATE")
     });

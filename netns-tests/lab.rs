@@ -50,18 +50,41 @@ fn reaches(from: &UdpSocket, to: &UdpSocket, limit: Duration) -> bool {
     }
 }
 
-/// True when some thread of some process is in that namespace, or some process has it open.
-pub(crate) fn is_in_use(namespace: u64) -> bool {
+/// Hundredths of a second since the machine started, as `/proc` counts them.
+pub(crate) fn ticks() -> u64 {
+    let text = fs::read_to_string("/proc/uptime").unwrap();
+    let (seconds, _) = text.split_once(' ').unwrap();
+    seconds.replace('.', "").parse().unwrap()
+}
+
+/// When a process or a thread began. One that is gone began never.
+fn began(path: &Path) -> Option<u64> {
+    let stat = fs::read_to_string(path.join("stat")).ok()?;
+    // The name may contain anything; the fields after it begin with the third.
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(22 - 3)?.parse().ok()
+}
+
+/// True when some thread that began before is in that namespace, or some process has it open. Who began later is in
+/// another one: the kernel gives the number of one that is gone to the next.
+pub(crate) fn is_in_use(namespace: u64, before: u64) -> bool {
     let is_it =
         |path: &Path| fs::metadata(path).is_ok_and(|metadata| metadata.st_ino() == namespace);
+    let is_older = |path: &Path| began(path).is_some_and(|began| began <= before);
     let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
+    // This process opens others meanwhile.
+    let own = std::process::id().to_string();
     entries(Path::new("/proc")).any(|process| {
         let path = process.path();
-        entries(&path.join("task")).any(|thread| is_it(&thread.path().join("ns/net")))
-            || entries(&path.join("fd")).any(|file| {
-                fs::read_link(file.path())
-                    .is_ok_and(|target| target.to_string_lossy() == format!("net:[{namespace}]"))
-            })
+        let is_other = process.file_name().to_str() != Some(&own) && is_older(&path);
+        entries(&path.join("task"))
+            .any(|thread| is_it(&thread.path().join("ns/net")) && is_older(&thread.path()))
+            || is_other
+                && entries(&path.join("fd")).any(|file| {
+                    fs::read_link(file.path()).is_ok_and(|target| {
+                        target.to_string_lossy() == format!("net:[{namespace}]")
+                    })
+                })
     })
 }
 
@@ -322,11 +345,13 @@ fn nothing_is_left_of_a_dropped_lab_nor_of_the_processes_in_it() {
     command.stdout(std::process::Stdio::null());
     let process = lab.hosts()[0].spawn(command).unwrap();
     let capture = lab.capture().unwrap();
-    assert!(namespaces.iter().all(|namespace| is_in_use(*namespace)));
+    let now = ticks();
+    let is_in_use = |namespace: &u64| is_in_use(*namespace, now);
+    assert!(namespaces.iter().all(is_in_use));
     drop(capture);
     drop(process);
     drop(lab);
     for namespace in namespaces {
-        assert!(!is_in_use(namespace), "net:[{namespace}] is still in use");
+        assert!(!is_in_use(&namespace), "net:[{namespace}] is still in use");
     }
 }

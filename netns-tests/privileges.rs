@@ -30,8 +30,9 @@ const OF_UNIT: &str = "-all,+net_admin,+net_raw,+ipc_lock,+sys_nice";
 
 /// Everything that touches the kernel's settings: both families, a virtual MAC, a filter.
 fn everything() -> [Router; 2] {
-    let web = buoy().addresses(&["192.0.2.100/24", "2001:db8::100/64"]);
-    let mac = buoy()
+    let usual = || buoy().interval("250ms");
+    let web = usual().addresses(&["192.0.2.100/24", "2001:db8::100/64"]);
+    let mac = usual()
         .named("mac")
         .vrid(52)
         .addresses(&["192.0.2.101/24", "2001:db8::101/64"])
@@ -107,13 +108,16 @@ fn tell_as(server: &Server, user: u32, group: u32, arguments: &[&str]) -> Finish
 fn of_each_thread(server: &Server, line: &str) -> Vec<String> {
     let tasks = format!("/proc/{}/task", server.process().id());
     let value = |task: PathBuf| {
-        let status = fs::read_to_string(task.join("status")).unwrap();
+        // A thread that was lent may end at any time.
+        let status = fs::read_to_string(task.join("status")).ok()?;
         let mut lines = status.lines();
         let value = lines.find_map(|text| text.strip_prefix(line)).unwrap();
-        value.trim().to_owned()
+        Some(value.trim().to_owned())
     };
     let tasks = fs::read_dir(tasks).unwrap();
-    tasks.map(|task| value(task.unwrap().path())).collect()
+    tasks
+        .filter_map(|task| value(task.unwrap().path()))
+        .collect()
 }
 
 /// What this process is permitted.

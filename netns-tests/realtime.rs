@@ -50,6 +50,14 @@ fn first_to_go(server: &Server) -> Vec<(String, u32)> {
     first
 }
 
+/// Each thread takes its name and its class itself, when it begins.
+#[track_caller]
+fn until_first_to_go(server: &Server, expected: &[(String, u32)]) {
+    until(&format!("{expected:?} go first"), PATIENCE, || {
+        first_to_go(server) == expected
+    });
+}
+
 /// Those of a daemon as installed.
 fn engine_worker_and_guards() -> Vec<(String, u32)> {
     [
@@ -98,7 +106,7 @@ fn under_four_busy_loops_adverts_every_10_ms_are_in_time_and_nothing_moves() {
     assert!(failures.len() < ROUNDS, "{}", failures.join("\n"));
 }
 
-/// Ten seconds; what was not as it should be.
+/// Five seconds; what was not as it should be.
 fn busy_round(lan: &mut Lan) -> Result<(), String> {
     for server in [&mut lan.b, &mut lan.a] {
         if server.is_running() {
@@ -110,8 +118,8 @@ fn busy_round(lan: &mut Lan) -> Result<(), String> {
     let claims = |server: &Server| server.web().counters.became_active;
     let before = [claims(&lan.a), claims(&lan.b)];
     let loops: Vec<_> = (0..4).map(|_| busy_loop(lan)).collect();
-    let end = clock::now() + Duration::from_secs(10);
-    until("10 s are over", 2 * PATIENCE, || clock::now() >= end);
+    let end = clock::now() + Duration::from_secs(5);
+    until("5 s are over", 2 * PATIENCE, || clock::now() >= end);
     drop(loops);
     let moves = [claims(&lan.a) - before[0], claims(&lan.b) - before[1]];
     let mut report = vec![format!("takeovers: {moves:?}")];
@@ -130,7 +138,7 @@ fn busy_round(lan: &mut Lan) -> Result<(), String> {
         in_time &= lateness.max_us < patience * 1000;
     }
     let report = report.join("; ");
-    assert!(lan.a.status().lateness.count >= 900, "an advert each 10 ms");
+    in_time &= lan.a.status().lateness.count >= 450;
     println!("{report}");
     if in_time { Ok(()) } else { Err(report) }
 }
@@ -139,7 +147,7 @@ fn busy_round(lan: &mut Lan) -> Result<(), String> {
 fn as_root_the_engine_and_the_worker_go_before_ordinary_programs_and_nothing_else_does() {
     let mut lan = Lan::two_servers();
     lan.a.start(buoy());
-    assert_eq!(first_to_go(&lan.a), engine_worker_and_guards());
+    until_first_to_go(&lan.a, &engine_worker_and_guards());
     let realtime = lan.a.status().realtime;
     assert_eq!(realtime.state, "on");
     assert!(realtime.memory_locked);
@@ -163,10 +171,11 @@ fn a_reload_switches_it_off_and_on_and_moves_nothing() {
     let claims = lan.a.web().counters.became_active;
     lan.a.write_file(format!("realtime = false\n{}", buoy()));
     lan.a.tell(&["reload"]);
-    assert_eq!((first_to_go(&lan.a), state(&lan.a)), (vec![], "off".into()));
+    until_first_to_go(&lan.a, &[]);
+    assert_eq!(state(&lan.a), "off");
     lan.a.write_file(buoy());
     lan.a.tell(&["reload"]);
-    assert_eq!(first_to_go(&lan.a), engine_worker_and_guards());
+    until_first_to_go(&lan.a, &engine_worker_and_guards());
     assert_eq!(state(&lan.a), "on");
     assert_eq!(lan.a.web().counters.became_active, claims);
 }
@@ -214,7 +223,7 @@ fn sigxcpu_takes_realtime_away_and_nothing_else() {
     let claims = lan.a.web().counters.became_active;
     lan.a.signal(Signal::SIGXCPU);
     until("it is demoted", PATIENCE, || state(&lan.a) == "demoted");
-    assert_eq!(first_to_go(&lan.a), []);
+    until_first_to_go(&lan.a, &[]);
     let log = lan.a.log();
     assert!(log.contains("ERROR realtime: SIGXCPU"), "{log}");
     assert!(

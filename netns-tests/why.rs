@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use buoyd::vrrp::Role;
 
-use super::harness::{Lan, PATIENCE, buoy, stays, until};
+use super::harness::{Lan, PATIENCE, VRID, buoy, stays, until};
 
 #[test]
 fn a_flapping_link_shows_as_near_misses() {
@@ -22,9 +22,14 @@ fn a_flapping_link_shows_as_near_misses() {
     }
     let closest = || lan.b.web().near_misses.closest_ms.unwrap();
     assert!(closest() > 859 - 375, "{}", closest());
-    // The same at the other end of the path, which b cannot see.
+    // The same at the other end of the path, which b cannot see: for one advert, so that the next one comes in time.
+    let capture = lan.capture();
+    let own = lan.a.ip();
+    capture
+        .wait_for_advert(VRID, own, PATIENCE)
+        .expect("a advertises");
     lan.a.host().silence().unwrap();
-    stays("it is cut off", Duration::from_millis(450), || true);
+    stays("it is cut off", Duration::from_millis(375), || true);
     lan.a.host().heal().unwrap();
     until("it was close", PATIENCE, || closest() < 859 - 375);
     let web = lan.b.web();

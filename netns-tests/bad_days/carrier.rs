@@ -8,8 +8,8 @@ use buoyd::os::clock;
 use super::{SECOND, VIP6, a_holds, both_families, figure};
 use crate::harness::{Client, Lan, PATIENCE, SLACK, VIP, stays, until};
 
-/// On a busy machine; 20 ms are the aim.
-const AFTER_THE_BLIP: Duration = Duration::from_millis(150);
+/// On a busy machine; 20 ms are the aim. Whoever waits for the next advert of the schedule is later.
+const AFTER_THE_BLIP: Duration = Duration::from_millis(500);
 
 /// Without a carrier the kernel forgets its neighbours. It asks for them again in the instant in which
 /// the link is up, a moment before the switch lets frames through, and then not for a second.
@@ -30,10 +30,7 @@ fn nothing_moves(milliseconds: u64) {
     let blip = Duration::from_millis(milliseconds);
     let mut lan = Lan::two_servers_with_ipv6_in_peace();
     a_holds(&mut lan, &both_families().interval("1s"), &[VIP, VIP6]);
-    for ip in [VIP, VIP6] {
-        let quiet = lan.capture();
-        Lan::until_quiet_about(ip, &quiet);
-    }
+    Lan::until_quiet_about(&[VIP, VIP6], &lan.capture());
     let became_active = lan.a.web().counters.became_active;
     knows_the_client(&lan);
     let (client, client6) = (Client::of(&lan), Client::asking(&lan, VIP6));
@@ -84,7 +81,7 @@ fn nothing_moves(milliseconds: u64) {
     assert_eq!(lan.b.web().counters.became_active, 0);
     assert!(lan.a.holds(VIP6) && !lan.b.holds(VIP6));
     assert_eq!((web.counters.addresses_put_back, web.fault), (0, None));
-    assert!(last.since(back) < SLACK / 2, "announced late");
+    assert!(last.since(back) < AFTER_THE_BLIP, "announced late");
     assert!(
         after4 < AFTER_THE_BLIP && after6 < AFTER_THE_BLIP,
         "{after4:?}, {after6:?}"
@@ -111,7 +108,7 @@ fn switched_off_and_on_by_hand_ipv4_stays_where_it_is() {
     let mut lan = Lan::two_servers_in_peace();
     lan.a_holds(&crate::harness::buoy().interval("1s"));
     let capture = lan.capture();
-    Lan::until_quiet_about(VIP, &capture);
+    Lan::until_quiet_about(&[VIP], &capture);
     let client = Client::of(&lan);
     for milliseconds in [50, 1000] {
         lan.a.run("ip link set eth0 down");

@@ -12,8 +12,9 @@ use crate::harness::{
     Client, Holders, JITTER, Lan, PATIENCE, SLACK, Server, VIP, buoy, patience_of, stays, until,
 };
 
-/// On a busy machine; 5 ms are the aim.
-const AT_ONCE: Duration = Duration::from_millis(50);
+/// On a busy machine; 5 ms are the aim. Who finds it missing when the lease is renewed, each half of a second, is
+/// mostly later.
+const AT_ONCE: Duration = Duration::from_millis(150);
 
 /// How long after `from` the server announced that it holds `ip`.
 fn announced_after(capture: &Capture, server: &Server, ip: IpAddr, from: Moment) -> Duration {
@@ -30,9 +31,9 @@ fn announced_after(capture: &Capture, server: &Server, ip: IpAddr, from: Moment)
 fn a_deleted_address_is_put_back_and_announced_at_once_in_both_families() {
     let mut lan = Lan::two_servers_with_ipv6_in_peace();
     a_holds(&mut lan, &both_families().interval("1s"), &[VIP, VIP6]);
+    let capture = lan.capture();
+    Lan::until_quiet_about(&[VIP, VIP6], &capture);
     for (ip, bits) in [(VIP, 24), (VIP6, 64)] {
-        let capture = lan.capture();
-        Lan::until_quiet_about(ip, &capture);
         let client = Client::asking(&lan, ip);
         let mut times = Vec::new();
         for _ in 0..5 {
@@ -50,7 +51,8 @@ fn a_deleted_address_is_put_back_and_announced_at_once_in_both_families() {
         );
         times.sort_unstable();
         assert!(times[2] < AT_ONCE, "{times:?}");
-        assert!(answers.lost() < 500, "{} lost", answers.lost());
+        let dark = answers.longest_dark();
+        assert!(dark < SECOND / 2, "{} lost, {dark:?}", answers.lost());
     }
     assert!(!lan.b.holds(VIP) && !lan.b.holds(VIP6));
     assert_eq!(lan.b.web().counters.became_active, 0);
@@ -62,7 +64,7 @@ fn flush(family: &str, ip: IpAddr, give_back: &[&str]) {
     let router = both_families().interval("1s");
     a_holds(&mut lan, &router, &[VIP, VIP6]);
     let (capture, holders) = (lan.capture(), Holders::watch(&lan, ip));
-    Lan::until_quiet_about(ip, &capture);
+    Lan::until_quiet_about(&[ip], &capture);
     let client = Client::asking(&lan, ip);
     let flushed = clock::now();
     lan.a.run(&format!("ip {family} address flush dev eth0"));
@@ -91,7 +93,8 @@ fn flush(family: &str, ip: IpAddr, give_back: &[&str]) {
     );
     assert!(fault.is_some_and(|fault| fault.contains("eth0")));
     assert!(taken <= patience_of(100, SECOND) + SLACK, "{taken:?}");
-    assert!(answers.longest_dark() < AT_ONCE * 4, "{timeline}");
+    // Less than the neighbour's Skew_Time: it took over from a holder that answered.
+    assert!(answers.longest_dark() < SECOND / 2, "{timeline}");
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn two_busy_cores_move_nothing() {
     until_up(&lan);
     let before = [lost(&lan.a), lost(&lan.b)];
     let loops = [busy_loop(&lan), busy_loop(&lan)];
-    let watched = number("BUOY_BFD_SECONDS", 5) * SECOND;
+    let watched = number("BUOY_BFD_SECONDS", 3) * SECOND;
     stays("a holds alone", watched, || {
         pause(Duration::from_millis(200));
         lan.a.is_active() && lan.a.holds(VIP) && !lan.b.holds(VIP)

@@ -28,7 +28,7 @@ fn rounds() -> usize {
 
 /// How long what is watched is watched.
 fn watched() -> Duration {
-    let seconds = if rounds() == 1 { 5 } else { 20 };
+    let seconds = if rounds() == 1 { 3 } else { 20 };
     Duration::from_secs(seconds)
 }
 
@@ -243,5 +243,5 @@ fn two_hundred_checks_a_second_cost_little() {
         "200 checks a second: {share:.2} % of a core, without: {idle:.2} %, all: {shares:.2?}"
     );
     // A build without optimization, on a machine that others use: what it must not be is a mistake.
-    assert!(share < 20.0, "{share} % of a core");
+    assert!(share < 40.0, "{share} % of a core");
 }

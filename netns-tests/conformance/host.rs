@@ -12,7 +12,7 @@ use super::wire::{
     neighbour_advertisement, neighbour_solicitation,
 };
 use super::{
-    AT_ONCE, Bench, KERNEL, PATIENCE, RIVAL, RIVAL_MAC, SILENCE, VIRTUAL_LINK_LOCAL, on_the_wire,
+    Bench, KERNEL, PATIENCE, RIVAL, RIVAL_MAC, SILENCE, SOON, VIRTUAL_LINK_LOCAL, on_the_wire,
     until,
 };
 
@@ -320,7 +320,7 @@ fn p80_an_address_is_usable_at_once_without_duplicate_detection(bench: &mut Benc
     // Whoever hears the announcement uses the address; detection would take a second.
     let announced = clock::now();
     let is_answer = |frame: &Frame| matches!(frame.content(), Content::EchoReply(_));
-    while clock::now().since(announced) < AT_ONCE && !frames.iter().any(is_answer) {
+    while clock::now().since(announced) < SOON && !frames.iter().any(is_answer) {
         bench.wire.inject(&request);
         frames.extend(bench.wire.watch(Duration::from_millis(5)));
     }

@@ -58,6 +58,7 @@ impl Bench {
             drops.extend(status.drops);
             drops
         };
+        until("each is counted", PATIENCE, || counted(&all()) >= expected);
         let drops = all();
         assert_eq!(counted(&drops), expected, "{reason}: {drops:?}");
         assert_eq!(drops.len(), 1, "only {reason}: {drops:?}");
@@ -203,6 +204,10 @@ fn p25_another_vrid_is_dropped(bench: &mut Bench) {
     let down = bench.dialect.down(100, bench.interval());
     let (_, sent) = bench.takes_over_while_it_hears(&[frame], heard, down);
     assert_eq!(bench.lan.a.web().drops, [], "it concerns no router here");
+    until("each is counted", PATIENCE, || {
+        let drops = bench.lan.a.status().drops;
+        drops.iter().map(|drop| drop.count).sum::<u64>() >= sent
+    });
     let drops = bench.lan.a.status().drops;
     assert_eq!(drops.len(), 1, "counted for the daemon: {drops:?}");
     assert_eq!((drops[0].reason.as_str(), drops[0].count), ("vrid", sent));
@@ -233,10 +238,11 @@ fn p29_of_two_owners_the_lower_address_yields(bench: &mut Bench) {
     bench.hears(&bench.advert(255));
     bench.lan.a.until_role("web", Role::Backup);
     bench.lan.a.until_free_of(bench.dialect.vip());
-    let log = bench.lan.a.log();
     let told =
         |line: &str| line.contains(&bench.address_of(RIVAL).to_string()) && line.contains("255");
-    assert!(log.lines().any(told), "the second owner is told of: {log}");
+    until("the second owner is told of", PATIENCE, || {
+        bench.lan.a.log().lines().any(told)
+    });
 }
 
 fn p29_an_owner_of_version_2_drops_what_others_send(bench: &mut Bench) {

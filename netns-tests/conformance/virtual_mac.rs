@@ -114,12 +114,12 @@ fn p72_a_backup_sends_no_frame_from_the_virtual_mac(bench: &mut Bench) {
 
 fn p72_the_virtual_mac_is_silent_after_a_loss_and_after_the_end(bench: &mut Bench) {
     bench.becomes_active(bench.virtual_router());
-    bench.inject(&bench.advert(200));
+    let rival = bench.patience_giving_advert();
+    bench.inject(&rival);
     bench.lan.a.until_role("web", Role::Backup);
     bench.lan.a.until_free_of(bench.dialect.vip());
     // For as long as the rival goes on.
     bench.wire.forget();
-    let rival = bench.advert(200);
     let end = clock::now() + Duration::from_secs(3);
     let mut frames = Vec::new();
     while clock::now() < end {

@@ -14,14 +14,22 @@ use buoyd::os::clock;
 use buoyd::os::lab::Host;
 use buoyd::vrrp::times::Moment;
 use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::machine::longest_wait;
 use super::{Lan, VIP, until};
 
 const PORT: u16 = 7007;
 const EVERY: Duration = Duration::from_micros(500);
 const LOOK: Duration = Duration::from_millis(20);
+/// For what comes while nobody lets a thread of ours run: seconds of it. The usual room is a tenth of one.
+const ROOM: usize = 4 << 20;
+/// It gives the successor 100 ms after its advert, in which that one needs the lock up to three times.
+const PATIENCE_OF_A_HOLDER: Duration = Duration::from_millis(30);
+/// What happened before or after may be the cause.
+const AROUND: Duration = Duration::from_millis(300);
 /// An answer that is not there then does not come.
 const LATEST: Duration = Duration::from_secs(2);
 
@@ -133,15 +141,12 @@ impl Client {
                 "server number {mark} never answered: the address did not move"
             );
         }
-        let lost = lost(&answers);
-        assert!(
-            lost.is_empty(),
-            "{} of {} requests lost, numbers {:?} to {:?}",
-            lost.len(),
-            answers.len(),
-            lost.first(),
-            lost.last()
-        );
+        assert_none_is_lost(&answers);
+    }
+
+    /// Stops asking. Fails when a request was lost.
+    pub(crate) fn has_lost_nothing(mut self) {
+        assert_none_is_lost(&self.finish());
     }
 
     /// Stops asking: requests that nobody answered.
@@ -179,6 +184,26 @@ impl Drop for Client {
     }
 }
 
+/// Or only while others kept the kernel from taking an address in for longer than a holder that gives way waits.
+fn assert_none_is_lost(answers: &[Request]) {
+    let lost = lost(answers);
+    let asked = |number: &usize| answers[*number].asked;
+    let wait = |at: Moment| longest_wait(at - AROUND, at + AROUND);
+    let longest = lost.iter().map(asked).map(wait).min();
+    let what = format!(
+        "{} of {} requests lost, numbers {:?} to {:?}; others waited for the kernel for {longest:?}",
+        lost.len(),
+        answers.len(),
+        lost.first(),
+        lost.last()
+    );
+    if longest.is_some_and(|longest| longest > PATIENCE_OF_A_HOLDER) {
+        eprintln!("the machine was busy, so this cannot be judged: {what}");
+    } else {
+        assert!(lost.is_empty(), "{what}");
+    }
+}
+
 fn lost(answers: &[Request]) -> Vec<usize> {
     let numbered = answers.iter().enumerate();
     numbered
@@ -192,9 +217,10 @@ fn open(host: &Host, ip: IpAddr) -> UdpSocket {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    host.run(move || UdpSocket::bind((any, 0)))
-        .unwrap()
-        .unwrap()
+    let socket = host.run(move || UdpSocket::bind((any, 0)));
+    let socket = socket.unwrap().unwrap();
+    setsockopt(&socket, sockopt::RcvBufForce, &ROOM).unwrap();
+    socket
 }
 
 fn serve(host: &Host, at: SocketAddr, mark: u8, stop: Arc<AtomicBool>) -> JoinHandle<()> {
@@ -208,6 +234,7 @@ fn serve(host: &Host, at: SocketAddr, mark: u8, stop: Arc<AtomicBool>) -> JoinHa
             }
             socket.bind(&at.into())?;
             socket.set_read_timeout(Some(LOOK))?;
+            setsockopt(&socket, sockopt::RcvBufForce, &ROOM)?;
             std::io::Result::Ok(UdpSocket::from(socket))
         })
         .unwrap()

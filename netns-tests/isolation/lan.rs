@@ -32,7 +32,7 @@ fn compare_with(name: &'static str, frames: &[Vec<u8>]) {
         |site| flood(site, frames.to_vec()),
         |site, work| {
             let sent = work.ends();
-            let a_second = sent / site.scale.watched.as_secs();
+            let a_second = sent * 1000 / u64::try_from(site.scale.watched.as_millis()).unwrap();
             assert!(a_second > 1_000, "{a_second} frames a second");
             format!("{a_second} frames a second")
         },

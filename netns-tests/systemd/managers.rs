@@ -47,10 +47,14 @@ impl<'a> Room<'a> {
         command.args(["--mount", "--propagation=private", "sh", "-c", &script]);
         let bus = server.spawn_beside(command);
         let room = Self { server, bus };
-        until("D-Bus, of Debian's package dbus, answers", PATIENCE, || {
-            let ask = "dbus-send --system --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.GetId";
-            room.command(ask).code == Some(0)
-        });
+        until(
+            "D-Bus, of Debian's package dbus, answers",
+            3 * PATIENCE,
+            || {
+                let ask = "dbus-send --system --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.GetId";
+                room.command(ask).code == Some(0)
+            },
+        );
         room
     }
 

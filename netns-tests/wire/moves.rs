@@ -6,7 +6,7 @@ use std::time::Duration;
 use buoyd::os::clock;
 
 use super::super::harness::{Client, Observer, pause};
-use super::subjects::{FIRST_ADDRESS, Pair, Routers, Subject};
+use super::subjects::{FIRST_ADDRESS, Pair, Routers, Subject, until_so};
 use super::table::{Row, Statistic};
 use super::{Measured, Size, in_turns};
 
@@ -31,9 +31,10 @@ fn planned(subject: Subject, routers: &Routers) -> Measured<[f64; 1]> {
     let address = FIRST_ADDRESS;
     let client = Client::asking(&pair.lan, address.into());
     pair.of_a.ask_to_end();
+    let is_taken_over = until_so(|| pair.lan.b.holds(address.into()));
     pause(2 * routers.interval + Duration::from_millis(500));
     let dark = client.ends().longest_dark();
-    if pair.lan.b.holds(address.into()) {
+    if is_taken_over {
         Ok([dark.as_secs_f64() * 1e3])
     } else {
         Err("not taken over")

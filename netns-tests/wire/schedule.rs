@@ -55,6 +55,11 @@ pub(super) fn rows(size: &Size) -> Vec<Row> {
             times.extend(adverts(&observer, own));
             left -= step;
         }
+        // A machine that stood still meanwhile lets them wait.
+        until_so(|| {
+            times.extend(adverts(&observer, own));
+            times.len() > 2
+        });
         if times.len() > 2 {
             Ok(differences(&times, size.fast))
         } else {

@@ -135,6 +135,21 @@ impl Wire {
         }
     }
 
+    /// Reads what there is, and on until every router was heard; false when one is not.
+    fn until_all_are_heard(&mut self, routers: &Routers) -> bool {
+        for frame in self.observer.pending() {
+            self.read(&frame);
+        }
+        let deadline = clock::now() + PATIENCE;
+        while self.heard.len() < usize::from(routers.count) {
+            let Some(frame) = self.observer.next_until(deadline) else {
+                return false;
+            };
+            self.read(&frame);
+        }
+        true
+    }
+
     /// Reads until every address is announced; false when one is not.
     fn until_all_are_announced(&mut self, routers: &Routers) -> bool {
         let all = routers.addresses().count();
@@ -168,6 +183,9 @@ fn by_a_daemon(subject: Subject, routers: &Routers, machine: Machine) -> Measure
     // Every router is heard at least once, and the phase of the fault is any.
     let phase = u32::try_from(clock::now().as_nanos() % 32).unwrap();
     pause(routers.interval + routers.interval * phase / 32 + Duration::from_millis(20));
+    if !wire.until_all_are_heard(routers) {
+        return Err("does not advertise all");
+    }
     pair.lan.a.host().silence().unwrap();
     pause(routers.patience() + UNDISTURBED);
     let all = wire.until_all_are_announced(routers);

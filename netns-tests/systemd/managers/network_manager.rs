@@ -44,13 +44,13 @@ fn start(room: &Room<'_>) -> Process {
         let mut lines = devices.lines().map(ToOwned::to_owned);
         lines.find(|line| line.starts_with("eth0:"))
     };
-    until("NetworkManager knows eth0", PATIENCE, || {
+    until("NetworkManager knows eth0", 3 * PATIENCE, || {
         eth0().is_some_and(|line| line.contains(":connected"))
     });
     if eth0().is_some_and(|line| line != CONNECTED) {
         room.run("nmcli connection up lan");
     }
-    until("eth0 is connected", PATIENCE, || {
+    until("eth0 is connected", 3 * PATIENCE, || {
         eth0().is_some_and(|line| line == CONNECTED)
     });
     manager

@@ -45,7 +45,7 @@ fn start(room: &Room<'_>) -> Process {
 }
 
 fn until_configured(room: &Room<'_>) {
-    until("eth0 is configured", PATIENCE, || {
+    until("eth0 is configured", 3 * PATIENCE, || {
         room.command("networkctl --no-pager status eth0")
             .stdout
             .contains("(configured)")

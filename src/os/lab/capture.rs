@@ -42,6 +42,8 @@ const VRRP: IpNextHeaderProtocol = IpNextHeaderProtocol(112);
 const QUEUE: usize = 1 << 16;
 /// How soon the thread sees that it shall stop.
 const STOP_INTERVAL_MICROSECONDS: i64 = 50_000;
+/// Both clocks are read within this, or again.
+const SAME_TIME: Duration = Duration::from_millis(1);
 
 /// A frame that a host sent and the switch took.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -299,11 +301,16 @@ impl Listener {
     }
 }
 
-/// The kernel stamps with the wall clock; the age of the stamp gives the place on the other one.
+/// The kernel stamps with the wall clock; the age of the stamp gives the place on the other one. Read again when
+/// this thread was put aside between the clocks: the frame would seem to be later, or earlier, than it was.
 fn monotonic(stamp: Option<Duration>) -> Moment {
-    let now = clock::now();
-    let age = stamp.and_then(|stamp| clock::wall_now().duration_since(UNIX_EPOCH + stamp).ok());
-    now - age.unwrap_or_default()
+    loop {
+        let (now, wall) = (clock::now(), clock::wall_now());
+        if clock::now().since(now) < SAME_TIME {
+            let age = stamp.and_then(|stamp| wall.duration_since(UNIX_EPOCH + stamp).ok());
+            return now - age.unwrap_or_default();
+        }
+    }
 }
 
 fn read_frame(ethernet: &EthernetPacket<'_>) -> Option<SeenFrame> {
