@@ -25,7 +25,7 @@ use super::mailbox::{Mailbox, Message};
 use super::systemd::Reloading;
 use crate::os::runner::Runner;
 use crate::os::snapshot::SnapshotFile;
-use crate::os::{OsError, realtime};
+use crate::os::{OsError, realtime, signals};
 
 /// The new program has so long to judge the configuration.
 const JUDGEMENT: Duration = Duration::from_secs(10);
@@ -42,7 +42,7 @@ const TURNS: usize = 8;
 enum Refused {
     /// The new program does not run, or not to its end.
     Program(PathBuf, io::Error),
-    /// It does not take the configuration.
+    /// It does not take the configuration, and says why; or it ended like that and said nothing.
     Configuration(PathBuf, String),
     /// The engine does not answer.
     Engine,
@@ -63,7 +63,7 @@ impl fmt::Display for Refused {
                 f,
                 "{} does not take the configuration\n{}",
                 program.display(),
-                problems.trim_end()
+                problems
             ),
             Self::Engine => f.write_str("the engine does not answer"),
             Self::Snapshot(error) => error.fmt(f),
@@ -145,13 +145,15 @@ impl Upgrade {
             tokio::task::yield_now().await;
         }
         self.lanes.hand_on(&mut command);
+        signals::hold_back_at_exec(&mut command);
         let error = match self.runner.hand_on(&mut command) {
             Ok(()) => command.exec(),
             Err(error) => error,
         };
         self.runner.keep();
-        // It lets every signal in before it fails. Refused by no kernel.
+        // It let every signal in, and then held some back. Refused by no kernel.
         let _ = realtime::hold_back_signal();
+        let _ = signals::let_in();
         drop(reloading);
         Err(Refused::Program(self.program.clone(), error))
     }
@@ -171,7 +173,12 @@ impl Upgrade {
         if output.status.success() {
             return Ok(());
         }
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let said = String::from_utf8_lossy(&output.stderr);
+        // One that crashes has not judged.
+        let said = match said.trim_end() {
+            "" => format!("`check` ended with {}", output.status),
+            said => said.to_owned(),
+        };
         Err(Refused::Configuration(self.program.clone(), said))
     }
 }
