@@ -22,7 +22,6 @@ mod upgrade;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::mem;
 use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -334,7 +333,7 @@ async fn serve(options: Options, config: Config, server: Server, life: Life) -> 
         mailbox: mailbox.clone(),
         states: Told::by(&life.engine),
     });
-    let upgrade = Upgrade::new(&options, snapshots.clone(), runner.clone(), hooks.lanes())?;
+    let mut upgrade = Upgrade::new(&options, snapshots.clone(), runner.clone(), hooks.lanes())?;
     let left = Snapshots::default();
     let wishes = Wishes::default();
     let settings = Settings::default();
@@ -392,7 +391,6 @@ async fn serve(options: Options, config: Config, server: Server, life: Life) -> 
     systemd::ready();
     tokio::spawn(systemd::feed_watchdog(mailbox.clone(), control.clone()));
     tokio::spawn(systemd::keep_status(control.clone(), stream));
-    let mut upgrading = tokio::spawn(async {}).abort_handle();
     loop {
         tokio::select! {
             result = &mut serving => match result? {},
@@ -409,12 +407,7 @@ async fn serve(options: Options, config: Config, server: Server, life: Life) -> 
                 info!("stopped");
                 return Ok(());
             }
-            _ = signals.replace.recv() => {
-                // The program that was put there last counts, whatever an earlier one does.
-                let latest = tokio::spawn(upgrade.clone().run(mailbox.clone()));
-                let earlier = mem::replace(&mut upgrading, latest.abort_handle());
-                earlier.abort();
-            }
+            _ = signals.replace.recv() => upgrade.begin(mailbox.clone()),
             _ = signals.hangup.recv() => drop(tokio::spawn(control.clone().reload_by_signal())),
             _ = signals.terminate.recv() => stop(&mailbox),
             _ = signals.interrupt.recv() => stop(&mailbox),

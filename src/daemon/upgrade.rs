@@ -17,6 +17,7 @@ use std::time::Duration;
 use std::{env, fmt};
 
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 use tracing::{error, info};
 
 use super::Options;
@@ -90,6 +91,8 @@ pub(super) struct Upgrade {
     /// The new program may not make another.
     runner: Runner,
     lanes: Lanes,
+    /// The latest that was begun.
+    under_way: Option<AbortHandle>,
 }
 
 impl Upgrade {
@@ -111,11 +114,20 @@ impl Upgrade {
             snapshots,
             runner,
             lanes,
+            under_way: None,
         })
     }
 
+    /// The program that was put there last counts, whatever an earlier one does.
+    pub(super) fn begin(&mut self, mailbox: Mailbox) {
+        let latest = tokio::spawn(self.clone().run(mailbox));
+        if let Some(earlier) = self.under_way.replace(latest.abort_handle()) {
+            earlier.abort();
+        }
+    }
+
     /// Returns only when this program goes on.
-    pub(super) async fn run(self, mailbox: Mailbox) {
+    async fn run(self, mailbox: Mailbox) {
         let refused = match self.try_run(&mailbox).await {
             Err(refused) => refused,
             Ok(never) => match never {},
