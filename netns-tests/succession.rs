@@ -134,6 +134,82 @@ fn sigusr2_executes_the_program_anew_and_loses_no_request_no_role_and_no_count()
     assert_eq!(lan.b.web().counters.became_active, 0);
 }
 
+/// What is executed in place of the daemon is the program of these tests, but after `signals` only, and until
+/// then nothing that listens to any.
+fn is_upgraded_with(lan: &mut Lan, signals: &[Signal]) {
+    lan.b.start(buoy().interval("1s"));
+    let program = lan.a.directory().join("buoy-of-a");
+    fs::copy(env!("CARGO_BIN_EXE_buoy"), &program).unwrap();
+    lan.a.write_file(buoy().interval("1s").priority(200));
+    let mut command = Command::new(&program);
+    command.args(lan.a.daemon().get_args());
+    lan.a.spawn(command);
+    until("a holds", PATIENCE, || lan.a.is_active());
+    lan.a.until_holds(VIP);
+    let [begun, go] = ["begun", "go"].map(|name| lan.a.directory().join(name));
+    // Only what the shell does itself: one that starts a program lets signals in.
+    let slow = lan.a.script(
+        "slow",
+        &format!(
+            "[ \"$1\" = check ] || {{ : > {}; while [ ! -e {} ]; do :; done; }}\nexec {} \"$@\"",
+            begun.display(),
+            go.display(),
+            env!("CARGO_BIN_EXE_buoy")
+        ),
+    );
+    fs::rename(&slow, &program).unwrap();
+    lan.a.signal(Signal::SIGUSR2);
+    until("the new program begins", PATIENCE, || begun.exists());
+    for signal in signals {
+        lan.a.signal(*signal);
+    }
+    fs::write(&go, "").unwrap();
+}
+
+/// Processes whose parent this one is, dead ones that nobody buried too.
+fn children(of: u32) -> usize {
+    let path = format!("/proc/{of}/task/{of}/children");
+    fs::read_to_string(path).unwrap().split_whitespace().count()
+}
+
+#[test]
+fn signals_in_the_middle_of_an_upgrade_wait_for_the_new_program() {
+    let mut lan = Lan::two_servers_in_peace();
+    is_upgraded_with(&mut lan, &[Signal::SIGUSR2, Signal::SIGHUP]);
+    until("both are obeyed", PATIENCE, || starts(&lan.a) == 3);
+    stays("a holds", Duration::from_millis(1500), || {
+        lan.a.holds(VIP) && !lan.b.holds(VIP)
+    });
+    assert!(lan.a.is_active());
+}
+
+#[test]
+fn asked_for_upgrades_again_and_again_it_leaves_nothing_behind() {
+    let mut lan = Lan::two_servers_in_peace();
+    lan.a_holds(&buoy().interval("1s"));
+    let process = lan.a.process().id();
+    let before = children(process);
+    for _ in 0..20 {
+        lan.a.signal(Signal::SIGUSR2);
+        stays("somebody presses a key", Duration::from_millis(5), || true);
+    }
+    until("an upgrade", PATIENCE, || starts(&lan.a) > 1);
+    stays("a holds", Duration::from_secs(2), || {
+        lan.a.holds(VIP) && !lan.b.holds(VIP)
+    });
+    assert!(lan.a.is_active());
+    assert_eq!(children(process), before);
+}
+
+#[test]
+fn stopped_in_the_middle_of_an_upgrade_it_hands_over() {
+    let mut lan = Lan::two_servers_in_peace();
+    is_upgraded_with(&mut lan, &[Signal::SIGTERM]);
+    assert_eq!(lan.a.until_ended().code(), Some(0), "{}", lan.a.log());
+    lan.until_only_holder(&lan.b);
+    assert_eq!(lan.b.web().counters.priority_zero_received, 1);
+}
+
 #[test]
 fn a_backup_is_upgraded_as_well() {
     let mut lan = Lan::two_servers();

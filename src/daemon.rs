@@ -29,7 +29,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use nix::sys::prctl;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
 use tokio::signal;
 use tokio::signal::unix::SignalKind;
 use tracing::{error, info, warn};
@@ -51,7 +51,7 @@ use crate::os::state::{DemotionRecord, StateDirectory};
 use crate::os::sysctl::{Keeper, Settings};
 use crate::os::wishes::Wishes;
 use crate::os::witness::Prober;
-use crate::os::{OsError, capabilities, clock, keys, memory};
+use crate::os::{OsError, capabilities, clock, keys, memory, signals};
 use crate::vrrp::times::Moment;
 
 use control::{Control, Sources, Watchers};
@@ -166,9 +166,7 @@ impl From<ControlError> for Error {
 /// [`Error`]; nothing is left on an interface but leases that run out.
 pub fn run(options: Options) -> Result<(), Error> {
     // Until somebody listens for them: by default they end the process.
-    early()
-        .thread_block()
-        .map_err(|error| OsError::new("block signals", error))?;
+    signals::hold_back()?;
     if options.die_with_parent {
         let parent = parent_id();
         prctl::set_pdeathsig(Signal::SIGKILL)
@@ -214,11 +212,6 @@ pub fn run(options: Options) -> Result<(), Error> {
         .build()
         .map_err(|error| OsError::new("start the runtime", error))?
         .block_on(serve(options, config, server, life))
-}
-
-/// Signals that may come before anybody listens for them.
-fn early() -> SigSet {
-    SigSet::from_iter([Signal::SIGHUP, Signal::SIGUSR2])
 }
 
 /// What is ready before the threads are.
@@ -314,9 +307,7 @@ impl Signals {
             hangup: watch(SignalKind::hangup())?,
             replace: watch(SignalKind::user_defined2())?,
         };
-        early()
-            .thread_unblock()
-            .map_err(|error| OsError::new("let signals in", error))?;
+        signals::let_in()?;
         Ok(signals)
     }
 }
@@ -342,7 +333,7 @@ async fn serve(options: Options, config: Config, server: Server, life: Life) -> 
         mailbox: mailbox.clone(),
         states: Told::by(&life.engine),
     });
-    let upgrade = Upgrade::new(&options, snapshots.clone(), runner.clone(), hooks.lanes())?;
+    let mut upgrade = Upgrade::new(&options, snapshots.clone(), runner.clone(), hooks.lanes())?;
     let left = Snapshots::default();
     let wishes = Wishes::default();
     let settings = Settings::default();
@@ -416,7 +407,7 @@ async fn serve(options: Options, config: Config, server: Server, life: Life) -> 
                 info!("stopped");
                 return Ok(());
             }
-            _ = signals.replace.recv() => drop(tokio::spawn(upgrade.clone().run(mailbox.clone()))),
+            _ = signals.replace.recv() => upgrade.begin(mailbox.clone()),
             _ = signals.hangup.recv() => drop(tokio::spawn(control.clone().reload_by_signal())),
             _ = signals.terminate.recv() => stop(&mailbox),
             _ = signals.interrupt.recv() => stop(&mailbox),

@@ -23,6 +23,7 @@ mod raw;
 pub mod realtime;
 pub mod rescue;
 pub mod runner;
+pub mod signals;
 pub mod snapshot;
 pub mod state;
 pub mod sysctl;

@@ -170,6 +170,7 @@ impl EngineThread {
             self.dispatch(now);
             self.tell(now);
             self.pause_if_asked(now);
+            self.stop_if_asked(now);
             self.observe();
             for turn in self.turns.drain(..) {
                 // Nobody waits any more only when the daemon ends.
@@ -354,7 +355,7 @@ impl EngineThread {
             Message::Status(reply) => self.observation.ask(reply),
             Message::Turn(reply) => self.turns.push(reply),
             Message::Pause(reply, goes_on) => self.succession.pause(reply, goes_on, now),
-            Message::Stop => self.handle(Input::Stop, now),
+            Message::Stop => self.succession.stop(now),
         }
         self.dispatch(now);
     }

@@ -17,6 +17,7 @@ use std::time::Duration;
 use std::{env, fmt};
 
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 use tracing::{error, info};
 
 use super::Options;
@@ -25,7 +26,7 @@ use super::mailbox::{Mailbox, Message};
 use super::systemd::Reloading;
 use crate::os::runner::Runner;
 use crate::os::snapshot::SnapshotFile;
-use crate::os::{OsError, realtime};
+use crate::os::{OsError, realtime, signals};
 
 /// The new program has so long to judge the configuration.
 const JUDGEMENT: Duration = Duration::from_secs(10);
@@ -42,7 +43,7 @@ const TURNS: usize = 8;
 enum Refused {
     /// The new program does not run, or not to its end.
     Program(PathBuf, io::Error),
-    /// It does not take the configuration.
+    /// It does not take the configuration, and says why; or it ended like that and said nothing.
     Configuration(PathBuf, String),
     /// The engine does not answer.
     Engine,
@@ -63,7 +64,7 @@ impl fmt::Display for Refused {
                 f,
                 "{} does not take the configuration\n{}",
                 program.display(),
-                problems.trim_end()
+                problems
             ),
             Self::Engine => f.write_str("the engine does not answer"),
             Self::Snapshot(error) => error.fmt(f),
@@ -90,6 +91,8 @@ pub(super) struct Upgrade {
     /// The new program may not make another.
     runner: Runner,
     lanes: Lanes,
+    /// The latest that was begun.
+    under_way: Option<AbortHandle>,
 }
 
 impl Upgrade {
@@ -111,11 +114,20 @@ impl Upgrade {
             snapshots,
             runner,
             lanes,
+            under_way: None,
         })
     }
 
+    /// The program that was put there last counts, whatever an earlier one does.
+    pub(super) fn begin(&mut self, mailbox: Mailbox) {
+        let latest = tokio::spawn(self.clone().run(mailbox));
+        if let Some(earlier) = self.under_way.replace(latest.abort_handle()) {
+            earlier.abort();
+        }
+    }
+
     /// Returns only when this program goes on.
-    pub(super) async fn run(self, mailbox: Mailbox) {
+    async fn run(self, mailbox: Mailbox) {
         let refused = match self.try_run(&mailbox).await {
             Err(refused) => refused,
             Ok(never) => match never {},
@@ -145,13 +157,15 @@ impl Upgrade {
             tokio::task::yield_now().await;
         }
         self.lanes.hand_on(&mut command);
+        signals::hold_back_at_exec(&mut command);
         let error = match self.runner.hand_on(&mut command) {
             Ok(()) => command.exec(),
             Err(error) => error,
         };
         self.runner.keep();
-        // It lets every signal in before it fails. Refused by no kernel.
+        // It let every signal in, and then held some back. Refused by no kernel.
         let _ = realtime::hold_back_signal();
+        let _ = signals::let_in();
         drop(reloading);
         Err(Refused::Program(self.program.clone(), error))
     }
@@ -171,7 +185,12 @@ impl Upgrade {
         if output.status.success() {
             return Ok(());
         }
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let said = String::from_utf8_lossy(&output.stderr);
+        // One that crashes has not judged.
+        let said = match said.trim_end() {
+            "" => format!("`check` ended with {}", output.status),
+            said => said.to_owned(),
+        };
         Err(Refused::Configuration(self.program.clone(), said))
     }
 }

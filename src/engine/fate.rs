@@ -7,7 +7,8 @@
 //!
 //! 1. A fault of one is a fault of all: the others hand over as at a stop and wait in Initialize.
 //! 2. Nobody claims before everybody may: when the last `Active_Down_Timer` has run out, all claim.
-//! 3. When the leader (the first member) gives way to a better router, the others follow it.
+//! 3. When the leader (the first member) gives way to a better router, the others follow it, and they
+//!    follow any member that gave way because it hears no adverts: nobody takes over from half of them.
 //! 4. Another member that gave way alone gets time to come back: its new Active has lost the leader
 //!    and will follow too. If it stays away, the others give up. So the tie-break of the leader
 //!    decides for all, and two hosts that each win one of two elections cannot drag each other
@@ -280,7 +281,8 @@ fn step(members: &[&Router], fate: &Fate, now: Moment) -> (Step, Option<Moment>)
     }
     let gave_way = members
         .first()
-        .filter(|leader| role(leader) == Role::Backup && leader.election().follows());
+        .filter(|leader| role(leader) == Role::Backup && leader.election().follows())
+        .or_else(|| members.iter().find(|router| router.is_deaf()));
     let limit = match gave_way {
         Some(_) => since + FOLLOW_AFTER,
         None => since + patience(members),

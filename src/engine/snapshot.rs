@@ -176,10 +176,20 @@ impl Engine {
         self.standings.roles(of_groups)
     }
 
-    /// True while no handover is under way: a good moment to end and to go on in another process.
+    /// True while no handover is under way, and nothing is about to go on: a good moment to end and to go
+    /// on in another process.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
-        !self.routers.iter().flatten().any(Router::is_handing_over)
+        let mut routers = self.routers.iter().flatten();
+        !routers.any(Router::is_handing_over) && !self.is_about_to_go_on()
+    }
+
+    /// True while an adopted router waits for its interface. It is Active for its neighbours, but can neither
+    /// hand over nor be told to yet another life.
+    #[must_use]
+    pub fn is_about_to_go_on(&self) -> bool {
+        let mut routers = self.routers.iter().flatten();
+        routers.any(|router| router.facts().may_go_on)
     }
 
     /// An advert of every Active, whenever the next is due: the neighbours' patience begins anew while

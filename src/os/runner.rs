@@ -122,6 +122,8 @@ impl Runner {
     pub fn start() -> Result<Self, OsError> {
         let failed = |error| OsError::new("start the process that runs programs", error);
         if let Some(socket) = handed_on() {
+            // What the program before this one started to judge it.
+            process::bury();
             set_closed_at_exec(&socket, true).map_err(failed)?;
             return Ok(Self::at(socket));
         }

@@ -1,5 +1,5 @@
-//! What the engine's thread does for its next life: it leaves snapshots, writes the time of its last
-//! adverts, and pauses while another program takes its place (design §7).
+//! What the engine's thread does for its next life and at the end of this one: it leaves snapshots, writes
+//! the time of its last adverts, pauses while another program takes its place, and stops (design §7).
 
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::EngineThread;
-use crate::engine::Engine;
 use crate::engine::snapshot::Snapshot;
+use crate::engine::{Engine, Input};
 use crate::os::clock;
 use crate::os::snapshot::{Heartbeat, Snapshots};
 use crate::vrrp::times::Moment;
@@ -22,6 +22,9 @@ pub(super) const PENDING_MS: u16 = 20;
 /// A handover that takes longer is interrupted by an upgrade.
 const AT_REST_LIMIT: Duration = Duration::from_secs(3);
 
+/// A stop waits so long for routers that go on where an earlier life was.
+const GO_ON_LIMIT: Duration = Duration::from_secs(1);
+
 /// The thread's part in it.
 pub(crate) struct Succession {
     snapshots: Snapshots,
@@ -29,6 +32,8 @@ pub(crate) struct Succession {
     /// Of the engine when it was kept last; none before the first time.
     kept: Option<(u64, Moment)>,
     pause: Option<Pause>,
+    /// When it was asked for.
+    stop: Option<Moment>,
 }
 
 struct Pause {
@@ -44,6 +49,7 @@ impl Succession {
             heartbeat,
             kept: None,
             pause: None,
+            stop: None,
         }
     }
 
@@ -70,9 +76,13 @@ impl Succession {
         });
     }
 
+    pub(super) fn stop(&mut self, now: Moment) {
+        self.stop.get_or_insert(now);
+    }
+
     /// Whether something waits for its time.
     pub(super) fn is_pending(&self, engine: &Engine) -> bool {
-        self.pause.is_some() || self.is_outdated(engine)
+        self.pause.is_some() || self.stop.is_some() || self.is_outdated(engine)
     }
 
     fn is_outdated(&self, engine: &Engine) -> bool {
@@ -93,6 +103,18 @@ impl EngineThread {
             succession.kept = Some((self.engine.mark(), now));
         }
         is_kept
+    }
+
+    /// At once, but for routers that hold their addresses from an earlier life and know no interface to say
+    /// so on: nobody would hear that they give up.
+    pub(super) fn stop_if_asked(&mut self, now: Moment) {
+        let may_stop = |asked: &mut Moment| {
+            !self.engine.is_about_to_go_on() || now.since(*asked) >= GO_ON_LIMIT
+        };
+        if self.succession.stop.take_if(may_stop).is_some() {
+            self.handle(Input::Stop, now);
+            self.dispatch(now);
+        }
     }
 
     /// Until another program has taken the place of this one, or did not.

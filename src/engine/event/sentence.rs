@@ -115,7 +115,11 @@ impl fmt::Display for Event {
                 write!(f, "advert from {from} not processed: {rejected}")
             }
             Self::AddressPutBack { address, .. } => {
-                write!(f, "{address} was taken off by somebody else; put back")
+                // The kernel takes an interface's addresses off before it says why.
+                write!(
+                    f,
+                    "{address} was taken off, by somebody else or with its interface; put back"
+                )
             }
             Self::LeaseRanOut {
                 address, unrenewed, ..

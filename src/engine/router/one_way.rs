@@ -112,6 +112,11 @@ impl OneWay {
 }
 
 impl Router {
+    /// Gave way to somebody whose adverts it does not hear.
+    pub(in crate::engine) const fn is_deaf(&self) -> bool {
+        !self.one_way.may_claim()
+    }
+
     /// A frame under our VRID arrived, whatever came of it.
     pub(super) const fn frame_heard(&mut self, is_own: bool, now: Moment) {
         self.one_way.heard = Some(now);

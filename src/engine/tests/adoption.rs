@@ -158,6 +158,15 @@ fn a_backup_goes_on_as_a_backup_that_remembers_whom_it_heard_and_what_it_counted
 }
 
 #[test]
+fn until_it_goes_on_it_is_no_moment_to_end() {
+    let snapshot = left_by(&[web()]);
+    let (mut host, ..) = wakes_at(10_060, &[web()], &snapshot, true);
+    assert!(host.engine.is_about_to_go_on() && !host.engine.is_at_rest());
+    host.sees("eth0", Some(up()));
+    assert!(!host.engine.is_about_to_go_on() && host.engine.is_at_rest());
+}
+
+#[test]
 fn who_stops_before_it_could_go_on_lets_go() {
     let snapshot = left_by(&[web()]);
     let (mut host, ..) = wakes_at(10_060, &[web()], &snapshot, true);

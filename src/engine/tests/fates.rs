@@ -590,6 +590,40 @@ fn is_never_dark(lan: &mut Lan, ms: u64) {
     }
 }
 
+#[test]
+fn who_gives_way_in_one_family_to_somebody_unheard_leaves_the_other_too() {
+    let mut lan = pair(200, 100);
+    lan.runs(10 * SECOND);
+    lan.one_holds_all(0);
+    let (mut dark, mut longest) = (0, 0);
+    for tick in 0..6 * SECOND {
+        if tick % 100 == 0 {
+            for host in 0..2 {
+                let announcement = Input::Announcement {
+                    interface: &eth("eth0"),
+                    address: VIP.into(),
+                    hardware: HardwareAddress([2, 0, 0, 0, 0, 9]),
+                    said: Said::Here,
+                };
+                lan.told(host, announcement);
+            }
+        }
+        lan.runs(1);
+        let held: BTreeSet<RouterId> = lan
+            .claimed
+            .iter()
+            .flat_map(BTreeMap::keys)
+            .copied()
+            .collect();
+        dark = if held.len() == 2 { 0 } else { dark + 1 };
+        longest = longest.max(dark);
+    }
+    assert!(
+        longest < SECOND,
+        "one family was dark for {longest} ms, longer than the neighbour's Skew_Time"
+    );
+}
+
 /// A configuration for each priority.
 type Make<'a> = &'a dyn Fn(u8) -> RouterConfig;
 
