@@ -1,9 +1,9 @@
 //! Bidirectional Forwarding Detection between two hosts of a LAN (RFC 5880, RFC 5881): whether the other
 //! one is alive, known within milliseconds.
 //!
-//! Owns the packets and the state machine of a session in asynchronous mode, without echo, demand mode and
-//! authentication. Ring 1: pure, with the time as an argument. Called by the engine, which has a session
-//! with each peer of routers with `bfd`. What is wrong with a packet is a [`Discarded`], which is counted
+//! Owns the packets and the state machine of a session in asynchronous mode, without echo and
+//! authentication; a peer may be in demand mode. Ring 1: pure, with the time as an argument. Called by the
+//! engine, which has a session with each peer of routers with `bfd`. What is wrong with a packet is a [`Discarded`], which is counted
 //! and changes nothing.
 
 mod packet;

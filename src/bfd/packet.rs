@@ -124,7 +124,7 @@ pub struct ControlPacket {
     pub poll: bool,
     /// The answer to `poll`.
     pub final_: bool,
-    /// The sender is in demand mode, which we never agree to.
+    /// The sender asks for packets where it wants some (§6.6). We never do.
     pub demand: bool,
     /// `Detect Mult`.
     pub multiplier: NonZeroU8,

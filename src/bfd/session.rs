@@ -50,6 +50,8 @@ pub struct Session {
     remote_min_rx: Duration,
     remote_desired_min_tx: Duration,
     remote_multiplier: NonZeroU8,
+    /// `bfd.RemoteDemandMode`, of a peer that says that it is up.
+    remote_demand: bool,
     /// The last packet of the peer; none since it was given up.
     heard: Option<Moment>,
     /// When this host woke up late, if nothing of the peer was heard since.
@@ -75,6 +77,7 @@ impl Session {
             remote_min_rx: Duration::from_micros(1),
             remote_desired_min_tx: Duration::ZERO,
             remote_multiplier: NonZeroU8::MIN,
+            remote_demand: false,
             heard: None,
             awake: None,
             polls: false,
@@ -152,9 +155,10 @@ impl Session {
         }
     }
 
-    /// §6.8.7: not to a peer that wants nothing.
+    /// §6.8.7: not to a peer that wants nothing, nor to one in demand mode, but for polls.
     fn speaks_at(&self) -> Option<Moment> {
-        (!self.remote_min_rx.is_zero()).then_some(self.send_at)
+        let asks_itself = self.remote_demand && self.state == State::Up && !self.polls;
+        (!self.remote_min_rx.is_zero() && !asks_itself).then_some(self.send_at)
     }
 
     fn desired_min_tx(&self) -> Duration {
@@ -175,6 +179,7 @@ impl Session {
         self.yours = Some(packet.mine);
         self.remote_multiplier = packet.multiplier;
         self.remote_desired_min_tx = packet.desired_min_tx;
+        self.remote_demand = packet.demand && packet.state == State::Up;
         let before = self.transmit_interval();
         self.remote_min_rx = packet.required_min_rx;
         if packet.final_ {
@@ -191,6 +196,10 @@ impl Session {
             // §6.8.3: the new schedule begins now, and not when the old one would have gone on.
             let next = now + self.jittered(after);
             self.send_at = self.send_at.min(next);
+        }
+        if change.is_some() && !packet.poll {
+            // §6.8.7: the peer hears of a new state at once; the answer to a poll says it too.
+            self.send_at = now;
         }
         // §6.5, §6.8.7: an answer to a poll is sent at once, whatever the schedule says.
         let send = packet.poll.then(|| self.packet(true));

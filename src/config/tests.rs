@@ -710,6 +710,12 @@ fn versions_and_checksums_are_words_of_a_short_list() {
         "`\"rfc9568\"`, or `\"rfc5798\"`",
     );
     expect_after_head(
+        "checksum = 9568",
+        12,
+        "found an integer",
+        "write `checksum = \"rfc9568\"`",
+    );
+    expect_after_head(
         "checksum = \"rfc5798\"\nversion = 2",
         1,
         "one checksum only",

@@ -238,6 +238,58 @@ fn s6_8_7_nothing_is_said_to_a_peer_that_wants_nothing() {
     assert_eq!(wakes.send, None);
 }
 
+/// The peer still wants to know whether this host is alive, but it asks for that itself.
+#[test]
+fn s6_8_7_a_peer_in_demand_mode_hears_answers_and_changes_only() {
+    let mut pair = up(FAST, FAST);
+    pair.b_speaks = false;
+    let mut packet = pair.sent_by_b();
+    packet.demand = true;
+    assert_eq!(
+        pair.a.handle(&packet, pair.now).unwrap(),
+        Outcome::default()
+    );
+    let later = pair.now + FAST.interval;
+    assert_eq!(pair.a.wake(later), Outcome::default());
+    packet.poll = true;
+    let answer = pair.a.handle(&packet, later).unwrap().send.unwrap();
+    assert!(answer.final_ && answer.state == State::Up);
+    // Silence is a failure as ever, and is told.
+    let expired = later + 3 * FAST.interval;
+    assert_eq!(pair.a.deadline(), Some(expired));
+    let lost = pair.a.wake(expired);
+    assert_eq!(lost.change.unwrap().to, State::Down);
+    assert_eq!(lost.send.unwrap().state, State::Down);
+}
+
+#[test]
+fn s6_8_7_a_peer_that_leaves_demand_mode_is_spoken_to_again() {
+    let mut pair = up(FAST, FAST);
+    pair.b_speaks = false;
+    let mut packet = pair.sent_by_b();
+    packet.demand = true;
+    let _ = pair.a.handle(&packet, pair.now).unwrap();
+    packet.demand = false;
+    let _ = pair.a.handle(&packet, pair.now).unwrap();
+    let sent = pair.a.wake(pair.now + FAST.interval).send;
+    assert!(sent.is_some_and(|packet| !packet.demand));
+}
+
+/// Without waiting for the next second: what the peer knows of us is not true any more.
+#[test]
+fn s6_8_7_a_change_of_state_is_told_at_once() {
+    let mut pair = Pair::of(FAST, FAST);
+    let now = pair.now;
+    let outcome = pair.b.wake(now);
+    // One of them has spoken a moment ago.
+    let _ = pair.a.wake(now);
+    pair.does('b', outcome);
+    pair.runs_for(Duration::from_millis(1));
+    assert!(pair.is_up(), "{:?}", pair.sent);
+    // As few packets as that takes, and no answer without a question.
+    assert!(pair.sent.len() <= 8, "{:?}", pair.sent);
+}
+
 impl Pair {
     /// What b would say now.
     fn sent_by_b(&mut self) -> ControlPacket {

@@ -21,6 +21,7 @@ use crate::vrrp::trailer::{Freshness, KeyId, Mode};
 
 const EXAMPLE: &str =
     "{ mode = \"enforce\", key = 1, keys = { 1 = { file = \"/etc/buoy/web.key\" } } }";
+const KEYS: &str = "keys = { 1 = { file = \"/etc/buoy/web.key\" } }";
 const SOURCES: &str = "`{ file = \"/etc/buoy/web.key\" }` or `{ credential = \"buoy-web\" }`";
 
 /// Shorter would refuse adverts that merely waited; longer would let them be replayed for minutes.
@@ -43,11 +44,7 @@ pub(super) fn read(
         .require("mode", "mode = \"enforce\"", findings)
         .and_then(|value| mode(&value, findings));
     let keys = reader
-        .require(
-            "keys",
-            "keys = { 1 = { file = \"/etc/buoy/web.key\" } }",
-            findings,
-        )
+        .require("keys", KEYS, findings)
         .and_then(|value| keys(&value, findings));
     let active = active(&mut reader, keys.as_ref(), findings);
     let freshness = freshness(&mut reader, interval, findings);
@@ -81,7 +78,7 @@ fn keys(value: &Value<'_>, findings: &mut Findings) -> Option<BTreeMap<KeyId, Ke
         return None;
     };
     if table.is_empty() {
-        let help = format!("write at least one: `keys = {{ 1 = {SOURCES} }}`");
+        let help = format!("write at least one, like `{KEYS}`");
         findings.add(value.span(), "`keys` is empty", "no key", help);
         return None;
     }

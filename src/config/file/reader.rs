@@ -209,7 +209,11 @@ impl<'t> Value<'t> {
         let DeValue::String(text) = self.raw() else {
             let wanted = format!("a string like \"{example}\"");
             let help = match self.raw() {
-                DeValue::Integer(number) => {
+                // A name may be a number. What has a form is not made by quotes.
+                DeValue::Integer(number)
+                    if !example.contains(['.', ':', '/'])
+                        && !example.ends_with(number.as_str()) =>
+                {
                     format!("write `{} = \"{}\"`", self.key, quotable(number.as_str()))
                 }
                 _ => format!("write `{} = \"{example}\"`", self.key),

@@ -32,7 +32,7 @@ fn what_is_no_address_with_a_port_is_refused_with_what_to_write() {
     refused(
         "9650",
         "`metrics`: expected a string like \"127.0.0.1:9650\", found an integer",
-        "write `metrics = \"9650\"`",
+        "write `metrics = \"127.0.0.1:9650\"`",
     );
     refused(
         "\"9650\"",

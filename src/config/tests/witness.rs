@@ -132,7 +132,11 @@ fn a_gateway_is_the_address_of_another_host() {
         ),
         ("\"gw\"", "is not an IP address", "an IPv4 or IPv6 address"),
         ("\"\"", "is not an IP address", "an IPv4 or IPv6 address"),
-        ("7", "expected a string", "write `gateway = \"7\"`"),
+        (
+            "7",
+            "expected a string",
+            "write `gateway = \"192.0.2.254\"`",
+        ),
         (
             "\"127.0.0.1\"",
             "is no address of another host",
@@ -209,7 +213,11 @@ fn a_service_is_one_of_another_host() {
         ("\"192.0.2.256:1\"", "names no host", "a name or an address"),
         ("\":443\"", "names no host", "a name or an address"),
         ("\"http://db:80\"", "names no host", "a name or an address"),
-        ("443", "expected a string", "write `tcp = \"443\"`"),
+        (
+            "443",
+            "expected a string",
+            "write `tcp = \"198.51.100.7:443\"`",
+        ),
         (
             "\"127.0.0.1:1\"",
             "is no address of another host",

@@ -266,7 +266,7 @@ fn keys_have_numbers_and_one_source_each() {
         "mode = \"enforce\", keys = {}",
         26,
         "`keys` is empty",
-        "at least one",
+        "at least one, like `keys = { 1 = { file = \"/etc/buoy/web.key\" } }`",
     );
     expect(
         "mode = \"enforce\", keys = 5",
