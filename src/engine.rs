@@ -136,6 +136,8 @@ pub enum Input<'a> {
         interface: &'a InterfaceName,
         /// Which.
         address: IpAddr,
+        /// Its lease had come to its end: the kernel took it off, and nobody else.
+        ran_out: bool,
     },
     /// The kernel refused to send this router's last advert.
     AdvertRefused {
@@ -311,9 +313,11 @@ impl Engine {
                     router.released(now, outputs);
                 });
             }
-            Input::AddressGone { interface, address } => {
-                self.address_gone(interface, address, now, outputs);
-            }
+            Input::AddressGone {
+                interface,
+                address,
+                ran_out,
+            } => self.address_gone(interface, (address, ran_out), now, outputs),
             Input::AdvertRefused { router, error } => {
                 self.with(router, now, outputs, |router, outputs| {
                     router.advert_refused(error, now, outputs);

@@ -302,11 +302,12 @@ impl EngineThread {
                 self.ports.note(&name, state);
                 self.settle_if_used(&name, now);
             }
-            Message::Seen(Seen::AddressGone(interface, address)) => {
+            Message::Seen(Seen::AddressGone(interface, address, ran_out)) => {
                 self.handle(
                     Input::AddressGone {
                         interface: &interface,
                         address,
+                        ran_out,
                     },
                     now,
                 );

@@ -228,7 +228,7 @@ impl Engine {
     pub(super) fn address_gone(
         &mut self,
         name: &InterfaceName,
-        address: IpAddr,
+        (address, ran_out): (IpAddr, bool),
         now: Moment,
         outputs: &mut Outputs,
     ) {
@@ -238,7 +238,7 @@ impl Engine {
                 .is_some_and(|router| router.holds() && router.has(address))
             {
                 self.with(id, now, outputs, |router, outputs| {
-                    router.address_gone(address, now, outputs);
+                    router.address_gone(address, ran_out, now, outputs);
                 });
             }
         }
