@@ -17,6 +17,7 @@ use crate::config::InterfaceName;
 use crate::engine::interface::{InterfaceAddress, InterfaceState};
 use crate::os::OsError;
 use crate::os::sysctl::{Asker, Need, Needs, Settings};
+use crate::os::vrrp_socket::VrrpSocket;
 use crate::vrrp::times::Moment;
 use crate::vrrp::{Family, Vrid};
 
@@ -228,12 +229,23 @@ impl Ports {
             has_addresses,
             sockets: None,
         });
-        self.opener.order(Order {
+        let port = self.open.get(at).map(|port| &port.sockets);
+        let older = port
+            .into_iter()
+            .flat_map(|deaf| [&deaf.vrrp, &deaf.strangers]);
+        let order = Order {
             number,
             at: at.clone(),
             index,
             vrids: vrids.to_vec(),
-        });
+            older: older.filter_map(VrrpSocket::membership).collect(),
+        };
+        if self.open.is_empty() {
+            // No advert can wait for them, and the start is as short as it can be.
+            self.take(opener::open(order));
+            return false;
+        }
+        self.opener.order(order);
         true
     }
 

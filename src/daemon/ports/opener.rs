@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use crate::config::InterfaceName;
 use crate::os::OsError;
 use crate::os::packet_socket::AnnouncementSocket;
-use crate::os::vrrp_socket::{Hears, VrrpSocket};
+use crate::os::vrrp_socket::{Hears, Membership, VrrpSocket};
 use crate::vrrp::{Family, Vrid};
 
 /// Where sockets are.
@@ -34,6 +34,9 @@ pub(super) struct Order {
     /// Of the interface.
     pub(super) index: u32,
     pub(super) vrids: Vec<Vrid>,
+    /// Of sockets there that hear nothing any more. Ended later, they would take the kernel's count of the new
+    /// ones with them.
+    pub(super) older: Vec<Membership>,
 }
 
 /// What became of an order.
@@ -62,9 +65,11 @@ struct Left {
 
 impl Opener {
     /// Instead of an older order for the same place, if that was not taken yet.
-    pub(super) fn order(&self, order: Order) {
+    pub(super) fn order(&self, mut order: Order) {
         let mut left = self.lock();
-        left.orders.retain(|older| older.at != order.at);
+        for older in left.orders.extract_if(.., |older| older.at == order.at) {
+            order.older.extend(older.older);
+        }
         left.orders.push(order);
         self.0.1.notify_one();
     }
@@ -84,15 +89,15 @@ impl Opener {
         }
     }
 
-    /// Waits for something to do. Nobody waits for what is to be closed: orders come first.
+    /// Waits for something to do. What is to be closed comes first, as memberships that end do.
     fn take(&self) -> Result<Order, Vec<Sockets>> {
         let mut left = self.lock();
         loop {
-            if let Some(order) = left.orders.pop() {
-                return Ok(order);
-            }
             if !left.unused.is_empty() {
                 return Err(std::mem::take(&mut left.unused));
+            }
+            if let Some(order) = left.orders.pop() {
+                return Ok(order);
             }
             left = self.0.1.wait(left).unwrap_or_else(PoisonError::into_inner);
         }
@@ -103,13 +108,18 @@ impl Opener {
     }
 }
 
-fn open(order: Order) -> Opened {
+/// Waits for the lock.
+pub(super) fn open(order: Order) -> Opened {
     let Order {
         number,
         at,
         index,
         vrids,
+        older,
     } = order;
+    for membership in older {
+        membership.leave();
+    }
     let open = |hears| VrrpSocket::open(&at.0, index, at.1, hears, &vrids);
     let all = || {
         Ok(Sockets {
