@@ -15,6 +15,7 @@ mod lan;
 mod lateness;
 mod leases;
 mod links;
+mod ports;
 mod site;
 mod takeover;
 mod work;

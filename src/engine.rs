@@ -136,6 +136,8 @@ pub enum Input<'a> {
         interface: &'a InterfaceName,
         /// Which.
         address: IpAddr,
+        /// Its lease had come to its end: the kernel took it off, and nobody else.
+        ran_out: bool,
     },
     /// The kernel refused to send this router's last advert.
     AdvertRefused {
@@ -199,6 +201,9 @@ pub struct Engine {
     unsettled: Vec<FateId>,
     /// P6, P25: a number is that of one router of one family on one interface.
     by_vrid: HashMap<(InterfaceName, Vrid, Family), RouterId>,
+    /// Sorted; `None` when it has to be made anew. Others announce addresses all the time, and nearly all of
+    /// them are nobody's here.
+    by_address: Option<Vec<(IpAddr, RouterId)>>,
     interfaces: BTreeMap<InterfaceName, Option<InterfaceState>>,
     deadlines: Deadlines,
     /// Empty but while adverts are sent together; kept for its memory.
@@ -236,6 +241,7 @@ impl Engine {
             fates: Vec::new(),
             unsettled: Vec::new(),
             by_vrid: HashMap::new(),
+            by_address: None,
             interfaces: BTreeMap::new(),
             deadlines: Deadlines::default(),
             company: Vec::new(),
@@ -311,9 +317,11 @@ impl Engine {
                     router.released(now, outputs);
                 });
             }
-            Input::AddressGone { interface, address } => {
-                self.address_gone(interface, address, now, outputs);
-            }
+            Input::AddressGone {
+                interface,
+                address,
+                ran_out,
+            } => self.address_gone(interface, (address, ran_out), now, outputs),
             Input::AdvertRefused { router, error } => {
                 self.with(router, now, outputs, |router, outputs| {
                     router.advert_refused(error, now, outputs);

@@ -42,6 +42,7 @@
 //! # Threads
 //!
 //! - *engine* ([`daemon`]): sockets, timer, decisions. Waits for nobody.
+//! - *sockets* (`daemon::ports`): opens and closes those of the engine, which may have to wait for the kernel.
 //! - *addresses* ([`os::addresses`]): puts leases on interfaces in batches, announces new claims, and
 //!   sends the first advert of one with a virtual MAC.
 //! - *rescue* ([`os::rescue`]): moves the engine to another processor when it is late for want of one.
@@ -59,7 +60,9 @@
 //! `integration/bench` measures rings 1 and 2 (`cargo bench`), `netns-tests/wire` the released daemon on the wire,
 //! beside keepalived and the kernel's own price, `netns-tests/isolation` what goes on beside the engine.
 //! [`daemon`]'s `engine_thread` has what keeps it cheap: `crowd` (adverts heard in batches), `vigil` (awake
-//! before a takeover), `telling` (first the work, then log and snapshot), `observation` (status in portions).
+//! before a takeover), `telling` (first the work, then log and snapshot), `observation` (status in portions),
+//! `alarm` (one timer, set when it is earlier only). What it does beside: `traffic` (frames), `settling` (sockets and
+//! reloads), `detection` (BFD), `succession` (the next program).
 //!
 //! # Modules
 //!
@@ -77,10 +80,19 @@
 //! | [`engine::checks`], [`os::checks`] | `[check.NAME]`: what counts as up and down; looking at it |
 //! | [`os::runner`] | programs of others: as whom they run, and that nothing of them is left |
 //! | `engine::members` | routers by name and by group, however many there are |
-//! | `engine::standing` | how each router and group stands as a whole: what hooks are told |
+//! | `engine::standing`, its `groups`, `joint` | how each router and group stands as a whole: what hooks are told |
+//! | `engine::reload`, its `differences` | what a new file changes, said in advance and done |
+//! | `engine::router` | one router of one family around its election: place, holding, what it hears and says |
+//! | [`engine::command`], `commands`, `handover` | what people ask for, and how it is handed over |
+//! | [`engine::event`], [`engine::status`], `report`, `glance` | what is told of it all |
+//! | `engine::reception`, `neighbours`, `drops` | whom a frame concerns, whom nobody; files that differ |
+//! | `engine::deadlines`, `waking`, `sleep`, [`engine::lateness`] | when to be woken, and what is done when that was late |
+//! | [`engine::snapshot`], `fingerprint` | what outlives the program; what tells two futures apart |
 //! | `daemon::happenings`, `daemon::events` | what happened, numbered; `buoy events` |
 //! | `daemon::hooks` | `[hook.NAME]`: a lane for each hook and router; programs, POSTs, FIFOs |
 //! | `daemon::metrics` | `metrics`: names, page, server |
+//! | `daemon::mailbox`, `ports` | the way into the engine's thread; the sockets of its interfaces |
+//! | `daemon::upgrade`, `leftovers` | what a life takes over from the one before |
 //! | `daemon::systemd` | readiness, status line, the watchdog that the engine feeds |
 //! | [`os::http`] | HTTP and HTTPS as a client, for checks and hooks |
 //! | `engine::fate` | what is Active together or not at all: families of a router, groups |
@@ -89,6 +101,8 @@
 //! | [`daemon`] | start, end, and the engine's thread |
 //! | [`os::macvlan`], [`os::accept_filter`] | devices of virtual MAC addresses; `accept = false` |
 //! | [`os::realtime`], [`os::memory`] | who runs first, what stays in memory, what goes back |
+//! | [`os::vrrp_socket`], [`os::packet_socket`] | adverts in and out; announcements in and out |
+//! | [`os::clock`], `os::connect`, [`os::lab`] | time; TCP; namespaces for the demo and the tests |
 //! | [`os::rescue`] | an engine that is late is moved to a free processor |
 //! | [`os::capabilities`], [`os::files`] | what the daemon gives up at its start; files that others may have planted |
 //! | [`os`] | everything that touches Linux; `unsafe` only in `os::raw` |

@@ -188,6 +188,7 @@ impl Host {
                 self.told(Input::AddressGone {
                     interface: &name,
                     address,
+                    ran_out: address.is_ipv4(),
                 });
             }
             10 => {

@@ -22,6 +22,7 @@ use buoyd::config::authentication::Keyring;
 use buoyd::engine::command::{Command, Token};
 use buoyd::engine::{Input, Outputs};
 use buoyd::vrrp::advert::{self, Outgoing};
+use buoyd::vrrp::announce::{HardwareAddress, Said};
 use buoyd::vrrp::{AdvertisementInterval, Centis, ChecksumStyle, Priority, Vrid};
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
@@ -173,6 +174,24 @@ fn status(bencher: Bencher<'_, '_>, routers: usize) {
     bencher
         .counter(ItemsCount::new(routers))
         .bench_local(|| host.engine.status(black_box(host.now)));
+}
+
+/// Hosts of the LAN announce themselves, and their addresses are nobody's here.
+#[divan::bench(args = ROUTERS)]
+fn an_announcement_is_heard(bencher: Bencher<'_, '_>, routers: usize) {
+    let mut host = Host::active(routers);
+    let mut outputs = Outputs::default();
+    let interface = host::interface(0);
+    bencher.bench_local(|| {
+        let input = Input::Announcement {
+            interface: &interface,
+            address: black_box(host::neighbour()),
+            hardware: HardwareAddress([2, 0, 0, 0, 0, 9]),
+            said: Said::Here,
+        };
+        host.engine.handle(input, host.now, &mut outputs);
+        outputs.clear();
+    });
 }
 
 /// Frames under numbers that are nobody's here.

@@ -415,6 +415,7 @@ impl World {
                 Input::AddressGone {
                     interface: &interface(),
                     address: ADDRESS,
+                    ran_out: true,
                 },
                 choices,
             ),

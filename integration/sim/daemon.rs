@@ -143,8 +143,12 @@ impl World {
     }
 
     pub(super) fn loses(&mut self, number: usize, address: IpAddr) {
-        let interface = &interface();
-        self.told(number, Input::AddressGone { interface, address });
+        let gone = Input::AddressGone {
+            interface: &interface(),
+            address,
+            ran_out: false,
+        };
+        self.told(number, gone);
     }
 
     pub(super) fn advert_is_refused(&mut self, number: usize, router: RouterId) {

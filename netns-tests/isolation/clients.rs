@@ -15,7 +15,7 @@ use crate::harness::{PATIENCE, pause, until};
 const CLIENTS: usize = 8;
 
 /// One line to the control socket and the line that comes back.
-fn ask(socket: &Path, request: &str) -> std::io::Result<usize> {
+pub(super) fn ask(socket: &Path, request: &str) -> std::io::Result<usize> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     writeln!(stream, "{request}")?;

@@ -15,7 +15,7 @@ use crate::engine::status::{
 use crate::os::addresses;
 use crate::vrrp::Role;
 
-use self::machine::{timeliness, witness_line};
+use self::machine::{hook_lines, timeliness, witness_line};
 use self::tables::{counters, drops, neighbours, notable, sessions};
 pub use self::why::why;
 use super::text::{Cell, Style, Table, clean, clean_lines, interval, paint, span, time_of_day};
@@ -179,6 +179,7 @@ fn head(status: &Status, colour: bool) -> String {
     if let Some(witness) = &status.witness {
         text += &witness_line(witness, colour);
     }
+    text += &hook_lines(&status.hooks, colour);
     text + &failed_reload(status, colour)
 }
 

@@ -8,12 +8,13 @@ mod alarm;
 mod crowd;
 mod detection;
 mod observation;
+mod settling;
 mod succession;
 mod telling;
 mod traffic;
 mod vigil;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -22,9 +23,8 @@ use tokio::sync::oneshot;
 
 use super::happenings::Happened;
 use super::mailbox::{Inbox, Message};
-use super::ports::{Ports, STRANGERS_REST};
-use crate::config::InterfaceName;
-use crate::engine::command::{Reply, Token};
+use super::ports::{Opener, Ports, STRANGERS_REST, TRY_AGAIN_AFTER};
+use crate::engine::command::{Command, Reply, Token};
 use crate::engine::lateness::Lateness;
 use crate::engine::{Engine, Input, Outputs, RouterId};
 use crate::os::addresses::{self, Done};
@@ -36,12 +36,12 @@ use crate::os::vrrp_socket::Batch;
 use crate::os::wishes::Wishes;
 use crate::os::{OsError, clock};
 use crate::vrrp::times::{Moment, WallClock};
-use crate::vrrp::{Family, Vrid};
 
 use alarm::Alarm;
 use crowd::Crowd;
 use detection::Detection;
 use observation::Observation;
+use settling::Topology;
 pub(super) use succession::Succession;
 use telling::Telling;
 use vigil::Vigil;
@@ -56,12 +56,6 @@ const MESSAGES_A_ROUND: usize = 256;
 /// UTC that moved by less is as it was: reading both clocks takes a moment too.
 const WALL_CLOCK_TOLERANCE: Duration = Duration::from_millis(1);
 
-/// Sockets that could not be opened are tried again; nobody tells when the reason is gone.
-const TRY_PORTS_EVERY_MS: u16 = 1000;
-
-/// The interfaces that routers need, with the VRIDs of IPv4 and of IPv6.
-type Topology = BTreeMap<InterfaceName, [Vec<Vrid>; 2]>;
-
 /// Everything the thread is given.
 pub(super) struct EngineThread {
     engine: Engine,
@@ -75,6 +69,8 @@ pub(super) struct EngineThread {
     wall: Option<WallClock>,
     ports: Ports,
     topology: Topology,
+    /// Reloads that wait for sockets, with who asked for them.
+    held: Vec<(Command, oneshot::Sender<Reply>)>,
     /// A router has released its addresses, perhaps for ever.
     released: bool,
     detection: Detection,
@@ -124,6 +120,7 @@ impl EngineThread {
             wall: None,
             ports: Ports::new(FIRST_PORT, settings),
             topology: Topology::new(),
+            held: Vec::new(),
             released: false,
             detection: Detection::default(),
             announce: AnnounceSocket::open()?,
@@ -147,6 +144,11 @@ impl EngineThread {
         self.alarm.rescue().clone()
     }
 
+    /// For the thread that opens sockets for this one.
+    pub(super) fn opener(&self) -> Opener {
+        self.ports.opener()
+    }
+
     /// Runs until everything is handed over.
     pub(super) fn run(mut self) -> Result<(), OsError> {
         self.alarm.rescue().look_after_me();
@@ -157,7 +159,7 @@ impl EngineThread {
             self.alarm.rescue().falls_asleep();
             self.pause_in_a_crowd();
             self.listen(self.patience())?;
-            if self.ports.has_problem() {
+            if self.ports.tries_again(clock::now()) {
                 self.settle_all(clock::now());
             }
             if self.ports.rests() {
@@ -208,7 +210,8 @@ impl EngineThread {
             let rest = u16::try_from(STRANGERS_REST.as_millis()).unwrap_or(u16::MAX);
             EpollTimeout::from(rest + 1)
         } else if self.ports.has_problem() {
-            EpollTimeout::from(TRY_PORTS_EVERY_MS)
+            let again = u16::try_from(TRY_AGAIN_AFTER.as_millis()).unwrap_or(u16::MAX);
+            EpollTimeout::from(again)
         } else {
             EpollTimeout::NONE
         }
@@ -298,15 +301,14 @@ impl EngineThread {
         match message {
             Message::Seen(Seen::Interface(name, state)) => {
                 self.ports.note(&name, state);
-                if self.topology.contains_key(&name) || self.engine.interfaces().contains(&name) {
-                    self.settle(&name, now);
-                }
+                self.settle_if_used(&name, now);
             }
-            Message::Seen(Seen::AddressGone(interface, address)) => {
+            Message::Seen(Seen::AddressGone(interface, address, ran_out)) => {
                 self.handle(
                     Input::AddressGone {
                         interface: &interface,
                         address,
+                        ran_out,
                     },
                     now,
                 );
@@ -339,19 +341,13 @@ impl EngineThread {
                 self.handle(Input::Released { router }, now);
                 self.released = true;
             }
+            Message::Opened(opened) => self.opened(*opened, now),
             Message::Witness(report) => self.handle(Input::Witness(&report), now),
             Message::Check(report) => self.handle(Input::Check(&report), now),
             Message::BeforeClaimDone(router) => {
                 self.handle(Input::BeforeClaimDone { router: &router }, now);
             }
-            Message::Command(command, reply) => {
-                let token = Token(self.next_token);
-                self.next_token += 1;
-                self.replies.insert(token, reply);
-                self.handle(Input::Command(token, *command), now);
-                self.observation.begin_anew();
-                self.settle_all(now);
-            }
+            Message::Command(command, reply) => self.command(*command, reply, now),
             Message::Status(reply) => self.observation.ask(reply),
             Message::Turn(reply) => self.turns.push(reply),
             Message::Pause(reply, goes_on) => self.succession.pause(reply, goes_on, now),
@@ -362,37 +358,6 @@ impl EngineThread {
 
     fn handle(&mut self, input: Input<'_>, now: Moment) {
         self.engine.handle(input, now, &mut self.outputs);
-    }
-
-    /// The port of one interface, and the engine's knowledge of it.
-    fn settle(&mut self, name: &InterfaceName, now: Moment) {
-        let engine = &self.engine;
-        let vrids = |family| engine.vrids(name, family);
-        let state = self.ports.settle(name, vrids, &self.epoll);
-        self.handle(Input::Interface { name, state }, now);
-    }
-
-    /// After a change of the configuration: the ports of all interfaces.
-    fn settle_all(&mut self, now: Moment) {
-        self.topology = self.topology();
-        let names: Vec<_> = self.topology.keys().cloned().collect();
-        self.ports.keep_only(&names);
-        for name in names {
-            self.settle(&name, now);
-        }
-    }
-
-    fn topology(&self) -> Topology {
-        let vrids = |name: &InterfaceName| {
-            [Family::Ipv4, Family::Ipv6].map(|family| self.engine.vrids(name, family))
-        };
-        let interfaces = self.engine.interfaces().into_iter();
-        interfaces
-            .map(|name| {
-                let vrids = vrids(&name);
-                (name, vrids)
-            })
-            .collect()
     }
 
     /// Does what the engine wants: adverts first, at once; then what others do.

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::oneshot;
 
+use super::ports::Opened;
 use crate::config::RouterName;
 use crate::engine::checks;
 use crate::engine::command::{Command, Reply};
@@ -24,6 +25,8 @@ pub(super) enum Message {
     Seen(links::Seen),
     /// From the address worker.
     Done(addresses::Done),
+    /// From the thread that opens sockets.
+    Opened(Box<Opened>),
     /// From the prober of the witness.
     Witness(witness::Report),
     /// From the thread of checks: a verdict changed.

@@ -54,7 +54,7 @@ impl Keeping {
     }
 }
 
-/// Starts the six threads. What comes back is the end of the engine's.
+/// Starts the seven threads. What comes back is the end of the engine's.
 pub(super) fn start_threads(
     engine: EngineThread,
     worker: Worker,
@@ -88,6 +88,11 @@ pub(super) fn start_threads(
                 seen.send(Message::Seen(seen_));
             });
         }),
+    )?;
+    let (opener, opened) = (engine.opener(), mailbox.clone());
+    spawn(
+        "sockets",
+        Box::new(move || opener.run(|one| opened.send(Message::Opened(Box::new(one))))),
     )?;
     let reports = mailbox.clone();
     spawn(

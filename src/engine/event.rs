@@ -159,8 +159,8 @@ pub enum Event {
         router: RouterName,
         /// Which address.
         address: IpAddr,
-        /// For how long it was not renewed.
-        unrenewed: Duration,
+        /// For how long it was not renewed; `None`: the renewal was asked for in time, and came too late.
+        unrenewed: Option<Duration>,
     },
     /// The engine acted on a deadline later than half of the neighbours' patience. Logged at most once
     /// a minute; counted always.
@@ -292,18 +292,6 @@ pub enum Event {
 }
 
 impl Event {
-    /// An address went and is put back: after a lapse of its lease the kernel took it off.
-    pub(super) const fn gone(router: RouterName, address: IpAddr, lapse: Option<Duration>) -> Self {
-        match lapse {
-            Some(unrenewed) => Self::LeaseRanOut {
-                router,
-                address,
-                unrenewed,
-            },
-            None => Self::AddressPutBack { router, address },
-        }
-    }
-
     /// True for what an administrator should look at even when everything else is well.
     #[must_use]
     pub const fn is_warning(&self) -> bool {

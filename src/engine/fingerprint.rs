@@ -25,6 +25,7 @@ impl Engine {
             fates,
             unsettled: _,
             by_vrid: _,
+            by_address: _,
             interfaces: _,
             // Where a deadline was entered early the engine is woken and does nothing.
             deadlines: _,

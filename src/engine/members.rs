@@ -4,11 +4,12 @@
 //! one router takes longer the more others there are. Called by the engine only. Cannot fail.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use super::Engine;
 use super::outputs::RouterId;
 use super::router::{Demotion, Router};
-use crate::config::{Config, GroupConfig, RouterConfig, RouterName};
+use crate::config::{Config, GroupConfig, InterfaceName, RouterConfig, RouterName};
 use crate::vrrp::Family;
 use crate::vrrp::times::Moment;
 
@@ -95,6 +96,32 @@ impl Engine {
         Some((place, self.configured.groups.get(place)?))
     }
 
+    /// Routers on an interface that have this address.
+    pub(super) fn with_address(
+        &mut self,
+        interface: &InterfaceName,
+        address: IpAddr,
+    ) -> Vec<RouterId> {
+        let routers = &self.routers;
+        let all = self.by_address.get_or_insert_with(|| {
+            let of = |router: &Router| {
+                let (addresses, id) = (router.config().addresses.iter(), router.id());
+                addresses.map(|own| (own.ip(), id)).collect::<Vec<_>>()
+            };
+            let mut all: Vec<_> = routers.iter().flatten().flat_map(of).collect();
+            all.sort_unstable();
+            all
+        });
+        let first = all.partition_point(|(other, _)| *other < address);
+        let rest = all.get(first..).unwrap_or_default().iter();
+        let same = rest.take_while(|(other, _)| *other == address);
+        let is_there = |id: &RouterId| {
+            let router = routers.get(id.slot()).and_then(Option::as_ref);
+            router.is_some_and(|router| router.config().interface == *interface)
+        };
+        same.map(|(_, id)| *id).filter(is_there).collect()
+    }
+
     pub(super) fn add(
         &mut self,
         config: &RouterConfig,
@@ -114,6 +141,7 @@ impl Engine {
             self.deadlines.set(id, deadline);
         }
         self.routers.push(Some(router));
+        self.by_address = None;
         self.alive += 1;
         self.authenticate(id, config);
         id

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::interface::InterfaceState;
+use super::interface::{InterfaceAddress, InterfaceState};
 use super::router::Router;
 use super::{Engine, Outputs, RouterId};
 use crate::config::InterfaceName;
@@ -160,28 +160,31 @@ impl Engine {
         now: Moment,
         outputs: &mut Outputs,
     ) {
-        let own = self
-            .interfaces
-            .get(name)
-            .and_then(Option::as_ref)
-            .map(|interface| interface.hardware);
-        if own == Some(hardware) {
+        let state = self.interfaces.get(name).and_then(Option::as_ref);
+        if state.is_some_and(|state| state.hardware == hardware) {
             return;
         }
-        for id in self.on_interface(name) {
-            let Some(router) = self.router(id) else {
-                continue;
-            };
-            if router.has(address) {
-                self.with(id, now, outputs, |router, outputs| match said {
-                    Said::Here => router.announcement_heard(address, hardware, now, outputs),
-                    Said::WhoseIsIt => router.asked_for(address, hardware, now, outputs),
-                    Said::Uses => router.used_elsewhere(now),
-                });
-            } else if router.is_at(address) && said != Said::WhoseIsIt && !hardware.is_virtual() {
-                self.with(id, now, outputs, |router, outputs| {
-                    router.clone_heard(hardware, now, outputs);
-                });
+        // One that a router advertises from, or did before it went.
+        let is_ours = state.is_none_or(|state| {
+            let of_family = |own: &InterfaceAddress| own.ip.is_ipv4() == address.is_ipv4();
+            state.has(address) || !state.addresses.iter().any(of_family)
+        });
+        let with_address = self.with_address(name, address);
+        for id in &with_address {
+            self.with(*id, now, outputs, |router, outputs| match said {
+                Said::Here => router.announcement_heard(address, hardware, now, outputs),
+                Said::WhoseIsIt => router.asked_for(address, hardware, now, outputs),
+                Said::Uses => router.used_elsewhere(now),
+            });
+        }
+        if is_ours && said != Said::WhoseIsIt && !hardware.is_virtual() {
+            for id in self.on_interface(name) {
+                let is_at = |router: &Router| router.is_at(address);
+                if !with_address.contains(&id) && self.router(id).is_some_and(is_at) {
+                    self.with(id, now, outputs, |router, outputs| {
+                        router.clone_heard(hardware, now, outputs);
+                    });
+                }
             }
         }
     }
@@ -228,17 +231,14 @@ impl Engine {
     pub(super) fn address_gone(
         &mut self,
         name: &InterfaceName,
-        address: IpAddr,
+        (address, ran_out): (IpAddr, bool),
         now: Moment,
         outputs: &mut Outputs,
     ) {
-        for id in self.on_interface(name) {
-            if self
-                .router(id)
-                .is_some_and(|router| router.holds() && router.has(address))
-            {
+        for id in self.with_address(name, address) {
+            if self.router(id).is_some_and(Router::holds) {
                 self.with(id, now, outputs, |router, outputs| {
-                    router.address_gone(address, now, outputs);
+                    router.address_gone(address, ran_out, now, outputs);
                 });
             }
         }

@@ -372,9 +372,14 @@ impl Host {
     }
 
     fn loses(&mut self, address: Ipv4Addr) {
+        self.misses(address, false);
+    }
+
+    fn misses(&mut self, address: Ipv4Addr, ran_out: bool) {
         self.told(Input::AddressGone {
             interface: &eth("eth0"),
             address: address.into(),
+            ran_out,
         });
     }
 

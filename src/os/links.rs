@@ -23,8 +23,8 @@ use crate::engine::interface::{InterfaceAddress, InterfaceState, LinkState};
 pub enum Seen {
     /// An interface appeared, changed or (`None`) went.
     Interface(InterfaceName, Option<InterfaceState>),
-    /// An address of ours went from this interface.
-    AddressGone(InterfaceName, IpAddr),
+    /// An address of ours went from this interface; true: its lease had come to its end.
+    AddressGone(InterfaceName, IpAddr, bool),
     /// The watch is over.
     Failed(OsError),
 }
@@ -62,7 +62,7 @@ fn run(report: &mut impl FnMut(Seen)) -> Result<(), OsError> {
                 let before = std::mem::take(&mut table.ours);
                 table = Table::read(&mut requests, table)?;
                 for gone in before.difference(&table.ours) {
-                    if let Some(gone) = table.gone(*gone) {
+                    if let Some(gone) = table.gone(*gone, false) {
                         report(gone);
                     }
                 }
@@ -154,7 +154,8 @@ impl Table {
                 if address.marked {
                     let gone = (address.interface, address.ip);
                     self.ours.remove(&gone);
-                    return self.gone(gone);
+                    // Where the kernel took it off by itself, no second is left of the lease.
+                    return self.gone(gone, address.valid == Some(0));
                 }
                 if let Some(list) = self.addresses.get_mut(&address.interface) {
                     list.retain(|known| known.ip != address.ip);
@@ -165,11 +166,12 @@ impl Table {
         None
     }
 
-    fn gone(&self, (interface, ip): (u32, IpAddr)) -> Option<Seen> {
+    fn gone(&self, (interface, ip): (u32, IpAddr), ran_out: bool) -> Option<Seen> {
         let link = self
             .links
             .get(self.devices.get(&interface).unwrap_or(&interface))?;
-        Some(Seen::AddressGone(InterfaceName::new(&link.name)?, ip))
+        let name = InterfaceName::new(&link.name)?;
+        Some(Seen::AddressGone(name, ip, ran_out))
     }
 
     /// Reports every interface that is not as it was at the last report.
@@ -203,6 +205,48 @@ impl Table {
             addresses: self.addresses.get(&link.index).cloned().unwrap_or_default(),
             problem: None,
             problem_ipv6: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rtnetlink::packet_route::address::{
+        AddressAttribute, AddressMessage, AddressProtocol, CacheInfo,
+    };
+
+    use super::*;
+
+    /// As the kernel tells it, with so many seconds left of the lease.
+    fn lease(left: u32) -> AddressMessage {
+        let mut lifetime = CacheInfo::default();
+        lifetime.ifa_valid = left;
+        let mut message = AddressMessage::default();
+        message.header.index = 2;
+        message.attributes = vec![
+            AddressAttribute::Local([192, 0, 2, 100].into()),
+            AddressAttribute::Protocol(AddressProtocol::from(netlink::MARK)),
+            AddressAttribute::CacheInfo(lifetime),
+        ];
+        message
+    }
+
+    #[test]
+    fn an_address_that_went_with_its_last_second_ran_out_and_any_other_was_taken_off() {
+        let mut link = LinkMessage::default();
+        link.header.index = 2;
+        link.attributes = vec![rtnetlink::packet_route::link::LinkAttribute::IfName(
+            "eth0".to_owned(),
+        )];
+        let mut table = Table::default();
+        assert!(table.take(&RouteNetlinkMessage::NewLink(link)).is_none());
+        for (left, expected) in [(0, true), (1, false)] {
+            let added = table.take(&RouteNetlinkMessage::NewAddress(lease(1)));
+            assert!(added.is_none());
+            match table.take(&RouteNetlinkMessage::DelAddress(lease(left))) {
+                Some(Seen::AddressGone(_, _, ran_out)) => assert_eq!(ran_out, expected),
+                other => panic!("{other:?}"),
+            }
         }
     }
 }

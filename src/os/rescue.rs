@@ -46,6 +46,8 @@ struct Shared {
     rescuer: AtomicI32,
     /// The one processor on which that does not run.
     off: AtomicUsize,
+    /// Where there was no other processor for it. Nobody is asked again before somebody is moved.
+    only: AtomicUsize,
 }
 
 /// After that it is looked for again.
@@ -74,6 +76,7 @@ impl Rescue {
             sleeps: AtomicBool::new(false),
             rescuer: AtomicI32::new(NOBODY),
             off: AtomicUsize::new(NOWHERE),
+            only: AtomicUsize::new(NOWHERE),
         })))
     }
 
@@ -116,16 +119,20 @@ impl Rescue {
     fn keep_off_this_processor(&self) -> Result<(), Errno> {
         let here = sched_getcpu()?;
         let rescuer = self.0.rescuer.load(Ordering::Relaxed);
-        if self.0.off.load(Ordering::Relaxed) == here || rescuer == NOBODY {
+        let is_here = |at: &AtomicUsize| at.load(Ordering::Relaxed) == here;
+        if is_here(&self.0.off) || is_here(&self.0.only) || rescuer == NOBODY {
             return Ok(());
         }
         let mut others = sched_getaffinity(Pid::from_raw(0))?;
         others.unset(here)?;
         // There may be no other one, or not now: it was fetched, and may not leave yet.
-        if others != CpuSet::new() {
+        let at = if others == CpuSet::new() {
+            &self.0.only
+        } else {
             sched_setaffinity(Pid::from_raw(rescuer), &others)?;
-            self.0.off.store(here, Ordering::Relaxed);
-        }
+            &self.0.off
+        };
+        at.store(here, Ordering::Relaxed);
         Ok(())
     }
 
@@ -142,14 +149,20 @@ impl Rescue {
             let now = clock::now();
             let look_at = self.0.look_at.load(Ordering::SeqCst);
             if look_at <= now.as_nanos() && self.0.sleeps.load(Ordering::Relaxed) {
-                let thread = Pid::from_raw(self.0.thread.load(Ordering::Relaxed));
-                // It may be refused here, and granted next time.
-                let _ = fetch(thread);
+                self.fetch();
             }
             if self.sleep_until(look_at, now).is_err() {
                 break;
             }
         }
+    }
+
+    fn fetch(&self) {
+        let thread = Pid::from_raw(self.0.thread.load(Ordering::Relaxed));
+        // It may be refused here, and granted next time.
+        let _ = fetch(thread);
+        // There may be more processors by now, or there were fewer while it was fetched.
+        self.0.only.store(NOWHERE, Ordering::Relaxed);
     }
 
     /// Sets the timer anew, unless the engine waits for something that bears no time.
@@ -177,20 +190,24 @@ fn fetch(thread: Pid) -> Result<(), Errno> {
     let allowed = sched_getaffinity(thread)?;
     let here = sched_getcpu()?;
     // Who keeps it elsewhere has a reason.
-    if allowed.is_set(here)? {
-        let mut only = CpuSet::new();
-        only.set(here)?;
-        sched_setaffinity(thread, &only)?;
-        if sched_setaffinity(thread, &allowed).is_err() {
-            // None of them is left to it meanwhile: it may be wherever the kernel lets it.
-            let mut all = CpuSet::new();
-            for processor in 0..CpuSet::count() {
-                all.set(processor)?;
-            }
-            sched_setaffinity(thread, &all)?;
-        }
+    if !allowed.is_set(here)? {
+        return Ok(());
     }
-    Ok(())
+    let (mut only, mut all) = (CpuSet::new(), CpuSet::new());
+    only.set(here)?;
+    for processor in 0..CpuSet::count() {
+        all.set(processor)?;
+    }
+    // The kernel names processors that there are. Who may be on all of them may be on those that come later.
+    sched_setaffinity(thread, &all)?;
+    let is_kept = sched_getaffinity(thread).is_ok_and(|widest| widest != allowed);
+    let fetched = sched_setaffinity(thread, &only);
+    let before = if is_kept { allowed } else { all };
+    if sched_setaffinity(thread, &before).is_err() {
+        // None of them is left to it meanwhile: it may be wherever the kernel lets it.
+        sched_setaffinity(thread, &all)?;
+    }
+    fetched
 }
 
 #[cfg(test)]
@@ -267,6 +284,62 @@ mod tests {
         assert_eq!(processors(rescuer), expected);
         // With one processor there is nowhere else.
         assert_eq!(off == NOWHERE, all.len() == 1);
+    }
+
+    /// What the kernel keeps for it, processors that may come later included.
+    fn mask(thread: Pid) -> String {
+        let status = std::fs::read_to_string(format!("/proc/self/task/{thread}/status")).unwrap();
+        let line = |line: &&str| line.starts_with("Cpus_allowed:");
+        status.lines().find(line).unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_thread_that_was_fetched_has_the_mask_that_it_had() {
+        let (thread, wake, said) = sleeper();
+        let free = mask(thread);
+        fetch(thread).unwrap();
+        assert_eq!(mask(thread), free);
+        // And one that somebody keeps on some processors is kept there still.
+        let here = sched_getcpu().unwrap();
+        let mut kept = CpuSet::new();
+        kept.set(here).unwrap();
+        sched_setaffinity(thread, &kept).unwrap();
+        let kept = mask(thread);
+        for _ in 0..100 {
+            fetch(thread).unwrap();
+        }
+        assert_eq!(mask(thread), kept);
+        wake.send(()).unwrap();
+        assert_eq!(said.recv().unwrap(), here);
+    }
+
+    #[test]
+    fn who_found_no_other_processor_asks_again_after_a_rescue_only() {
+        thread::spawn(|| {
+            let rescue = Rescue::open().unwrap();
+            let all = sched_getaffinity(Pid::from_raw(0)).unwrap();
+            let mut one = CpuSet::new();
+            one.set(sched_getcpu().unwrap()).unwrap();
+            sched_setaffinity(Pid::from_raw(0), &one).unwrap();
+            let here = sched_getcpu().unwrap();
+            let (rescuer, _wake, _said) = sleeper();
+            let (thread, _wake_too, _said_too) = sleeper();
+            rescue.0.thread.store(thread.as_raw(), Ordering::Relaxed);
+            rescue.0.rescuer.store(rescuer.as_raw(), Ordering::Relaxed);
+            let before = processors(rescuer);
+            rescue.falls_asleep();
+            assert_eq!(rescue.0.only.load(Ordering::Relaxed), here);
+            // Not asked: what changed meanwhile does not matter.
+            sched_setaffinity(Pid::from_raw(0), &all).unwrap();
+            if sched_getcpu().unwrap() == here {
+                rescue.falls_asleep();
+                assert_eq!(processors(rescuer), before);
+            }
+            rescue.fetch();
+            assert_eq!(rescue.0.only.load(Ordering::Relaxed), NOWHERE);
+        })
+        .join()
+        .unwrap();
     }
 
     #[test]

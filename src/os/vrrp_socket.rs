@@ -27,7 +27,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{OsError, clock};
 use crate::config::InterfaceName;
-use crate::vrrp::advert::{PROTOCOL, Received};
+use crate::vrrp::advert::{GROUP_V6, PROTOCOL, Received};
 use crate::vrrp::times::Moment;
 use crate::vrrp::{Family, Vrid};
 
@@ -143,6 +143,16 @@ impl VrrpSocket {
         })
     }
 
+    /// To leave the group with, whoever holds the socket itself. `None`: no more files may be open.
+    #[must_use]
+    pub fn membership(&self) -> Option<Membership> {
+        Some(Membership {
+            socket: self.socket.try_clone().ok()?,
+            family: self.family,
+            index: self.index,
+        })
+    }
+
     /// Index of the interface that it is bound to.
     #[must_use]
     pub const fn index(&self) -> u32 {
@@ -249,6 +259,23 @@ impl VrrpSocket {
                 send_all(socket, &slices, &addresses, refused);
             }
         }
+    }
+}
+
+/// That a socket is in the group of its interface.
+pub struct Membership {
+    socket: Socket,
+    family: Family,
+    index: u32,
+}
+
+impl Membership {
+    /// Ends it. The kernel may wait for others, and have ended it before.
+    pub fn leave(self) {
+        let _ = match self.family {
+            Family::Ipv4 => ipv4::leave(&self.socket, self.index),
+            Family::Ipv6 => self.socket.leave_multicast_v6(&GROUP_V6, self.index),
+        };
     }
 }
 

@@ -1,9 +1,9 @@
-//! What is said of the daemon as a whole: whether it is on time, and what its witness says.
+//! What is said of the daemon as a whole: whether it is on time, what its witness says, and what its hooks do.
 //!
 //! Owns these lines of `buoy status`. Called by the page above. Cannot fail.
 
 use crate::cli::text::{Style, clean, paint, span};
-use crate::control::Status;
+use crate::control::{HookStatus, Status};
 use crate::engine::witness::WitnessStatus;
 
 /// What keeps the engine from being on time.
@@ -52,4 +52,33 @@ pub(super) fn witness_line(witness: &WitnessStatus, colour: bool) -> String {
         witness.probes
     );
     format!("{}\n", paint(&line, style, colour))
+}
+
+/// Hooks that run, and those that failed since the daemon started; of the others there is nothing to say.
+pub(super) fn hook_lines(hooks: &[HookStatus], colour: bool) -> String {
+    let mut text = String::new();
+    for hook in hooks {
+        let (mut said, mut style) = (Vec::new(), Style::Plain);
+        if hook.running {
+            said.push(match hook.queued {
+                0 => "runs".to_owned(),
+                queued => format!("runs, {queued} wait"),
+            });
+        }
+        if let Some(error) = &hook.last_error {
+            let ago = span(hook.last_error_ms_ago.unwrap_or_default());
+            let (failed, all) = (hook.failed, hook.done + hook.failed);
+            said.push(format!(
+                "{failed} of {all} failed, the last {ago} ago: {}",
+                clean(error)
+            ));
+            style = Style::Warning;
+        }
+        if !said.is_empty() {
+            let line = format!("hook {}: {}", hook.name, said.join("; "));
+            text += &paint(&line, style, colour);
+            text.push('\n');
+        }
+    }
+    text
 }

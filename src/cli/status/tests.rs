@@ -1,6 +1,7 @@
 //! What people see, letter by letter.
 
 use super::*;
+use crate::control::sample;
 use crate::control::{ConfigurationStatus, MetricsStatus, RealtimeStatus, RenewalStatus, SCHEMA};
 use crate::engine::lateness::LatenessStatus;
 use crate::engine::status::{CloneStatus, Counters, DropStatus, NearMissStatus, NeighbourStatus};
@@ -298,6 +299,36 @@ fn metrics_that_are_not_served_are_complained_of() {
     assert_eq!(
         text.lines().nth(1),
         Some("cannot serve metrics at 127.0.0.1:9650")
+    );
+}
+
+#[test]
+fn of_hooks_there_is_a_line_for_each_that_runs_or_failed() {
+    let mut status = status(vec![]);
+    let (mut pager, mut slow) = (sample::hook("pager"), sample::hook("slow"));
+    status.hooks = vec![sample::hook("quiet"), pager.clone(), slow.clone()];
+    assert!(!overview(&status, false).contains("hook"));
+    pager.failed = 2;
+    pager.last_error = Some("status 7\u{1b}".to_owned());
+    pager.last_error_ms_ago = Some(12_000);
+    slow.running = true;
+    slow.queued = 3;
+    let lines = |status: &Status| {
+        let text = overview(status, false);
+        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines[1..lines.len() - 2].join("\n")
+    };
+    status.hooks = vec![sample::hook("quiet"), pager.clone(), slow];
+    assert_eq!(
+        lines(&status),
+        "hook pager: 2 of 3 failed, the last 12 s ago: status 7\u{fffd}\n\
+         hook slow: runs, 3 wait"
+    );
+    pager.running = true;
+    status.hooks = vec![pager];
+    assert_eq!(
+        lines(&status),
+        "hook pager: runs; 2 of 3 failed, the last 12 s ago: status 7\u{fffd}"
     );
 }
 

@@ -29,7 +29,7 @@ impl EngineThread {
         };
         let mut heard = 0;
         for _ in 0..BATCHES_A_ROUND {
-            let more = port.vrrp.receive(batch, |arrived, at| {
+            let more = port.sockets.vrrp.receive(batch, |arrived, at| {
                 heard += 1;
                 engine.handle(input(name, arrived), at, outputs);
             });
@@ -56,7 +56,7 @@ impl EngineThread {
         };
         let now = clock::now();
         for _ in 0..BATCHES_A_ROUND {
-            let Some(heard) = port.announcements.receive() else {
+            let Some(heard) = port.sockets.announcements.receive() else {
                 break;
             };
             engine.handle(
@@ -88,7 +88,7 @@ impl EngineThread {
             return;
         };
         // An error is cleared by reading it.
-        let _ = port.strangers.receive(batch, |arrived, at| {
+        let _ = port.sockets.strangers.receive(batch, |arrived, at| {
             engine.handle(input(name, arrived), at, outputs);
         });
         let now = clock::now();
@@ -167,7 +167,7 @@ impl EngineThread {
             .iter()
             .map(|advert| (&*advert.packet, advert.destination))
             .collect();
-        port.vrrp.send(&packets, refused);
+        port.sockets.vrrp.send(&packets, refused);
     }
 }
 

@@ -177,7 +177,7 @@ fn fields(event: &Event) -> Value {
             address,
             unrenewed,
         } => {
-            json!({ "address": address, "unrenewed-ms": milliseconds(*unrenewed) })
+            json!({ "address": address, "unrenewed-ms": unrenewed.map(milliseconds) })
         }
         Event::WokeLate { late, patience } => json!({
             "late-ms": milliseconds(*late), "patience-ms": milliseconds(*patience),

@@ -124,11 +124,19 @@ impl fmt::Display for Event {
             Self::LeaseRanOut {
                 address, unrenewed, ..
             } => {
-                let unrenewed = Span(*unrenewed);
-                write!(
-                    f,
-                    "{address} was taken off by the kernel: this daemon did not renew its lease for {unrenewed}; put back"
-                )
+                write!(f, "{address} was taken off by the kernel: ")?;
+                match unrenewed {
+                    Some(time) => {
+                        let time = Span(*time);
+                        write!(
+                            f,
+                            "this daemon did not renew its lease for {time}; put back"
+                        )
+                    }
+                    None => f.write_str(
+                        "its lease ran out while the renewal waited for the kernel; put back",
+                    ),
+                }
             }
             Self::WokeLate { late, patience } => {
                 let (late, patience) = (Span(*late), Span(*patience));

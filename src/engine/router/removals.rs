@@ -73,6 +73,7 @@ impl Router {
     pub(in crate::engine) fn address_gone(
         &mut self,
         address: IpAddr,
+        ran_out: bool,
         now: Moment,
         outputs: &mut Outputs,
     ) {
@@ -84,9 +85,16 @@ impl Router {
         };
         self.removals.last = Some(address);
         if self.logged.put_back.now(now) {
-            let lapse = holding.lapse(now);
-            let event = Event::gone(self.config.name.clone(), address, lapse);
-            outputs.events.push(event);
+            let (router, unrenewed) = (self.config.name.clone(), holding.lapse(now));
+            outputs.events.push(if ran_out || unrenewed.is_some() {
+                Event::LeaseRanOut {
+                    router,
+                    address,
+                    unrenewed,
+                }
+            } else {
+                Event::AddressPutBack { router, address }
+            });
         }
         // Before the claim is confirmed it may be our own release of an earlier epoch.
         let soonest = holding.put_back.map_or(now, |last| last + PUT_BACK_EVERY);

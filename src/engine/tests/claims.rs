@@ -197,6 +197,21 @@ fn of_an_address_that_ran_out_while_the_engine_slept_nobody_else_is_blamed() {
 }
 
 #[test]
+fn of_a_lease_that_ran_out_while_its_renewal_waited_for_the_kernel_nobody_else_is_blamed() {
+    let mut host = Host::is_active(&[web()]);
+    host.at(20_000);
+    host.log.clear();
+    host.misses(VIP, true);
+    let said = host.events().join("\n");
+    assert!(
+        said.contains("its lease ran out while the renewal waited for the kernel; put back"),
+        "{said}"
+    );
+    assert!(!said.contains("somebody else"), "{said}");
+    assert_eq!(host.wishes(), vec![(20_000, Some(2))]);
+}
+
+#[test]
 fn putting_back_is_rate_limited() {
     let mut host = Host::is_active(&[web()]);
     for ms in 10_000..10_100 {

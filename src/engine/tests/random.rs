@@ -162,6 +162,7 @@ fn lives_through(seed: u64, steps: u32) {
             9 => host.told(Input::AddressGone {
                 interface: &eth(interface),
                 address,
+                ran_out: false,
             }),
             10 => host.told(Input::AdvertRefused {
                 router,

@@ -350,3 +350,19 @@ fn a_router_that_is_replaced_by_one_of_the_same_number_still_hears_its_successor
     host.at(10_700);
     assert_eq!(host.releases(), vec![10_603]);
 }
+
+#[test]
+fn an_address_that_came_with_a_reload_is_defended_and_one_that_went_is_not() {
+    const NEW: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 101);
+    let mut host = Host::is_active(&[web()]);
+    host.hears_announcement_of(VIP);
+    host.hears_announcement_of(NEW);
+    assert_eq!(host.status().counters.foreign_announcements, 1);
+    let mut changed = web();
+    changed.addresses = vec![virtual_address(NEW)];
+    host.reloads(&[changed]);
+    host.hears_announcement_of(VIP);
+    host.hears_announcement_of(NEW);
+    host.hears_announcement_of(NEW);
+    assert_eq!(host.status().counters.foreign_announcements, 3);
+}

@@ -1,5 +1,7 @@
 //! What is IPv4's own about a socket of protocol 112.
 
+use std::io;
+
 use socket2::{InterfaceIndexOrAddress, Socket};
 
 use super::step;
@@ -23,4 +25,8 @@ pub(super) fn set_up(socket: &Socket, index: u32) -> Result<(), OsError> {
     socket
         .join_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(index))
         .map_err(step("join 224.0.0.18"))
+}
+
+pub(super) fn leave(socket: &Socket, index: u32) -> io::Result<()> {
+    socket.leave_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(index))
 }

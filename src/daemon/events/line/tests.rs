@@ -154,7 +154,7 @@ fn samples() -> Vec<(Event, Value)> {
             Event::LeaseRanOut {
                 router: router(),
                 address: THERE,
-                unrenewed: time,
+                unrenewed: Some(time),
             },
             json!({"address": "192.0.2.7", "unrenewed-ms": 1500}),
         ),
