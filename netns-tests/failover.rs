@@ -146,8 +146,9 @@ fn a_silenced_holder_is_replaced_in_time_and_takes_back_when_healed() {
         lan.a.host().silence().unwrap();
     });
     let cause = lan.b.web().cause;
+    // An engine that the machine let sleep past its deadline says that instead.
     assert!(
-        cause.starts_with("no advert from 192.0.2.1 for "),
+        cause.starts_with("no advert from 192.0.2.1 for ") || cause.starts_with("slept "),
         "{cause}"
     );
     assert!(lan.a.holds(VIP), "nobody told a");

@@ -38,10 +38,10 @@ pub(crate) use frr::{Frr, FrrRouter};
 pub(crate) use frr_bfd::FrrBfd;
 pub(crate) use holders::Holders;
 pub(crate) use keepalived::{Keepalived, Neighbour};
-pub(crate) use machine::stood_still;
+pub(crate) use machine::{longest_wait, stood_still};
 pub(crate) use observer::{Observer, link_address};
 pub(crate) use traces::{Traces, Usage};
-pub(crate) use traffic::Client;
+pub(crate) use traffic::{Client, PATIENCE_OF_A_HOLDER};
 
 /// The floating address of [`buoy`] routers that say nothing else.
 pub(crate) const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 100));
@@ -64,9 +64,15 @@ static LANS: (Mutex<u32>, Condvar) = (Mutex::new(0), Condvar::new());
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// Permission to use the machine.
-struct Permit(u32);
+pub(crate) struct Permit(u32);
 
 impl Permit {
+    /// Half of it, without a LAN.
+    pub(crate) fn of_half_of_the_machine() -> Self {
+        machine::watch();
+        Self::take(MOST_LANS / 2)
+    }
+
     fn take(weight: u32) -> Self {
         let mut taken = LANS.0.lock().unwrap_or_else(PoisonError::into_inner);
         while *taken + weight > MOST_LANS {

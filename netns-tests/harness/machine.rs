@@ -134,7 +134,7 @@ fn wants_the_lock_for_ever() {
 }
 
 /// How long whoever changed an address between these moments may have waited for the others on this machine.
-pub(super) fn longest_wait(from: Moment, until: Moment) -> Duration {
+pub(crate) fn longest_wait(from: Moment, until: Moment) -> Duration {
     let waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
     let meanwhile = waits
         .iter()

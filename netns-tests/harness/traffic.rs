@@ -27,7 +27,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// For what comes while nobody lets a thread of ours run: seconds of it. The usual room is a tenth of one.
 const ROOM: usize = 4 << 20;
 /// It gives the successor 100 ms after its advert, in which that one needs the lock up to three times.
-const PATIENCE_OF_A_HOLDER: Duration = Duration::from_millis(30);
+pub(crate) const PATIENCE_OF_A_HOLDER: Duration = Duration::from_millis(30);
 /// What happened before or after may be the cause.
 const AROUND: Duration = Duration::from_millis(300);
 /// An answer that is not there then does not come.
