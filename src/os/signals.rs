@@ -68,6 +68,7 @@ impl Drop for HeldBack {
 ///
 /// # Errors
 /// Why it was not executed.
+#[must_use]
 pub fn execute(command: &Command) -> io::Error {
     let bytes = |text: &OsStr| CString::new(text.as_bytes());
     let execute = || -> io::Result<Infallible> {
