@@ -209,6 +209,7 @@ pub fn run(options: Options) -> Result<(), Error> {
     )?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .on_thread_start(|| drop(signals::hold_back()))
         .build()
         .map_err(|error| OsError::new("start the runtime", error))?
         .block_on(serve(options, config, server, life))
@@ -296,19 +297,17 @@ struct Signals {
 }
 
 impl Signals {
-    /// From here on they are heard, those too that came before.
+    /// To be heard when they are let in, those too that came before.
     fn open() -> Result<Self, Error> {
         let watch = |kind| {
             signal::unix::signal(kind).map_err(|error| OsError::new("watch for signals", error))
         };
-        let signals = Self {
+        Ok(Self {
             terminate: watch(SignalKind::terminate())?,
             interrupt: watch(SignalKind::interrupt())?,
             hangup: watch(SignalKind::hangup())?,
             replace: watch(SignalKind::user_defined2())?,
-        };
-        signals::let_in()?;
-        Ok(signals)
+        })
     }
 }
 
@@ -391,6 +390,8 @@ async fn serve(options: Options, config: Config, server: Server, life: Life) -> 
     systemd::ready();
     tokio::spawn(systemd::feed_watchdog(mailbox.clone(), control.clone()));
     tokio::spawn(systemd::keep_status(control.clone(), stream));
+    // To this thread, the only one that an upgrade can keep from them.
+    signals::let_in()?;
     loop {
         tokio::select! {
             result = &mut serving => match result? {},
@@ -409,8 +410,8 @@ async fn serve(options: Options, config: Config, server: Server, life: Life) -> 
             }
             _ = signals.replace.recv() => upgrade.begin(mailbox.clone()),
             _ = signals.hangup.recv() => drop(tokio::spawn(control.clone().reload_by_signal())),
-            _ = signals.terminate.recv() => stop(&mailbox),
-            _ = signals.interrupt.recv() => stop(&mailbox),
+            _ = signals.terminate.recv() => stop(&mailbox, &mut upgrade),
+            _ = signals.interrupt.recv() => stop(&mailbox, &mut upgrade),
         }
     }
 }
@@ -426,8 +427,9 @@ fn first_in_the_queue(config: Config) -> Realtime {
     realtime
 }
 
-fn stop(mailbox: &Mailbox) {
+fn stop(mailbox: &Mailbox, upgrade: &mut Upgrade) {
     systemd::stopping();
+    upgrade.abandon();
     if mailbox.try_send(Message::Stop) == Err(Undelivered::Full) {
         // It takes messages all the time; this one waits for its turn where nobody else has to.
         let mailbox = mailbox.clone();

@@ -9,7 +9,6 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -24,9 +23,10 @@ use super::Options;
 use super::hooks::Lanes;
 use super::mailbox::{Mailbox, Message};
 use super::systemd::Reloading;
+use crate::os::OsError;
 use crate::os::runner::Runner;
+use crate::os::signals::{self, HeldBack};
 use crate::os::snapshot::SnapshotFile;
-use crate::os::{OsError, realtime, signals};
 
 /// The new program has so long to judge the configuration.
 const JUDGEMENT: Duration = Duration::from_secs(10);
@@ -47,7 +47,7 @@ enum Refused {
     Configuration(PathBuf, String),
     /// The engine does not answer.
     Engine,
-    /// The snapshot cannot be written.
+    /// The snapshot cannot be written, or signals not be held back.
     Snapshot(OsError),
 }
 
@@ -126,6 +126,13 @@ impl Upgrade {
         }
     }
 
+    /// The daemon is to end, not to go on as another program.
+    pub(super) fn abandon(&mut self) {
+        if let Some(latest) = self.under_way.take() {
+            latest.abort();
+        }
+    }
+
     /// Returns only when this program goes on.
     async fn run(self, mailbox: Mailbox) {
         let refused = match self.try_run(&mailbox).await {
@@ -153,20 +160,18 @@ impl Upgrade {
         let reloading = Reloading::begin();
         let mut command = Command::new(&self.program);
         command.args(&self.arguments);
+        // What came until now is obeyed in these turns, and may end this; the rest is for the new program.
+        let held_back = HeldBack::begin().map_err(Refused::Snapshot)?;
         for _ in 0..TURNS {
             tokio::task::yield_now().await;
         }
         self.lanes.hand_on(&mut command);
-        signals::hold_back_at_exec(&mut command);
         let error = match self.runner.hand_on(&mut command) {
-            Ok(()) => command.exec(),
+            Ok(()) => signals::execute(&command),
             Err(error) => error,
         };
         self.runner.keep();
-        // It let every signal in, and then held some back. Refused by no kernel.
-        let _ = realtime::hold_back_signal();
-        let _ = signals::let_in();
-        drop(reloading);
+        drop((held_back, reloading));
         Err(Refused::Program(self.program.clone(), error))
     }
 

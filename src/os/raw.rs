@@ -112,13 +112,13 @@ pub(super) fn end() -> ! {
     unsafe { libc::_exit(0) }
 }
 
-/// `prepare` runs before the program does, in the new process. Only for a process with one thread, such as
-/// the keeper of a job is: there it may do anything. Or for one that executes the program in its own place.
+/// `prepare` runs in the new process, before the program does. Only for a process with one thread, such as
+/// the keeper of a job is: there it may do anything.
 pub(super) fn before_exec(
     command: &mut Command,
     prepare: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
 ) {
-    // SAFETY: what is forbidden after `fork` is to wait for other threads' locks, and there are none, or no fork.
+    // SAFETY: what is forbidden after `fork` is to wait for other threads' locks, and there are none.
     unsafe {
         command.pre_exec(prepare);
     }

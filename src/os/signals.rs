@@ -3,11 +3,17 @@
 //! Owns which of them wait: those that the daemon obeys, and that would end it by default. Called at its
 //! start, and when another program takes its place, which is a start too. The kernel's errors are handed on.
 
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
+use std::{env, io, iter};
 
 use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::execve;
 
-use super::{OsError, raw};
+use super::OsError;
 
 fn obeyed() -> SigSet {
     SigSet::from_iter([
@@ -36,9 +42,56 @@ pub fn let_in() -> Result<(), OsError> {
     unblocked.map_err(|error| OsError::new("let signals in", error))
 }
 
-/// What comes while this command takes the place of the process waits for the new program. When it could
-/// not be executed, they have to be [let in](let_in) again.
-pub fn hold_back_at_exec(command: &mut Command) {
-    // The standard library lets every signal in first.
-    raw::before_exec(command, || Ok(obeyed().thread_block()?));
+/// They wait while this lives, and for the program that is executed meanwhile.
+#[derive(Debug)]
+pub struct HeldBack(());
+
+impl HeldBack {
+    /// From here on. For the thread that listens to them.
+    ///
+    /// # Errors
+    /// The kernel's; never on Linux.
+    pub fn begin() -> Result<Self, OsError> {
+        hold_back().map(|()| Self(()))
+    }
+}
+
+impl Drop for HeldBack {
+    fn drop(&mut self) {
+        // Refused by no kernel.
+        let _ = let_in();
+    }
+}
+
+/// Executes this command in place of the process. That of the standard library lets all signals in first, and
+/// one that came a moment ago would be told to a program that hears it no more.
+///
+/// # Errors
+/// Why it was not executed.
+#[must_use]
+pub fn execute(command: &Command) -> io::Error {
+    let bytes = |text: &OsStr| CString::new(text.as_bytes());
+    let execute = || -> io::Result<Infallible> {
+        let program = bytes(command.get_program())?;
+        let arguments: Vec<CString> = iter::once(command.get_program())
+            .chain(command.get_args())
+            .map(bytes)
+            .collect::<Result<_, _>>()?;
+        let mut environment: BTreeMap<OsString, OsString> = env::vars_os().collect();
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => environment.insert(name.to_owned(), value.to_owned()),
+                None => environment.remove(name),
+            };
+        }
+        let environment: Vec<CString> = environment
+            .into_iter()
+            .map(|(name, value)| bytes(&[name, value].join(OsStr::new("="))))
+            .collect::<Result<_, _>>()?;
+        Ok(execve(&program, &arguments, &environment)?)
+    };
+    match execute() {
+        Ok(never) => match never {},
+        Err(error) => error,
+    }
 }

@@ -291,13 +291,26 @@ impl Router {
         now: Moment,
         outputs: &mut Outputs,
     ) {
-        let answers = link == LinkState::Up
-            && self.election.role() == Role::Active
-            // A device of the virtual MAC needs a place.
-            && !self.config.virtual_mac;
-        let holding = self.holding.take_if(|_| answers);
+        // A device of the virtual MAC needs a place.
+        let works = link == LinkState::Up && !self.config.virtual_mac;
+        // It gave up with others of its fate a moment ago, or has failed like this already.
+        let waits = works && self.waits_for_a_successor();
+        let answers = works && self.election.role() == Role::Active;
+        let holding = self.holding.take_if(|_| waits || answers);
+        let handover = self.handover.take_if(|_| waits);
         self.fail(reason, now, outputs);
-        self.answer_until_succeeded(holding, now);
+        if let Some(handover) = handover {
+            self.holding = holding;
+            let until = handover.started() + self.longest_silence();
+            self.handover = Some(handover);
+            self.waits_for_replacement(until);
+        } else {
+            self.answer_until_succeeded(holding, now);
+        }
+    }
+
+    fn longest_silence(&self) -> Duration {
+        SILENCE_INTERVALS * self.config.interval.duration()
     }
 
     /// After a fault in which it can say nothing: until a neighbour was heard to claim what was held.
@@ -305,9 +318,8 @@ impl Router {
         if holding.is_some() {
             self.holding = holding;
             self.releasing = None;
-            let longest = SILENCE_INTERVALS * self.config.interval.duration();
             self.hand_over_to_whoever_comes(now);
-            self.waits_for_replacement(now + longest);
+            self.waits_for_replacement(now + self.longest_silence());
         }
     }
 

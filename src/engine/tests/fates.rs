@@ -480,6 +480,28 @@ fn who_loses_the_address_it_advertises_from_answers_until_the_neighbour_claims()
 }
 
 #[test]
+fn who_loses_the_addresses_of_both_families_answers_in_both() {
+    let mut lan = pair(200, 100);
+    lan.runs(10 * SECOND);
+    let mut flushed = lan.state(0, "eth0");
+    flushed.addresses.clear();
+    lan.sees(0, "eth0", Some(flushed.clone()));
+    let now_held = |lan: &mut Lan, ms| {
+        for passed in 0..ms {
+            lan.runs(1);
+            let held: BTreeSet<_> = lan.claimed.iter().flat_map(BTreeMap::keys).collect();
+            assert_eq!(held.len(), 2, "a family is dark after {passed} ms");
+        }
+    };
+    now_held(&mut lan, 1500);
+    // It is in a fault already, and hears more of its interface.
+    lan.sees(0, "eth0", Some(flushed));
+    now_held(&mut lan, 6000);
+    assert!(lan.is_all(1, Role::Active));
+    assert!(lan.claimed[0].is_empty(), "the first let go");
+}
+
+#[test]
 fn a_tentative_link_local_keeps_both_waiting() {
     let mut lan = pair(200, 100);
     let mut state = lan.state(0, "eth0");
