@@ -378,7 +378,7 @@ fn without_a_daemon_it_ends_with_69() {
 fn status_is_shown_without_colours_off_a_terminal() {
     let directory = Directory::new();
     let runtime_dir = directory.0.to_str().unwrap();
-    let daemon = daemon(&directory.0, vec![status(); 3]);
+    let daemon = daemon(&directory.0, vec![status(); 4]);
     let table = output(&["status", "--runtime-dir", runtime_dir]);
     assert_eq!(table.status.code(), Some(0), "{}", text(&table.stderr));
     assert!(
@@ -392,12 +392,14 @@ fn status_is_shown_without_colours_off_a_terminal() {
     let value: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(value["routers"][0]["role"], "active");
 
-    let unknown = output(&["status", "wbe", "--runtime-dir", runtime_dir]);
-    assert_eq!(unknown.status.code(), Some(64));
-    assert_eq!(
-        text(&unknown.stderr),
-        "buoy: there is no router `wbe`; did you mean `web`? (there is: web)\n"
-    );
+    for command in ["status", "events"] {
+        let unknown = output(&[command, "wbe", "--runtime-dir", runtime_dir]);
+        assert_eq!(unknown.status.code(), Some(64), "{command}");
+        assert_eq!(
+            text(&unknown.stderr),
+            "buoy: there is no router `wbe`; did you mean `web`? (there is: web)\n"
+        );
+    }
     daemon.join().unwrap();
 }
 

@@ -194,7 +194,7 @@ fn who_follows_hears_of_everything_in_order() {
     assert!(sequences.len() >= 4, "{sequences:?}");
     assert!(sequences.is_sorted_by(|a, b| a < b), "{sequences:?}");
     let refused = lan.a.command(&["events", "nobody"]);
-    assert_ne!(refused.code, Some(0));
+    assert_eq!(refused.code, Some(64));
     assert!(
         refused.stderr.contains("there is no router `nobody`"),
         "{refused:?}"

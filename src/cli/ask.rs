@@ -228,7 +228,7 @@ pub(super) fn ask_status(runtime_dir: &Path) -> Result<Status, ClientError> {
 }
 
 /// The daemon's status, if it has the routers that are meant.
-fn known(runtime_dir: &Path, routers: &Selection) -> Result<Status, Failure> {
+pub(super) fn known(runtime_dir: &Path, routers: &Selection) -> Result<Status, Failure> {
     let status = ask_status(runtime_dir).map_err(with_leftovers)?;
     match routers {
         Selection::Router(name) if status.routers.iter().all(|router| router.name != *name) => {

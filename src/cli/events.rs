@@ -6,23 +6,28 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::ask::known;
 use super::terminal::{self, Reader};
 use super::text::clean;
 use crate::config::RouterName;
 use crate::control::instance::SOCKET;
 use crate::control::{Request, Response, client};
+use crate::engine::command::Selection;
 use crate::exit::Failure;
 
 /// Prints until nobody reads any more.
 ///
 /// # Errors
-/// No daemon, its end, no stdout.
+/// No daemon, its end, no such router, no stdout.
 pub fn follow(
     runtime_dir: &Path,
     router: Option<RouterName>,
     json: bool,
     since: Option<u64>,
 ) -> Result<(), Failure> {
+    if let Some(name) = &router {
+        let _ = known(runtime_dir, &Selection::Router(name.clone()))?;
+    }
     let request = Request::Events { router, since };
     let mut outcome = Ok(());
     let followed = client::follow(&runtime_dir.join(SOCKET), &request, |line| {

@@ -110,7 +110,7 @@ pub enum ClientError {
         /// For how long.
         after: Duration,
     },
-    /// The connection ended before there was an answer.
+    /// The connection ended before there was an answer, or the next line of many.
     HungUp {
         /// The socket.
         socket: PathBuf,
@@ -212,7 +212,7 @@ impl fmt::Display for ClientError {
             ),
             Self::HungUp { socket } => write!(
                 f,
-                "the daemon at {} ended before it answered; look at its log and ask again",
+                "the daemon at {} hung up; look at its log and ask again",
                 socket.display()
             ),
             Self::Protocol { socket, reason } => write!(
