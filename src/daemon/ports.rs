@@ -229,16 +229,14 @@ impl Ports {
             has_addresses,
             sockets: None,
         });
-        let port = self.open.get(at).map(|port| &port.sockets);
-        let older = port
-            .into_iter()
-            .flat_map(|deaf| [&deaf.vrrp, &deaf.strangers]);
+        let deaf = self.open.get(at).map(|port| &port.sockets);
+        let deaf = deaf.into_iter().flat_map(|all| [&all.vrrp, &all.strangers]);
         let order = Order {
             number,
             at: at.clone(),
             index,
             vrids: vrids.to_vec(),
-            older: older.filter_map(VrrpSocket::membership).collect(),
+            older: deaf.filter_map(VrrpSocket::membership).collect(),
         };
         if self.open.is_empty() {
             // No advert can wait for them, and the start is as short as it can be.

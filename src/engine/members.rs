@@ -71,16 +71,12 @@ impl Listed {
 
 /// Where an address stands among so many, a power of two.
 fn place_of(address: IpAddr, count: usize) -> usize {
-    let (high, low) = match address {
-        IpAddr::V4(ip) => (0, u64::from(ip.to_bits())),
-        IpAddr::V6(ip) => {
-            let [a, b, c, d, e, f, g, h] = ip.segments().map(u64::from);
-            let four = |a, b, c, d| a << 48 | b << 32 | c << 16 | d;
-            (four(a, b, c, d), four(e, f, g, h))
-        }
+    let bits = match address {
+        IpAddr::V4(ip) => u128::from(ip.to_bits()),
+        IpAddr::V6(ip) => ip.to_bits(),
     };
-    // Any odd number with many bits spreads what differs in any of them (Knuth, volume 3, 6.4).
-    let spread = (high.rotate_left(17) ^ low).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    // The first bits of the product differ where any bit of the address does (Knuth, volume 3, 6.4).
+    let spread = bits.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) >> 96;
     usize::try_from(spread).unwrap_or(0) & count.saturating_sub(1)
 }
 
