@@ -229,16 +229,14 @@ impl Ports {
             has_addresses,
             sockets: None,
         });
-        let port = self.open.get(at).map(|port| &port.sockets);
-        let older = port
-            .into_iter()
-            .flat_map(|deaf| [&deaf.vrrp, &deaf.strangers]);
+        let deaf = self.open.get(at).map(|port| &port.sockets);
+        let deaf = deaf.into_iter().flat_map(|all| [&all.vrrp, &all.strangers]);
         let order = Order {
             number,
             at: at.clone(),
             index,
             vrids: vrids.to_vec(),
-            older: older.filter_map(VrrpSocket::membership).collect(),
+            older: deaf.filter_map(VrrpSocket::membership).collect(),
         };
         if self.open.is_empty() {
             // No advert can wait for them, and the start is as short as it can be.
@@ -262,8 +260,7 @@ impl Ports {
             return Ok(());
         };
         let has_addresses = has_addresses(state, at.1);
-        let came = self.coming.iter().position(|coming| coming.at == *at);
-        if let Some(coming) = came.map(|position| self.coming.swap_remove(position)) {
+        if let Some(coming) = self.came(at) {
             // Those before hear nothing any more.
             self.close(at, epoll);
             let Some(sockets) = coming.sockets.transpose()? else {
@@ -321,12 +318,14 @@ impl Ports {
 
     /// What was ordered there is of no use.
     fn forget(&mut self, at: &At) {
-        let (opener, is_at) = (&self.opener, |coming: &mut Coming| coming.at == *at);
-        for coming in self.coming.extract_if(.., is_at) {
-            if let Some(Ok(sockets)) = coming.sockets {
-                opener.close(sockets);
-            }
+        if let Some(Some(Ok(sockets))) = self.came(at).map(|coming| coming.sockets) {
+            self.opener.close(sockets);
         }
+    }
+
+    fn came(&mut self, at: &At) -> Option<Coming> {
+        let place = self.coming.iter().position(|coming| coming.at == *at)?;
+        Some(self.coming.swap_remove(place))
     }
 
     fn close(&mut self, at: &At, epoll: &Epoll) {

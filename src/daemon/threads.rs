@@ -89,10 +89,10 @@ pub(super) fn start_threads(
             });
         }),
     )?;
-    let (opener, opened) = (engine.opener(), mailbox.clone());
+    let (opener, results) = (engine.opener(), mailbox.clone());
     spawn(
         "sockets",
-        Box::new(move || opener.run(|one| opened.send(Message::Opened(Box::new(one))))),
+        Box::new(move || opener.run(|one| results.send(Message::Opened(Box::new(one))))),
     )?;
     let reports = mailbox.clone();
     spawn(

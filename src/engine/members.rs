@@ -69,6 +69,17 @@ impl Listed {
     }
 }
 
+/// Where an address stands among so many, a power of two.
+fn place_of(address: IpAddr, count: usize) -> usize {
+    let bits = match address {
+        IpAddr::V4(ip) => u128::from(ip.to_bits()),
+        IpAddr::V6(ip) => ip.to_bits(),
+    };
+    // The first bits of the product differ where any bit of the address does (Knuth, volume 3, 6.4).
+    let spread = bits.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) >> 96;
+    usize::try_from(spread).unwrap_or(0) & count.saturating_sub(1)
+}
+
 impl Engine {
     /// The routers of the configuration, in its order.
     pub(super) fn listed(&self) -> impl Iterator<Item = &Router> {
@@ -102,24 +113,28 @@ impl Engine {
         interface: &InterfaceName,
         address: IpAddr,
     ) -> Vec<RouterId> {
-        let routers = &self.routers;
-        let all = self.by_address.get_or_insert_with(|| {
-            let of = |router: &Router| {
-                let (addresses, id) = (router.config().addresses.iter(), router.id());
-                addresses.map(|own| (own.ip(), id)).collect::<Vec<_>>()
-            };
-            let mut all: Vec<_> = routers.iter().flatten().flat_map(of).collect();
-            all.sort_unstable();
-            all
-        });
-        let first = all.partition_point(|(other, _)| *other < address);
-        let rest = all.get(first..).unwrap_or_default().iter();
-        let same = rest.take_while(|(other, _)| *other == address);
-        let is_there = |id: &RouterId| {
-            let router = routers.get(id.slot()).and_then(Option::as_ref);
-            router.is_some_and(|router| router.config().interface == *interface)
+        if self.by_address.is_empty() {
+            self.by_address = vec![Vec::new(); self.alive.next_power_of_two()];
+            for router in self.routers.iter().flatten() {
+                for own in &router.config().addresses {
+                    let place = place_of(own.ip(), self.by_address.len());
+                    if let Some(some) = self.by_address.get_mut(place) {
+                        some.push(router.id());
+                    }
+                }
+            }
+        }
+        let some = self
+            .by_address
+            .get(place_of(address, self.by_address.len()));
+        let has_it = |id: &&RouterId| {
+            self.router(**id).is_some_and(|router| {
+                router.config().interface == *interface && router.has(address)
+            })
         };
-        same.map(|(_, id)| *id).filter(is_there).collect()
+        some.map_or_else(Vec::new, |some| {
+            some.iter().filter(has_it).copied().collect()
+        })
     }
 
     pub(super) fn add(
@@ -141,7 +156,7 @@ impl Engine {
             self.deadlines.set(id, deadline);
         }
         self.routers.push(Some(router));
-        self.by_address = None;
+        self.by_address.clear();
         self.alive += 1;
         self.authenticate(id, config);
         id

@@ -81,7 +81,7 @@ impl Engine {
             };
         }
         let plan = self.plan(config, &keyring);
-        self.by_address = None;
+        self.by_address.clear();
         self.keyring = keyring;
         let old = std::mem::replace(&mut self.configured, config.clone());
         self.reload_witness(now);

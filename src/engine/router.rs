@@ -272,6 +272,10 @@ impl Router {
         self.config.priority == Priority::Owner
     }
 
+    pub(super) fn has(&self, address: IpAddr) -> bool {
+        self.config.addresses.iter().any(|own| own.ip() == address)
+    }
+
     /// True while the kernel should hold the addresses for us.
     pub(super) const fn holds(&self) -> bool {
         self.holding.is_some()

@@ -67,8 +67,9 @@ impl Opener {
     /// Instead of an older order for the same place, if that was not taken yet.
     pub(super) fn order(&self, mut order: Order) {
         let mut left = self.lock();
-        for older in left.orders.extract_if(.., |older| older.at == order.at) {
-            order.older.extend(older.older);
+        let same = left.orders.iter().position(|older| older.at == order.at);
+        if let Some(place) = same {
+            order.older.extend(left.orders.swap_remove(place).older);
         }
         left.orders.push(order);
         self.0.1.notify_one();
