@@ -3,7 +3,6 @@
 //! Owns which of them wait: those that the daemon obeys, and that would end it by default. Called at its
 //! start, and when another program takes its place, which is a start too. The kernel's errors are handed on.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -77,16 +76,18 @@ pub fn execute(command: &Command) -> io::Error {
             .chain(command.get_args())
             .map(bytes)
             .collect::<Result<_, _>>()?;
-        let mut environment: BTreeMap<OsString, OsString> = env::vars_os().collect();
+        let mut environment: Vec<(OsString, OsString)> = env::vars_os().collect();
         for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => environment.insert(name.to_owned(), value.to_owned()),
-                None => environment.remove(name),
-            };
+            environment.retain(|(known, _)| known != name);
+            environment.extend(value.map(|value| (name.to_owned(), value.to_owned())));
         }
         let environment: Vec<CString> = environment
             .into_iter()
-            .map(|(name, value)| bytes(&[name, value].join(OsStr::new("="))))
+            .map(|(mut entry, value)| {
+                entry.push("=");
+                entry.push(value);
+                bytes(&entry)
+            })
             .collect::<Result<_, _>>()?;
         Ok(execve(&program, &arguments, &environment)?)
     };
