@@ -225,13 +225,8 @@ fn a_backup_that_cannot_reach_the_witness_claims_when_it_can() {
 fn servers_that_start_while_the_gateway_is_dead_do_not_wait_for_it() {
     let mut lan = Lan::two_servers_and_a_gateway();
     lan.gateway().silence().unwrap();
-    // Whoever claims does so long before three seconds are over, after which the gateway counts as lost.
-    let seldom = |priority| {
-        let witness = format!("[witness]\n{GATEWAY}\ninterval = \"1s\"\ntimeout = \"1s\"");
-        usual().priority(priority).line(&witness)
-    };
-    lan.a.start(seldom(200));
-    lan.b.start(seldom(100));
+    lan.a.start(watched(GATEWAY).priority(200));
+    lan.b.start(watched(GATEWAY).priority(100));
     lan.until_only_holder(&lan.a);
     until_reachable(&[&lan.a, &lan.b], false);
     stays("a holds alone", Duration::from_secs(2), || {

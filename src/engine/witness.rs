@@ -3,9 +3,10 @@
 //! Owns the count of answers, [`WitnessStatus`], and who is told of a change. Called by the engine
 //! with every [`Report`] of the prober; cannot fail. The rules, none of them in the RFC:
 //!
-//! 1. Until the first answer nothing is known. Then claims out of silence are allowed, because two
-//!    servers that start while the gateway is dead must not both wait for it. Nobody is preempted.
-//! 2. After `fall` failures in a row it is lost: a Backup claims nothing, and elects with priority 1
+//! 1. Until the first answer nothing is known. Then claims out of silence are allowed, and they still are
+//!    when it has failed `fall` times, as long as nobody else was heard: two servers that start while
+//!    the gateway is dead must not both wait for it. Nobody is preempted.
+//! 2. Else it is lost after `fall` failures in a row: a Backup claims nothing, and elects with priority 1
 //!    so that it follows whoever holds the addresses.
 //! 3. An Active yields one failure later: when the witness itself died, the neighbours know it by
 //!    then, and none of them takes over. It gives up as at a demotion and answers all the while, so

@@ -19,6 +19,9 @@ pub(in crate::engine) enum Stand {
     Free,
     /// Nothing is known yet: it preempts nobody.
     Unsure,
+    /// The witness never answered, and nobody was heard who holds the addresses: it claims out of silence, and
+    /// preempts nobody.
+    Alone,
     /// Cut off from the witness: it claims nothing.
     HeldBack,
     /// Cut off, but it held the addresses and knows of nobody who took them: it goes on or claims
@@ -32,7 +35,7 @@ impl Stand {
     /// Whether the configured priority counts.
     pub(super) const fn has_priority(self) -> bool {
         match self {
-            Self::Free | Self::Unsure | Self::Recovers => true,
+            Self::Free | Self::Unsure | Self::Alone | Self::Recovers => true,
             Self::HeldBack | Self::GoesOn => false,
         }
     }
@@ -40,7 +43,7 @@ impl Stand {
     /// Whether it may become Active at all.
     pub(super) const fn may_claim(self) -> bool {
         match self {
-            Self::Free | Self::Unsure | Self::GoesOn | Self::Recovers => true,
+            Self::Free | Self::Unsure | Self::Alone | Self::GoesOn | Self::Recovers => true,
             Self::HeldBack => false,
         }
     }
@@ -49,7 +52,7 @@ impl Stand {
     pub(super) const fn may_preempt(self) -> bool {
         match self {
             Self::Free | Self::Recovers => true,
-            Self::Unsure | Self::HeldBack | Self::GoesOn => false,
+            Self::Unsure | Self::Alone | Self::HeldBack | Self::GoesOn => false,
         }
     }
 }
@@ -80,22 +83,27 @@ impl Router {
             (Some(Sight::Lost | Sight::LostForLonger), Stand::GoesOn | Stand::Recovers) => {
                 Stand::GoesOn
             }
-            (Some(Sight::LostForLonger), Stand::Free | Stand::Unsure | Stand::HeldBack)
-                if is_active =>
-            {
+            (
+                Some(Sight::LostForLonger),
+                Stand::Free | Stand::Unsure | Stand::Alone | Stand::HeldBack,
+            ) if is_active => {
                 return self.yields(witness, now, outputs);
             }
             (
                 Some(Sight::Lost | Sight::Answering),
-                stand @ (Stand::Free | Stand::Unsure | Stand::HeldBack),
+                stand @ (Stand::Free | Stand::Unsure | Stand::Alone | Stand::HeldBack),
             ) if is_active => stand,
             (
                 Some(Sight::Lost | Sight::LostForLonger | Sight::Answering),
-                Stand::Free | Stand::Unsure | Stand::HeldBack,
+                Stand::Free | Stand::Unsure | Stand::Alone | Stand::HeldBack,
             ) if holds => Stand::GoesOn,
             (
                 Some(Sight::Lost | Sight::LostForLonger | Sight::Answering),
-                Stand::Free | Stand::Unsure | Stand::HeldBack,
+                Stand::Unsure | Stand::Alone,
+            ) if self.election.active().is_none() => Stand::Alone,
+            (
+                Some(Sight::Lost | Sight::LostForLonger | Sight::Answering),
+                Stand::Free | Stand::Unsure | Stand::Alone | Stand::HeldBack,
             ) => Stand::HeldBack,
         };
         self.stands(stand, now, outputs);
@@ -130,10 +138,10 @@ impl Router {
     /// An advert of an Active was taken in. Who gave way to it is a Backup as any other.
     pub(super) fn heard_an_active(&mut self, now: Moment, outputs: &mut Outputs) {
         match (self.stand, self.election.role()) {
-            (Stand::GoesOn | Stand::Recovers, Role::Backup) => {
+            (Stand::Alone | Stand::GoesOn | Stand::Recovers, Role::Backup) => {
                 self.stands(Stand::HeldBack, now, outputs);
             }
-            (Stand::GoesOn | Stand::Recovers, Role::Initialize | Role::Active)
+            (Stand::Alone | Stand::GoesOn | Stand::Recovers, Role::Initialize | Role::Active)
             | (Stand::Free | Stand::Unsure | Stand::HeldBack, _) => {}
         }
     }
@@ -142,7 +150,7 @@ impl Router {
     pub(in crate::engine) const fn goes_on(&self) -> bool {
         match self.stand {
             Stand::GoesOn | Stand::Recovers => true,
-            Stand::Free | Stand::Unsure | Stand::HeldBack => false,
+            Stand::Free | Stand::Unsure | Stand::Alone | Stand::HeldBack => false,
         }
     }
 
@@ -156,10 +164,11 @@ impl Router {
     /// Why it does not elect as configured, as a sentence.
     pub(in crate::engine) fn held_back_for_witness(&self, witness: &str) -> Option<String> {
         let what = match (self.stand, self.election.role()) {
-            (Stand::Free, _) | (Stand::Unsure, Role::Active) => return None,
+            (Stand::Free, _) | (Stand::Unsure | Stand::Alone, Role::Active) => return None,
             (Stand::Unsure, Role::Initialize | Role::Backup) => {
                 return Some(format!("{witness} not asked yet: it preempts nobody"));
             }
+            (Stand::Alone, Role::Initialize | Role::Backup) => "it preempts nobody",
             (Stand::HeldBack, _) => "it claims nothing",
             (Stand::GoesOn | Stand::Recovers, Role::Active) => {
                 "nobody took over, so it goes on and gives way to everybody"

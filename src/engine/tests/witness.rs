@@ -117,6 +117,37 @@ impl Lan {
 }
 
 #[test]
+fn of_two_that_start_while_the_witness_is_dead_one_holds_however_often_they_ask() {
+    for every in [50, 300, 1000] {
+        let mut lan = Lan::of(&[
+            watched(ungrouped(vec![web_of(200)])),
+            watched(ungrouped(vec![web_of(100)])),
+        ]);
+        for _ in 0..12 * SECOND / every {
+            for host in [HERE, THERE] {
+                lan.probe(host, false);
+            }
+            lan.runs(every);
+        }
+        lan.one_holds_all(HERE);
+        assert_eq!(lan.witness(HERE).reachable, Some(false));
+        assert_eq!(
+            lan.held_back(THERE).as_deref(),
+            Some("witness 192.0.2.254 unreachable: it claims nothing"),
+            "{every}"
+        );
+        let became_active = lan.web(HERE).counters.became_active;
+        assert!(
+            became_active <= 2,
+            "one attempt to hand over: {became_active}"
+        );
+        assert_eq!(lan.web(THERE).counters.became_active, 0, "{every}");
+        lan.probes(5, true, true);
+        lan.one_holds_all(HERE);
+    }
+}
+
+#[test]
 fn an_active_that_loses_the_witness_yields_to_a_backup_that_reaches_it() {
     let mut lan = Lan::usual();
     lan.probes(3, false, true);
