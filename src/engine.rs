@@ -201,9 +201,9 @@ pub struct Engine {
     unsettled: Vec<FateId>,
     /// P6, P25: a number is that of one router of one family on one interface.
     by_vrid: HashMap<(InterfaceName, Vrid, Family), RouterId>,
-    /// By the last bits of their addresses; none when it has to be made anew. Others announce addresses all the
-    /// time, and nearly all of them are nobody's here.
-    by_address: Vec<Vec<RouterId>>,
+    /// Empty when it has to be made anew. Others announce addresses all the time, and nearly all of them are
+    /// nobody's here.
+    by_address: HashMap<IpAddr, Vec<RouterId>>,
     interfaces: BTreeMap<InterfaceName, Option<InterfaceState>>,
     deadlines: Deadlines,
     /// Empty but while adverts are sent together; kept for its memory.
@@ -241,7 +241,7 @@ impl Engine {
             fates: Vec::new(),
             unsettled: Vec::new(),
             by_vrid: HashMap::new(),
-            by_address: Vec::new(),
+            by_address: HashMap::new(),
             interfaces: BTreeMap::new(),
             deadlines: Deadlines::default(),
             company: Vec::new(),

@@ -69,17 +69,6 @@ impl Listed {
     }
 }
 
-/// Where an address stands among so many, a power of two.
-fn place_of(address: IpAddr, count: usize) -> usize {
-    let bits = match address {
-        IpAddr::V4(ip) => u128::from(ip.to_bits()),
-        IpAddr::V6(ip) => ip.to_bits(),
-    };
-    // The first bits of the product differ where any bit of the address does (Knuth, volume 3, 6.4).
-    let spread = bits.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) >> 96;
-    usize::try_from(spread).unwrap_or(0) & count.saturating_sub(1)
-}
-
 impl Engine {
     /// The routers of the configuration, in its order.
     pub(super) fn listed(&self) -> impl Iterator<Item = &Router> {
@@ -114,27 +103,22 @@ impl Engine {
         address: IpAddr,
     ) -> Vec<RouterId> {
         if self.by_address.is_empty() {
-            self.by_address = vec![Vec::new(); self.alive.next_power_of_two()];
             for router in self.routers.iter().flatten() {
                 for own in &router.config().addresses {
-                    let place = place_of(own.ip(), self.by_address.len());
-                    if let Some(some) = self.by_address.get_mut(place) {
-                        some.push(router.id());
-                    }
+                    self.by_address
+                        .entry(own.ip())
+                        .or_default()
+                        .push(router.id());
                 }
             }
         }
-        let some = self
-            .by_address
-            .get(place_of(address, self.by_address.len()));
+        let known = self.by_address.get(&address).into_iter().flatten();
         let has_it = |id: &&RouterId| {
             self.router(**id).is_some_and(|router| {
                 router.config().interface == *interface && router.has(address)
             })
         };
-        some.map_or_else(Vec::new, |some| {
-            some.iter().filter(has_it).copied().collect()
-        })
+        known.filter(has_it).copied().collect()
     }
 
     pub(super) fn add(
