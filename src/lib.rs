@@ -41,7 +41,7 @@
 //!
 //! # Threads
 //!
-//! - *engine* ([`daemon`]): sockets, timer, decisions. Waits for nobody.
+//! - *engine* ([`daemon`]): sockets, timer, decisions. Waits for nobody, but at the start for its first sockets.
 //! - *sockets* (`daemon::ports`): opens and closes those of the engine, which may have to wait for the kernel.
 //! - *addresses* ([`os::addresses`]): puts leases on interfaces in batches, announces new claims, and
 //!   sends the first advert of one with a virtual MAC.

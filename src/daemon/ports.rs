@@ -212,8 +212,11 @@ impl Ports {
         let same = |coming: &&Coming| {
             coming.at == *at && coming.index == index && coming.has_addresses == has_addresses
         };
+        // Memberships of IPv4 outlive its addresses, but for an MTU below 68: what is open goes on meanwhile.
+        let is_open = |port: &Port| port.sockets.vrrp.index() == index;
+        let works = at.1 == Family::Ipv4 && self.open.get(at).is_some_and(is_open);
         if let Some(coming) = self.coming.iter().find(same) {
-            return coming.sockets.is_none();
+            return coming.sockets.is_none() && !works;
         }
         self.forget(at);
         let rests = |failing: &Failing| failing.at == *at && now < failing.again;
@@ -244,7 +247,7 @@ impl Ports {
             return false;
         }
         self.opener.order(order);
-        true
+        !works
     }
 
     fn settle_family(
@@ -260,7 +263,10 @@ impl Ports {
             return Ok(());
         };
         let has_addresses = has_addresses(state, at.1);
-        if let Some(coming) = self.came(at) {
+        let is_there = |coming: &Coming| coming.at == *at && coming.sockets.is_some();
+        if self.coming.iter().any(is_there)
+            && let Some(coming) = self.came(at)
+        {
             // Those before hear nothing any more.
             self.close(at, epoll);
             let Some(sockets) = coming.sockets.transpose()? else {
@@ -278,10 +284,12 @@ impl Ports {
             wait_for(epoll, &port.sockets.announcements, port.announcements_key())?;
             wait_for(epoll, &port.sockets.strangers, port.strangers_key())?;
         }
+        let is_ordered = self.coming.iter().any(|coming| coming.at == *at);
         let Some(port) = self.open.get_mut(at) else {
             return Ok(());
         };
-        port.has_addresses = has_addresses;
+        // What goes on until others come stays as it was.
+        port.has_addresses = has_addresses && !is_ordered;
         port.sockets.vrrp.listen_for(vrids)?;
         if at.1 == Family::Ipv4 {
             let own = own_ipv4(state);

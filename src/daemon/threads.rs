@@ -89,10 +89,13 @@ pub(super) fn start_threads(
             });
         }),
     )?;
-    let (opener, results) = (engine.opener(), mailbox.clone());
+    let (opener, results, enters) = (engine.opener(), mailbox.clone(), realtime.clone());
     spawn(
         "sockets",
-        Box::new(move || opener.run(|one| results.send(Message::Opened(Box::new(one))))),
+        Box::new(move || {
+            enters.enter(Part::Sockets);
+            opener.run(|one| results.send(Message::Opened(Box::new(one))));
+        }),
     )?;
     let reports = mailbox.clone();
     spawn(

@@ -95,6 +95,7 @@ pub(super) enum Sight {
 pub(super) struct Witness {
     config: WitnessConfig,
     reachable: Option<bool>,
+    has_answered: bool,
     since: Moment,
     /// In a row; one of the two is 0.
     answers: u64,
@@ -115,6 +116,7 @@ impl Witness {
         Self {
             config: config.clone(),
             reachable: None,
+            has_answered: false,
             since: now,
             answers: 0,
             silences: 0,
@@ -166,6 +168,7 @@ impl Witness {
     fn answered(&mut self, now: Moment) -> Option<Event> {
         self.silences = 0;
         self.answers += 1;
+        self.has_answered = true;
         let after = match self.reachable {
             Some(true) => return None,
             Some(false) if self.answers < u64::from(self.config.rise.get()) => return None,
@@ -261,7 +264,14 @@ impl Engine {
         match self.witness.as_ref().map(Witness::sight) {
             None | Some(Sight::Reachable) => Stand::Free,
             Some(Sight::Unknown) => Stand::Unsure,
-            Some(Sight::Lost | Sight::LostForLonger | Sight::Answering) => Stand::HeldBack,
+            Some(Sight::Lost | Sight::LostForLonger | Sight::Answering) => {
+                let never = |witness: &Witness| !witness.has_answered;
+                if self.witness.as_ref().is_some_and(never) {
+                    Stand::Alone
+                } else {
+                    Stand::HeldBack
+                }
+            }
         }
     }
 

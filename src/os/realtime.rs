@@ -44,6 +44,8 @@ pub const MOST_WITHOUT_SLEEP: Duration = Duration::from_millis(200);
 pub enum Part {
     /// Puts addresses on interfaces.
     Addresses,
+    /// Opens sockets: an interface without them takes no part.
+    Sockets,
     /// Sends adverts and decides.
     Engine,
     /// Moves the engine to another processor.
@@ -56,7 +58,7 @@ impl Part {
     /// Its priority: the engine goes before the worker, which can wait for it, and the guard before both.
     const fn scheduling(self) -> Scheduling {
         Scheduling::RoundRobin(match self {
-            Self::Addresses => 1,
+            Self::Addresses | Self::Sockets => 1,
             Self::Engine | Self::Rescue => 2,
             Self::Guard => 3,
         })
@@ -226,6 +228,8 @@ impl Realtime {
     }
 
     fn guard(&self, ready: &SyncSender<()>) {
+        // Its own it takes; those of the daemon are for the thread that listens to them. Refused by no kernel.
+        let _ = super::signals::hold_back();
         self.enter(Part::Guard);
         let _ = ready.send(());
         // It fails for signals that do not exist only.

@@ -199,10 +199,10 @@ fn fetch(thread: Pid) -> Result<(), Errno> {
         all.set(processor)?;
     }
     // The kernel names processors that there are. Who may be on all of them may be on those that come later.
-    sched_setaffinity(thread, &all)?;
-    let is_kept = sched_getaffinity(thread).is_ok_and(|widest| widest != allowed);
+    let widest = sched_setaffinity(thread, &all).and_then(|()| sched_getaffinity(thread));
+    let is_everywhere = widest.is_ok_and(|widest| widest == allowed);
     let fetched = sched_setaffinity(thread, &only);
-    let before = if is_kept { allowed } else { all };
+    let before = if is_everywhere { all } else { allowed };
     if sched_setaffinity(thread, &before).is_err() {
         // None of them is left to it meanwhile: it may be wherever the kernel lets it.
         sched_setaffinity(thread, &all)?;

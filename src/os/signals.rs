@@ -23,7 +23,7 @@ fn obeyed() -> SigSet {
     ])
 }
 
-/// Until [`let_in`]. To be called before there is any other thread.
+/// Until [`let_in`]. Of this thread and those that it starts from now on.
 ///
 /// # Errors
 /// The kernel's; never on Linux.

@@ -124,6 +124,9 @@ impl EngineThread {
         let Some(pause) = self.succession.pause.take_if(may_pause) else {
             return;
         };
+        if pause.reply.is_closed() {
+            return;
+        }
         self.engine.reassure(now, &mut self.outputs);
         self.engine.rest_bfd(now, &mut self.outputs);
         self.dispatch(now);

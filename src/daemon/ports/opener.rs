@@ -97,8 +97,8 @@ impl Opener {
             if !left.unused.is_empty() {
                 return Err(std::mem::take(&mut left.unused));
             }
-            if let Some(order) = left.orders.pop() {
-                return Ok(order);
+            if !left.orders.is_empty() {
+                return Ok(left.orders.remove(0));
             }
             left = self.0.1.wait(left).unwrap_or_else(PoisonError::into_inner);
         }

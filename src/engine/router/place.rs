@@ -303,7 +303,9 @@ impl Router {
             self.holding = holding;
             let until = handover.started() + self.longest_silence();
             self.handover = Some(handover);
-            self.waits_for_replacement(until);
+            if !self.ending && !self.is_out_of_service() {
+                self.waits_for_replacement(until);
+            }
         } else {
             self.answer_until_succeeded(holding, now);
         }
