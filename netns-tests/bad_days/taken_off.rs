@@ -9,7 +9,8 @@ use buoyd::vrrp::times::Moment;
 
 use super::{SECOND, VIP6, a_holds, both_families, figure};
 use crate::harness::{
-    Client, Holders, JITTER, Lan, PATIENCE, SLACK, Server, VIP, buoy, patience_of, stays, until,
+    Client, Holders, JITTER, Lan, PATIENCE, PATIENCE_OF_A_HOLDER, SLACK, Server, VIP, buoy,
+    longest_wait, patience_of, stays, until,
 };
 
 /// On a busy machine; 5 ms are the aim. Who finds it missing when the lease is renewed, each half of a second, is
@@ -93,8 +94,14 @@ fn flush(family: &str, ip: IpAddr, give_back: &[&str]) {
     );
     assert!(fault.is_some_and(|fault| fault.contains("eth0")));
     assert!(taken <= patience_of(100, SECOND) + SLACK, "{taken:?}");
-    // Less than the neighbour's Skew_Time: it took over from a holder that answered.
-    assert!(answers.longest_dark() < SECOND / 2, "{timeline}");
+    // Nobody puts an address back while others hold the kernel's lock, and its neighbours may have given up on it.
+    let others = longest_wait(flushed, flushed + taken);
+    if others < PATIENCE_OF_A_HOLDER {
+        // Less than the neighbour's Skew_Time: it took over from a holder that answered.
+        assert!(answers.longest_dark() < SECOND / 2, "{timeline}");
+    } else {
+        eprintln!("others held the lock of all interfaces for {others:?}: not judged");
+    }
 }
 
 #[test]

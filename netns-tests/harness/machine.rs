@@ -89,10 +89,10 @@ fn start() -> Vec<Arc<Core>> {
     {
         return Vec::new();
     }
-    let (ready, is_ready) = sync_channel(0);
     let watch = |number| {
         let core = Arc::new(Core::default());
-        let (own, ready) = (Arc::clone(&core), ready.clone());
+        let (ready, is_ready) = sync_channel(0);
+        let own = Arc::clone(&core);
         thread::spawn(move || {
             let mut here = CpuSet::new();
             here.set(number).unwrap();
@@ -107,7 +107,7 @@ fn start() -> Vec<Arc<Core>> {
             ready.send(()).unwrap();
             own.sleeps_for_ever();
         });
-        is_ready.recv().unwrap();
+        is_ready.recv().expect("a thread that watches a processor");
         core
     };
     thread::spawn(wants_the_lock_for_ever);
