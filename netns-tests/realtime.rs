@@ -65,6 +65,7 @@ fn engine_worker_and_guards() -> Vec<(String, u32)> {
         ("engine", 2),
         ("realtime", 3),
         ("rescue", 2),
+        ("sockets", 1),
     ]
     .map(|(name, priority)| (name.to_owned(), priority))
     .to_vec()

@@ -81,7 +81,13 @@ fn nothing_moves(milliseconds: u64) {
     assert_eq!(lan.b.web().counters.became_active, 0);
     assert!(lan.a.holds(VIP6) && !lan.b.holds(VIP6));
     assert_eq!((web.counters.addresses_put_back, web.fault), (0, None));
-    assert!(last.since(back) < AFTER_THE_BLIP, "announced late");
+    // Until the switch's port is up as well, all that is said at once is lost; then the next advert is one of the
+    // schedule, and the next announcement a matter of seconds.
+    let was_heard = advert.max(advert6).is_some_and(|after| after < SECOND / 10);
+    assert!(
+        !was_heard || last.since(back) < AFTER_THE_BLIP,
+        "announced late"
+    );
     assert!(
         after4 < AFTER_THE_BLIP && after6 < AFTER_THE_BLIP,
         "{after4:?}, {after6:?}"
