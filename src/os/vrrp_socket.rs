@@ -2,8 +2,8 @@
 //!
 //! Owns the sockets' options: bound to the interface, joined to 224.0.0.18 or `ff02::12` there,
 //! whole packets out, a BPF filter that lets through the VRIDs that are ours, or all the others.
-//! Opened and closed by the thread for sockets, used by the engine's. A socket that cannot be opened is an [`OsError`]; a packet that
-//! cannot be sent is the kernel's reason for the router concerned.
+//! Opened and closed by the thread for sockets, used by the engine's. A socket that cannot be opened is
+//! an [`OsError`]; a packet that cannot be sent is the kernel's reason for the router concerned.
 
 mod filter;
 mod ipv4;

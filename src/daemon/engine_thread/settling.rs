@@ -55,10 +55,10 @@ impl EngineThread {
 
     /// Reloads that have the sockets they need.
     fn obey_held(&mut self, now: Moment) {
-        if !self.held.is_empty() && !self.topology.keys().any(|name| self.ports.awaits(name)) {
-            for (command, reply) in std::mem::take(&mut self.held) {
-                self.obey(command, reply, now);
-            }
+        // One by one: what the next one needs stays open meanwhile.
+        while !self.held.is_empty() && !self.topology.keys().any(|name| self.ports.awaits(name)) {
+            let (command, reply) = self.held.remove(0);
+            self.obey(command, reply, now);
         }
     }
 
